@@ -121,7 +121,7 @@ class SignTest:
         if state == INCONCLUSIVE:
             counted += [pair for queue in self._waiting.values() for pair in queue]
         ratios = sorted(pair.slow_ns / pair.student_ns for pair in counted)
-        centre = math.exp(median(map(math.log, ratios))) if ratios else 0.0
+        centre = _middle(ratios)
         low, high, confidence = median_interval(ratios)
         notes = (note, self._why_undecided(len(counted)) if state == INCONCLUSIVE else "",
                  self._discards(), unusual(centre))
@@ -185,6 +185,14 @@ def plan(rng: Random, test: SignTest) -> Iterator[Slot]:
     while test.state is None:
         slow_layout, student_layout = rng.choice(test.missing())
         yield Slot(rng.getrandbits(48), rng.random() < 0.5, slow_layout, student_layout)
+
+
+def _middle(ordered: Sequence[float]) -> float:
+    """The median of ratios: between two middle values lies their geometric mean."""
+    if not ordered:
+        return 0.0
+    below, above = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    return below if below == above else math.sqrt(below * above)
 
 
 def median_interval(ordered: Sequence[float],
