@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Set, Tuple, TypeVar
 
 from .model import EvidenceSpec, GraderError, Lab, Question
+from .plain import short
 
 Value = TypeVar("Value")
 FOLDER = re.compile(r"(\d\d)_([a-z][a-z0-9_]*)")
@@ -46,7 +47,7 @@ def load(root: Path, wanted: str) -> Lab:
     if not found:
         raise GraderError(f"no labs in {root / 'labs'}: run this in a checkout of perflab")
     known = ", ".join(path.name.replace("_", " ", 1) for path in found)
-    raise GraderError(f"there is no lab '{_short(wanted)}'; the labs are: {known}")
+    raise GraderError(f"there is no lab '{short(wanted)}'; the labs are: {known}")
 
 
 def read(path: Path) -> Lab:
@@ -99,7 +100,7 @@ class _Section:
     def choice(self, key: str, *allowed: str, default: Optional[str] = None) -> str:
         value = self.text(key, default)
         if value not in allowed:
-            raise self.error(key, f"'{_short(value)}' is unknown; write {' or '.join(allowed)}")
+            raise self.error(key, f"'{short(value)}' is unknown; write {' or '.join(allowed)}")
         return value
 
     def integer(self, key: str, least: int, most: int = 10 ** 12) -> int:
@@ -113,7 +114,7 @@ class _Section:
     def fraction(self, key: str, example: str) -> Fraction:
         value = self.text(key)
         if not NUMBER.fullmatch(value):
-            raise self.error(key, f"'{_short(value)}' is not a number; write for example {example}")
+            raise self.error(key, f"'{short(value)}' is not a number; write for example {example}")
         return Fraction(value)
 
     def maybe(self, key: str, reader: Callable[[str, str], Value], example: str) -> Optional[Value]:
@@ -128,7 +129,7 @@ class _Section:
 
     def _integer(self, key: str, word: str, least: int, most: int) -> int:
         if not re.fullmatch(r"\d{1,18}", word):
-            raise self.error(key, f"'{_short(word)}' is not a whole number; write for example 5")
+            raise self.error(key, f"'{short(word)}' is not a whole number; write for example 5")
         if not least <= int(word) <= most:
             raise self.error(key, f"{word} is not within {least} to {most}")
         return int(word)
@@ -167,7 +168,7 @@ class _Manifest:
             head, _, name = full.partition(".")
             if head == kind:
                 if not NAME.fullmatch(name):
-                    raise GraderError(f"{self.name}: [{_short(full)}]: the name after the point "
+                    raise GraderError(f"{self.name}: [{short(full)}]: the name after the point "
                                       "is made of small letters, digits and _")
                 yield name, self.section(full)
 
@@ -176,7 +177,7 @@ class _Manifest:
         for full in self._parser.sections():
             if full not in SECTIONS and full.partition(".")[0] not in ("evidence", "question"):
                 known = ", ".join((*SECTIONS, "evidence.NAME", "question.NAME"))
-                raise GraderError(f"{self.name}: [{_short(full)}] is an unknown section; "
+                raise GraderError(f"{self.name}: [{short(full)}] is an unknown section; "
                                   f"there are {known}")
         for section in self._sections:
             section.finish()
@@ -189,7 +190,7 @@ def _identity(section: _Section, folder: str) -> Tuple[str, str]:
                           "for example 03_string_building")
     for key, expected in (("id", match[1]), ("topic", match[2])):
         if section.text(key) != expected:
-            raise section.error(key, f"'{_short(section.text(key))}' does not fit the folder "
+            raise section.error(key, f"'{short(section.text(key))}' does not fit the folder "
                                      f"{folder}; write {expected}")
     return match[1], match[2]
 
@@ -270,7 +271,7 @@ def _hints(section: _Section) -> Tuple[str, ...]:
 def _word(section: _Section, key: str, default: Optional[str] = None) -> str:
     value = section.text(key, default)
     if value and not NAME.fullmatch(value):
-        raise section.error(key, f"'{_short(value)}' is not a name of small letters, digits and _")
+        raise section.error(key, f"'{short(value)}' is not a name of small letters, digits and _")
     return value
 
 
@@ -295,9 +296,3 @@ def _explain(error: configparser.Error) -> str:
         return (f":{error.lineno}: [{error.section}] {error.option}: is there twice; "
                 "delete one of the two")
     return f": {' '.join(str(error).split())}"
-
-
-def _short(text: str) -> str:
-    """Text from outside for a message: one line, printable, not too long."""
-    line = "".join(char if char.isprintable() else "?" for char in text)
-    return line if len(line) <= 40 else line[:37] + "..."
