@@ -88,7 +88,10 @@ def grade(lab: Lab, what: Submission, options: Options, progress: Progress) -> R
                           build.cache_folder(options.root))
     progress.say("building ...")
     trusted = build.build_trusted(lab, recipe)
-    known, layers, warnings, extra = _Findings(), 0, [], {}
+    known = _Findings()
+    extra: Dict[str, Any] = {}
+    layers: Optional[int] = None
+    warnings: List[str] = []
     try:
         student = build.build_student(lab, what.source, trusted, recipe)
     except SubmissionError as error:
@@ -111,7 +114,7 @@ def unmeasured(lab: Lab, path: Path, options: Options, error: GraderError) -> Re
 
 def _measure(lab: Lab, what: Submission, options: Options, progress: Progress, known: _Findings,
              trusted: build.Trusted, student: build.Side,
-             rng: Random) -> Tuple[int, List[str], Dict[str, Any]]:
+             rng: Random) -> Tuple[Optional[int], List[str], Dict[str, Any]]:
     """Everything that runs. Fills ``known``; returns the layers, warnings and raw figures."""
     cpus = machine.choose_cpus()
     with _pinned(cpus), Judge(trusted.judge) as judge:
