@@ -1,6 +1,6 @@
 /* ---- Numbers and text as other programs write and read them ---- */
 
-/* pli_parse_int64 reads a whole decimal number in [least, most]; false for anything else. */
+/* Reads a whole decimal number in [least, most]; false for anything else. */
 static bool pli_parse_int64(const char *text, int64_t least, int64_t most, int64_t *out)
 {
     char *end;
@@ -9,7 +9,7 @@ static bool pli_parse_int64(const char *text, int64_t least, int64_t most, int64
     return end > text && *end == '\0' && errno == 0 && *out >= least && *out <= most;
 }
 
-/* pli_parse_unit returns how many nanoseconds the unit at *text has and moves *text behind it;
+/* Returns how many nanoseconds the unit at *text has and moves *text behind it;
    0 when there is none. */
 static double pli_parse_unit(const char **text)
 {
@@ -28,7 +28,7 @@ static double pli_parse_unit(const char **text)
     return 0;
 }
 
-/* pli_parse_duration reads a time in Go's form (1h30m, 1.5s, 100ms; 0 alone needs no unit) as
+/* Reads a time in Go's form (1h30m, 1.5s, 100ms; 0 alone needs no unit) as
    nanoseconds; false for anything else. */
 static bool pli_parse_duration(const char *text, int64_t *ns)
 {
@@ -49,7 +49,7 @@ static bool pli_parse_duration(const char *text, int64_t *ns)
     return good;
 }
 
-/* pli_format_point turns the decimal point of the program's locale into a '.'. */
+/* Turns the decimal point of the program's locale into a '.'. */
 static void pli_format_point(char *number)
 {
     char *point = number + strspn(number, " -0123456789");
@@ -60,7 +60,7 @@ static void pli_format_point(char *number)
     }
 }
 
-/* pli_format_double is %*.*f in any locale, with NaN and Inf as Go spells them. */
+/* Is %*.*f in any locale, with NaN and Inf as Go spells them. */
 static void pli_format_double(char *out, size_t size, int width, int digits, double x)
 {
     if (__builtin_isfinite(x)) {
@@ -71,7 +71,7 @@ static void pli_format_double(char *out, size_t size, int width, int digits, dou
     }
 }
 
-/* pli_utf8_decode reads one character and returns its length in bytes. What is not UTF-8 is
+/* Reads one character and returns its length in bytes. What is not UTF-8 is
    U+FFFD, a byte at a time. */
 static int pli_utf8_decode(const char *text, uint32_t *rune)
 {
@@ -88,7 +88,7 @@ static int pli_utf8_decode(const char *text, uint32_t *rune)
     return good ? size : 1;
 }
 
-/* pli_json_string writes text as a JSON string: valid whatever the bytes. */
+/* Writes text as a JSON string: valid whatever the bytes. */
 static void pli_json_string(FILE *out, const char *text)
 {
     fputc('"', out);
@@ -103,7 +103,7 @@ static void pli_json_string(FILE *out, const char *text)
     fputc('"', out);
 }
 
-/* pli_json_number writes the fewest digits that read back as x; null for NaN and Inf, which
+/* Writes the fewest digits that read back as x; null for NaN and Inf, which
    JSON does not know. */
 static void pli_json_number(FILE *out, double x)
 {

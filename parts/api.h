@@ -62,7 +62,10 @@ template <> struct pli_opaque<1> {
     template <class T> static void hide(T &v) { __asm__ volatile("" : "+r"(v)); }
 };
 template <> struct pli_opaque<2> {
-    template <class T> static void keep(T v) { __asm__ volatile("" : : PLI_FLOAT_REG(v) : "memory"); }
+    template <class T> static void keep(T v)
+    {
+        __asm__ volatile("" : : PLI_FLOAT_REG(v) : "memory");
+    }
     template <class T> static void hide(T &v) { __asm__ volatile("" : "+" PLI_FLOAT_REG(v)); }
 };
 template <class T> inline void pli_keep(const T &v) { pli_opaque<pli_kind<T>::value>::keep(v); }
@@ -234,8 +237,9 @@ void pl_bench_parallel(pl_bench *b, void (*fn)(pl_parallel *pb, void *arg), void
    Threads: the benchmark's own. Signal-safe: no. */
 void pl_bench_set_parallelism(pl_bench *b, int p);
 
-/* pl_bench_log keeps a line that is printed below the result (-v: at once). A body that runs several times logs several times; after ten lines the rest is
-   cut. Threads: any. Signal-safe: no. */
+/* pl_bench_log keeps a line that is printed below the result (-v: at once). A body that runs
+   several times logs several times; after ten lines, and after 64 KiB, the rest is cut.
+   Threads: any. Signal-safe: no. */
 void pl_bench_log(pl_bench *b, const char *fmt, ...) PLI_PRINTF(2, 3);
 
 /* pl_bench_fail is pl_bench_log that also marks the benchmark failed: no result is printed for

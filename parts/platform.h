@@ -1,4 +1,4 @@
-/* pli_os_name returns what Go calls the operating system: the value of `goos:`. */
+/* Returns what Go calls the operating system: the value of `goos:`. */
 static const char *pli_os_name(void)
 {
 #if defined(__linux__)
@@ -12,7 +12,7 @@ static const char *pli_os_name(void)
 #endif
 }
 
-/* pli_os_arch returns what Go calls the processor: the value of `goarch:`. */
+/* Returns what Go calls the processor: the value of `goarch:`. */
 static const char *pli_os_arch(void)
 {
 #if defined(__x86_64__)
@@ -30,7 +30,7 @@ static const char *pli_os_arch(void)
 #endif
 }
 
-/* pli_os_relax tells the processor that this is a waiting loop. */
+/* Tells the processor that this is a waiting loop. */
 static void pli_os_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

@@ -112,7 +112,8 @@ static const pli_flag pli_flag_table[] = {
     {"shuffle", "on|off|N", PLI_FLAG(shuffle), pli_flag_shuffle, "on, off or a number",
      "random order; the number repeats one; off"},
     {"timeout", "T", PLI_FLAG(timeout_ns), pli_flag_timeout,
-     "a time with its unit, such as 90s or 10m", "give up after this time, and say what ran; never"},
+     "a time with its unit, such as 90s or 10m",
+     "give up after this time, and say what ran; never"},
     {"v", NULL, PLI_FLAG(verbose), pli_flag_switch, "true or false",
      "print names when they start and logs at once"},
     {"help", NULL, PLI_FLAG(help), pli_flag_switch, "true or false", "print this"},
@@ -141,7 +142,7 @@ static const pli_flag *pli_flag_find(const char *name, size_t size)
     return NULL;
 }
 
-/* pli_flag_value returns the value: what follows '=', or the next word. NULL: there is none. */
+/* Returns the value: what follows '=', or the next word. NULL: there is none. */
 static const char *pli_flag_value(const pli_flag *flag, const char *equals, char ***word)
 {
     const char *next = (*word)[1];
@@ -153,7 +154,7 @@ static const char *pli_flag_value(const pli_flag *flag, const char *equals, char
     return next;
 }
 
-/* pli_flags_parse reads the words behind argv[0]; false when it has reported a fault. */
+/* Reads the words behind argv[0]; false when it has reported a fault. */
 static bool pli_flags_parse(pli_flags *flags, char **argv)
 {
     for (char **word = argv; *word && *++word;) {
@@ -193,7 +194,7 @@ typedef struct pli_filter {
     int count;
 } pli_filter;
 
-/* pli_name_clean returns name as one field of text: white space is _, control characters are
+/* Returns name as one field of text: white space is _, control characters are
    escaped. NULL when out of memory; the caller frees it. */
 static char *pli_name_clean(const char *name)
 {
@@ -217,7 +218,7 @@ static char *pli_name_clean(const char *name)
     return out;
 }
 
-/* pli_filter_part_end returns the end of the first part of a pattern: a / or | outside of
+/* Returns the end of the first part of a pattern: a / or | outside of
    brackets, or the end of the text. */
 static const char *pli_filter_part_end(const char *s)
 {
@@ -233,7 +234,7 @@ static const char *pli_filter_part_end(const char *s)
     return s;
 }
 
-/* pli_filter_compile compiles one part; false when it has reported a fault. */
+/* Compiles one part; false when it has reported a fault. */
 static bool pli_filter_compile(pli_pattern *part, const char *flag, const char *text, size_t size)
 {
     char why[128];
@@ -261,7 +262,7 @@ static void pli_filter_free(pli_filter *f)
     *f = (pli_filter){NULL, 0};
 }
 
-/* pli_filter_init compiles the value of a flag; false when it has reported a fault. */
+/* Compiles the value of a flag; false when it has reported a fault. */
 static bool pli_filter_init(pli_filter *f, const char *flag, const char *text)
 {
     *f = (pli_filter){calloc(strlen(text) + 1, sizeof *f->part), 0};
@@ -291,7 +292,7 @@ static bool pli_filter_part(const pli_pattern *part, const char *text, size_t si
     return matches;
 }
 
-/* pli_filter_alternative matches name against the alternative that begins at `part`.
+/* Matches name against the alternative that begins at `part`.
    *partial: name has fewer parts, so that only sub-benchmarks of it can match in full. */
 static bool pli_filter_alternative(const pli_pattern *part, const char *name, bool *partial)
 {
@@ -323,7 +324,7 @@ typedef struct pli_name {
     char text[];
 } pli_name;
 
-/* pli_name_unique adds "parent/name" to the list and returns it, with #01, #02 ... behind it when
+/* Adds "parent/name" to the list and returns it, with #01, #02 ... behind it when
    it was there; an empty name is #00. NULL when out of memory; the list owns it. */
 static const char *pli_name_unique(pli_name **list, const char *parent, const char *name)
 {

@@ -33,7 +33,7 @@ __attribute__((format(printf, 3, 4))) static void pli_fact(const pli_machine *m,
     va_end(ap);
 }
 
-/* pli_warn adds a warning to the fact of that key; it ends with what to do. */
+/* Adds a warning to the fact of that key; it ends with what to do. */
 __attribute__((format(printf, 3, 4))) static void pli_warn(const pli_machine *m, const char *key,
                                                            const char *fmt, ...)
 {
@@ -43,7 +43,7 @@ __attribute__((format(printf, 3, 4))) static void pli_warn(const pli_machine *m,
     va_end(ap);
 }
 
-/* pli_machine_word reads the first word of a file; "unknown" where there is none. */
+/* Reads the first word of a file; "unknown" where there is none. */
 static void pli_machine_word(const char *path, char word[64])
 {
     if (pli_os_read_file(path, word, 64) != PL_OK || strcspn(word, " \n") == 0)
@@ -51,8 +51,8 @@ static void pli_machine_word(const char *path, char word[64])
     word[strcspn(word, " \n")] = '\0';
 }
 
-/* pli_machine_setting writes a fact that is one word in a file, and a warning when it is among
-   the `bad` ones, which stand between spaces. `shown` replaces the word that is bad. */
+/* Writes a fact that is one word in a file, and a warning when it is among the `bad` ones, which
+   stand between spaces. */
 static void pli_machine_setting(const pli_machine *m, const char *key, const char *path,
                                 const char *bad, const char *mend)
 {
@@ -76,8 +76,8 @@ static void pli_machine_turbo(const pli_machine *m)
     bool known = strcmp(no_turbo, "unknown") != 0 || strcmp(boost, "unknown") != 0;
     pli_fact(m, "turbo", "%s", on ? "on" : known ? "off" : "unknown");
     if (on) {
-        pli_warn(m, "turbo", "turbo lets the clock rate follow heat and neighbours; mend: echo %d | "
-                             "sudo tee %s", intel_on, path[!intel_on]);
+        pli_warn(m, "turbo", "turbo lets the clock rate follow heat and neighbours; mend: "
+                 "echo %d | sudo tee %s", intel_on, path[!intel_on]);
     }
 }
 
@@ -88,8 +88,8 @@ static void pli_machine_load(const pli_machine *m)
     pli_machine_word("/proc/loadavg", load);
     pli_fact(m, "load", "%s", load);
     if (strtod(load, NULL) > 0.5 * cpus) { /* "unknown" reads as 0 */
-        pli_warn(m, "load", "load %s on %d processors: other work runs beside this; mend: end it, or "
-                            "keep to a quiet processor: taskset -c %d PROGRAM", load, cpus, cpus - 1);
+        pli_warn(m, "load", "load %s on %d processors: other work runs beside this; mend: end "
+                 "it, or keep to a quiet processor: taskset -c %d PROGRAM", load, cpus, cpus - 1);
     }
 }
 
@@ -105,7 +105,7 @@ static void pli_machine_aslr(const pli_machine *m)
     pli_fact(m, "aslr", "%s", off ? "off" : strcmp(level, "unknown") == 0 ? level : "on");
 }
 
-/* pli_baseline_pass returns the time of one step of a chain of multiplications in registers, in
+/* Returns the time of one step of a chain of multiplications in registers, in
    nanoseconds. It depends neither on the program nor on its layout or memory: when it differs
    between two runs, the machine has changed, not the code. */
 static double pli_baseline_pass(uint64_t x)
@@ -119,7 +119,7 @@ static double pli_baseline_pass(uint64_t x)
     return (double)(pl_now_ns() - start) / PLI_STEPS;
 }
 
-/* pli_baseline returns the fastest of some passes, the one that nobody disturbed;
+/* Returns the fastest of some passes, the one that nobody disturbed;
    *spread: how much slower the median pass was, in per cent. */
 static double pli_baseline(double *spread)
 {
@@ -136,7 +136,7 @@ static double pli_baseline(double *spread)
     return pass[0];
 }
 
-/* pli_machine_ticks reads the machine's processor time and what the host took of it. */
+/* Reads the machine's processor time and what the host took of it. */
 static void pli_machine_ticks(int64_t *total, int64_t *steal)
 {
     char text[256];
@@ -144,13 +144,14 @@ static void pli_machine_ticks(int64_t *total, int64_t *steal)
     if (pli_os_read_file("/proc/stat", text, sizeof text) != PL_OK)
         return;
     char *at = text + strcspn(text, " ");
-    for (int column = 0; column < 8; column++) { /* user nice system idle iowait irq softirq steal */
+    /* user nice system idle iowait irq softirq steal; what follows is part of user */
+    for (int column = 0; column < 8; column++) {
         *steal = strtoll(at, &at, 10);
         *total += *steal;
     }
 }
 
-/* pli_machine_start writes the facts before a measurement and keeps what pli_machine_end
+/* Writes the facts before a measurement and keeps what pli_machine_end
    compares with. */
 static void pli_machine_start(pli_machine *m)
 {
@@ -158,8 +159,9 @@ static void pli_machine_start(pli_machine *m)
     double spread;
     pli_os_cpu_model(model, sizeof model);
     pli_fact(m, "processor", "%s, %d usable", model[0] ? model : "unknown", pli_os_cpu_count());
-    pli_machine_setting(m, "clock", "/sys/devices/system/clocksource/clocksource0/"
-                        "current_clocksource", " hpet acpi_pm jiffies ", "boot with clocksource=tsc");
+    pli_machine_setting(m, "clock",
+                        "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+                        " hpet acpi_pm jiffies ", "boot with clocksource=tsc");
     pli_machine_setting(m, "governor", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
                         " powersave ondemand conservative schedutil userspace ",
                         "sudo cpupower frequency-set -g performance");
@@ -175,17 +177,18 @@ static void pli_machine_start(pli_machine *m)
     pli_machine_ticks(&m->cpu_time, &m->steal);
 }
 
-/* pli_machine_end writes what has changed since pli_machine_start. */
+/* Writes what has changed since pli_machine_start. */
 static void pli_machine_end(const pli_machine *m)
 {
     double spread, baseline_ns = pli_baseline(&spread);
     double moved = 100 * (baseline_ns / m->baseline_ns - 1);
     int64_t total, steal;
     pli_machine_load(m);
-    pli_fact(m, "baseline", "%.3f ns a multiplication, %+.1f %% since the start", baseline_ns, moved);
+    pli_fact(m, "baseline", "%.3f ns a multiplication, %+.1f %% since the start", baseline_ns,
+             moved);
     if (__builtin_fabs(moved) > 5) {
-        pli_warn(m, "baseline", "the machine changed its speed by %+.1f %% in this run; mend: fix the "
-                 "clock rate (cpupower, no_turbo), or run again when it is idle", moved);
+        pli_warn(m, "baseline", "the machine changed its speed by %+.1f %% in this run; mend: fix "
+                 "the clock rate (cpupower, no_turbo), or run again when it is idle", moved);
     }
     pli_machine_ticks(&total, &steal);
     int64_t passed = total > m->cpu_time ? total - m->cpu_time : 1;
