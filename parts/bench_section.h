@@ -1,21 +1,23 @@
-/* ---- >>bench ----
-   Go's benchmark runner. A benchmark is run with n = 1 to see whether it works and whether it
-   has sub-benchmarks; if not, n grows until a run lasts -benchtime. Order: benchmark, then the
-   list of -cpu, then -count. With PL_LOOP the growth happens inside one call of the body.
+/* ==== >>bench ========================================================================================
+   One benchmark: its timer, what is measured with it, how n grows, and threads. A run is one call of the
+   body with some n:
 
-       pl_bench_main ──► pli_bench_child ──► pli_bench_try      n = 1
-                              ▲      │
-       pl_bench_run ──────────┘      └─────► pli_bench_measure  n grows, one line of output
+       body written with b->n     n = 1 | 100 | 10,000 | 1,200,000         a call each, from set-up on; the
+                                                                           last is the result
+       body written with PL_LOOP  n = 1 + 99 + 9,900 + 1,190,000           one call, no set-up between; the
+                                                                           timer runs on, all are the result
 
+   The next n is predicted from the time so far, by Go's rule, until a run lasts -benchtime.
    Nothing in here allocates while a timer runs, so B/op and allocs/op are the body's alone. */
 
 enum {
-    PLI_BENCH_METRICS = 32,
-    PLI_BENCH_UNIT = 48,
-    PLI_BENCH_LOG = 65536,
+    PLI_BENCH_METRICS = 32,      /* what a body may report: fixed sizes, so that reporting ... */
+    PLI_BENCH_UNIT = 48,         /* ... does not allocate while the timer runs */
+    PLI_BENCH_LOG = 65536,       /* the same for its log */
     PLI_BENCH_MAX_N = 1000000000 /* Go's limit of iterations in one run */
 };
 
+/* What pl_bench_report_metric was given. */
 typedef struct pli_metric {
     char unit[PLI_BENCH_UNIT];
     double value;
@@ -26,32 +28,34 @@ typedef struct pli_bench_mem {
     int64_t mallocs, bytes;
 } pli_bench_mem;
 
-/* One benchmark. All of it belongs to the thread that runs the body, but for `failed` and what
-   `lock` guards; pl_bench_parallel hands the timer to its threads at the barriers. */
+/* One benchmark. All of it belongs to the thread that runs the body, but for `failed` and what `lock`
+   guards; pl_bench_parallel hands the timer to its threads at the barriers. */
 typedef struct pli_bench {
-    pl_bench api; /* first, so that the body's pl_bench * is this */
-    struct pli_bench *parent;
-    const char *name;
+    /* immutable while the body runs */
+    pl_bench api;             /* first, so that the body's pl_bench * is this */
+    struct pli_bench *parent; /* NULL for those of PL_BENCH */
+    const char *name;         /* in full, without -P */
     void (*fn)(pl_bench *b, void *arg);
     void *arg;
-    bool has_sub; /* it has sub-benchmarks: no result of its own */
 
+    /* the run */
     bool timer_on;
-    uint64_t start_ns, elapsed_ns;
-    pli_bench_mem mem_start, mem;
+    uint64_t start_ns, elapsed_ns;   /* of the running interval; of all before */
+    pli_bench_mem mem_start, mem;    /* the same for allocations */
     int64_t previous_n, previous_ns; /* the run before, for the grain of parallel work */
-    int parallelism;
-    uint64_t loop_n; /* iterations that PL_LOOP aims at; 0: there was no PL_LOOP so far */
-    uint64_t loop_start_ns;
-    bool loop_done;
+    int parallelism;                 /* threads a processor */
+    uint64_t loop_n;                 /* iterations that PL_LOOP aims at; 0: no PL_LOOP so far */
+    uint64_t loop_start_ns;          /* by the clock on the wall, pauses included */
+    bool loop_done;                  /* PL_LOOP came to its end: nobody broke out of it */
 
+    /* what the body said */
+    bool has_sub; /* it called pl_bench_run: no result of its own */
     bool show_allocs;
     int64_t bytes;
     int metric_count;
     pli_metric metrics[PLI_BENCH_METRICS]; /* sorted by unit, which is Go's order of printing */
-
-    uint32_t failed; /* atomic */
-    pli_lock lock;   /* guards log and log_size */
+    uint32_t failed;                       /* atomic */
+    pli_lock lock;                         /* guards the log */
     size_t log_size;
     char log[PLI_BENCH_LOG];
 } pli_bench;
@@ -59,9 +63,9 @@ typedef struct pli_bench {
 /* One call of pl_bench_main. */
 typedef struct pli_session {
     pli_flags flags;
-    pli_filter filter;
-    pli_name *names;
-    pli_machine machine;
+    pli_filter filter;   /* -bench, or -list */
+    pli_name *names;     /* of sub-benchmarks so far */
+    pli_machine machine; /* as it was at the start */
     int name_width, suffix_width; /* Go's columns: the widest name, the widest -P */
     bool labelled;                /* the lines above the first result are printed */
     bool no_allocs;               /* this build cannot count allocations */
@@ -72,20 +76,21 @@ typedef struct pli_session {
     pid_t pid;           /* a child made by fork may exit as it likes */
 } pli_session;
 
-static pli_session pli_run;
-static pli_bench_entry *pli_bench_entries;
+static pli_session pli_run;                /* there is one at a time */
+static pli_bench_entry *pli_bench_entries; /* what PL_BENCH has registered */
 
+/* Adds a benchmark in order of appearance; by line within a file, since link-time optimisation may run
+   the constructors of a file in another order. */
 void pli_bench_register(pli_bench_entry *entry)
 {
     pli_bench_entry **at = &pli_bench_entries;
-    /* In order of appearance; by line within a file, as with link-time optimisation the
-       constructors of a file may run in another order. */
     while (*at && !(strcmp((*at)->file, entry->file) == 0 && (*at)->line > entry->line))
         at = &(*at)->next;
     entry->next = *at;
     *at = entry;
 }
 
+/* The benchmark behind what the body has. */
 static pli_bench *pli_bench_of(const pl_bench *b)
 {
     return (pli_bench *)(uintptr_t)b;
@@ -165,8 +170,9 @@ void pl_bench_fail(pl_bench *bench, const char *fmt, ...)
         PLI_STORE(b->failed, 1); /* a benchmark fails with each of its sub-benchmarks */
 }
 
-/* ---- Timer and what is measured with it -------------------------------------------------- */
+/* -- Timer and what is measured with it -- */
 
+/* The sums over all threads, read without going into the allocator as pl_memstats_read does. */
 static pli_bench_mem pli_bench_mem_now(void)
 {
     pl_memstats m;
@@ -174,7 +180,8 @@ static pli_bench_mem pli_bench_mem_now(void)
     return (pli_bench_mem){m.mallocs, m.total_alloc};
 }
 
-/* Counters are read outside of the time: before the clock starts, after it has stopped. */
+/* Begins an interval. Counters are read outside of the time: before the clock starts, and by
+   pl_bench_stop_timer after it has stopped. */
 static void pli_bench_timer_mark(pli_bench *b)
 {
     b->mem_start = pli_bench_mem_now();
@@ -244,6 +251,7 @@ static const pli_metric *pli_metric_find(const pli_bench *b, const char *unit)
     return NULL;
 }
 
+/* What is wrong with a new unit, as the end of a sentence; NULL when nothing is. */
 static const char *pli_metric_fault(const pli_bench *b, const char *unit)
 {
     return unit[0] == '\0'                        ? "is empty; name what is counted"
@@ -262,7 +270,7 @@ void pl_bench_report_metric(pl_bench *bench, double value, const char *unit)
         pl_bench_fail(&b->api, "pl_bench_report_metric: unit \"%s\" %s", unit, fault);
         return;
     }
-    if (!m) {
+    if (!m) { /* its place in the order is found from the end */
         m = b->metrics + b->metric_count++;
         while (m > b->metrics && strcmp(m[-1].unit, unit) > 0) {
             *m = m[-1];
@@ -273,13 +281,13 @@ void pl_bench_report_metric(pl_bench *bench, double value, const char *unit)
     m->value = value;
 }
 
-/* ---- Growth of n ------------------------------------------------------------------------- */
+/* -- Growth of n -- */
 
 /* Returns the next n by Go's rule: what the goal needs at the last speed and a
    fifth more, at most 100 times the last n, at least one more, at most PLI_BENCH_MAX_N. */
 static int64_t pli_bench_predict(int64_t goal_ns, int64_t n, int64_t ns, int64_t last)
 {
-    int64_t next;
+    int64_t next; /* multiplied first: for short bodies n and ns are alike, and n / ns is 0 or 1 */
     if (__builtin_mul_overflow(goal_ns, n, &next))
         next = INT64_MAX;
     next /= ns > 0 ? ns : 1;
@@ -307,6 +315,8 @@ static uint64_t pli_loop_more(pli_bench *b)
     return b->loop_n - (uint64_t)done;
 }
 
+/* What PL_LOOP asks when it has counted down: how many more? 0 ends it. The first call is where set-up
+   ends, the last where the timer stops. */
 uint64_t pli_loop_next(pl_bench *bench)
 {
     pli_bench *b = pli_bench_of(bench);
@@ -332,7 +342,8 @@ uint64_t pli_loop_next(pl_bench *bench)
     return more;
 }
 
-/* Names the benchmark whose body runs, for -timeout and for an exit(). */
+/* Notes the benchmark whose body runs, for -timeout and for an exit() in it, and returns the one
+   before: a parent goes on when its sub-benchmark has ended. */
 static const char *pli_bench_current(const char *name)
 {
     pli_lock_take(&pli_run.lock);
@@ -381,21 +392,28 @@ static void pli_bench_grow(pli_bench *b)
     }
 }
 
-/* ---- Parallel benchmarks -----------------------------------------------------------------
+/* -- Parallel benchmarks --
 
-   The threads meet at a barrier in their first PL_NEXT; the last to arrive starts the timer and
-   opens it, the last to finish stops the timer. Starting and joining threads is not timed.
-   Iterations are taken from `left` some at a time; who leaves early gives the rest back. */
+       create   set-up     barrier   PL_NEXT PL_NEXT ...          join
+       ───────► ─────────► │ ══════════════════════════► │ ────►
+       ───────► ───► waits │ ════════════════════► waits │ ────►
+                           └ the last to arrive          └ the last to finish
+                             starts the timer              stops it
+
+   The barrier is in the first PL_NEXT. Iterations are taken from `left`, a grain at a time, so that the
+   common counter is not what is measured; who leaves early gives the rest of his grain back. */
 typedef struct pli_parallel_job {
+    /* immutable */
     pli_bench *bench;
     void (*fn)(pl_parallel *pb, void *arg);
     void *arg;
     int threads;
-    bool timed; /* the timer ran when the body called */
-    int64_t grain;
-    int arrived, finished, started; /* atomic, as are the next two */
-    uint32_t open;
-    int64_t left;
+    bool timed;    /* the timer ran when the body called */
+    int64_t grain; /* iterations taken at once */
+    /* atomic */
+    int started, arrived, finished; /* threads */
+    uint32_t open;                  /* the barrier; release */
+    int64_t left;                   /* iterations that nobody has taken */
 } pli_parallel_job;
 
 /* Counts threads at the barrier; the last one opens it. */
@@ -408,14 +426,15 @@ static void pli_parallel_arrive(pli_parallel_job *job, int count)
     }
 }
 
+/* Counts threads that are done; the last one stops the timer. */
 static void pli_parallel_finish(pli_parallel_job *job, int count)
 {
     if (__atomic_add_fetch(&job->finished, count, __ATOMIC_ACQ_REL) == job->threads)
         pl_bench_stop_timer(&job->bench->api);
 }
 
-/* Spins, then yields, since there may be more threads than processors.
-   10 us of spinning: a start on an idle machine takes less than that. */
+/* Waits for the barrier to open. Spins, so that all start within a microsecond; yields after 10 us,
+   since there may be more threads than processors. */
 static void pli_parallel_wait(pli_parallel_job *job)
 {
     uint64_t until = pl_now_ns() + 10000;
@@ -426,6 +445,7 @@ static void pli_parallel_wait(pli_parallel_job *job)
     }
 }
 
+/* What PL_NEXT asks when its grain is used up: takes another. False: all are taken. */
 int pli_parallel_refill(pl_parallel *pb)
 {
     pli_parallel_job *job = pb->job;
@@ -443,13 +463,14 @@ int pli_parallel_refill(pl_parallel *pb)
     return take > 0;
 }
 
+/* One thread. Its pl_parallel is on its own stack: no cache line is shared. */
 static void *pli_parallel_thread(void *arg)
 {
     pli_parallel_job *job = arg;
     pl_parallel pb = {.thread = PLI_ADD(job->started, 1) - 1, .threads = job->threads,
                       .job = job};
     job->fn(&pb, job->arg);
-    if (!pb.started)
+    if (!pb.started) /* it never asked: the others must not wait for it */
         pli_parallel_arrive(job, 1);
     PLI_ADD(job->left, pb.taken);
     pli_parallel_finish(job, 1);

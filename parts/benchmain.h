@@ -1,6 +1,13 @@
-/* ---- Results ----
+/* ==== >>benchmain ====================================================================================
+   pl_bench_main: which benchmarks run, in which order, and what is printed of them. A benchmark is run with
+   n = 1 to see whether it works and whether it has sub-benchmarks; if not, it is measured, for each value
+   of -cpu, -count times:
 
-   Text is Go's. JSON is one object a line; names and meaning stay, members may be added:
+       pl_bench_main ──► pli_bench_child ──► pli_bench_try      n = 1
+                              ▲      │
+       pl_bench_run ──────────┘      └─────► pli_bench_measure  n grows; a line of output, sent at once
+
+   Text is Go's to the byte. JSON is one object a line; names and meaning stay, members may be added:
      {"type":"environment","format":1,"goos":"","goarch":"","pkg":"","cpu":"", and the facts}
      {"type":"benchmark","name":"","procs":2,"failed":false,"n":1,"ns_per_op":1,"mb_per_s":null,
       "bytes_per_op":null,"allocs_per_op":null,"metrics":{"unit":1},"log":""}
@@ -8,12 +15,15 @@
      {"type":"end","passed":true,"results":1, and the facts}
    null is "not measured". A fact is "key":"value", with a "key_warning" where it is a bad one. */
 
+/* -- Results -- */
+
 /* The values that the harness measures; a metric with such a unit takes the place of its own. */
 enum { PLI_NS, PLI_MB, PLI_BYTES, PLI_ALLOCS, PLI_BUILTINS };
 static const char *const pli_builtin_unit[] = {"ns/op", "MB/s", "B/op", "allocs/op"};
 static const char *const pli_builtin_key[] = {"ns_per_op", "mb_per_s", "bytes_per_op",
                                               "allocs_per_op"};
 
+/* Whether a unit is one of those: then it does not stand among the metrics. */
 static bool pli_builtin_is(const char *unit)
 {
     bool is = false;
@@ -74,6 +84,7 @@ static const char *pli_bench_suffix(const pli_bench *b, char out[16])
     return out;
 }
 
+/* The name in its column. Go counts characters for the width, bytes for the column. */
 static void pli_text_name(const pli_bench *b)
 {
     char text[16];
@@ -84,6 +95,7 @@ static void pli_text_name(const pli_bench *b)
     printf("%s%s%*s\t", b->name, suffix, pad > 0 ? pad : 0, "");
 }
 
+/* The values, in Go's order; what is 0 or not measured is left out. */
 static void pli_text_result(const pli_bench *b)
 {
     char text[352];
@@ -122,6 +134,7 @@ static void pli_text_end(const pli_bench *b)
     }
 }
 
+/* The members of a benchmark that has passed. */
 static void pli_json_values(const pli_bench *b)
 {
     printf(",\"n\":%" PRId64, b->api.n);
@@ -142,6 +155,7 @@ static void pli_json_values(const pli_bench *b)
     printf("%s}", comma[1] ? comma : "");
 }
 
+/* One benchmark as an object. */
 static void pli_json_end(const pli_bench *b)
 {
     bool failed = PLI_LOAD(b->failed);
@@ -183,11 +197,11 @@ static void pli_bench_labels(void)
 {
     static const char *const key[] = {"goos", "goarch", "pkg", "cpu"};
     pli_machine *m = &pli_run.machine;
-    char cpu[128];
+    char cpu[64];
     if (pli_run.labelled)
         return;
     pli_run.labelled = true;
-    pli_os_cpu_model(cpu, sizeof cpu);
+    pli_os_cpu_model(cpu);
     const char *value[] = {pli_os_name(), pli_os_arch(), pli_bench_entries->pkg, cpu};
     printf("%s", m->json ? "{\"type\":\"environment\",\"format\":1" : "");
     for (int i = 0; i < 4; i++) {
@@ -209,7 +223,7 @@ static void pli_bench_labels(void)
     pli_bench_flush();
 }
 
-/* ---- Running ----------------------------------------------------------------------------- */
+/* -- Running -- */
 
 /* Measures one benchmark for one value of -cpu, one of -count times. */
 static void pli_bench_step(pli_bench *b, int procs, bool first)
@@ -232,6 +246,7 @@ static void pli_bench_step(pli_bench *b, int procs, bool first)
     pli_bench_end(b);
 }
 
+/* All measurements of one benchmark, in Go's order: -cpu outside, -count inside. */
 static void pli_bench_measure(pli_bench *b)
 {
     pli_bench_labels();
@@ -302,7 +317,7 @@ void pl_bench_run(pl_bench *bench, const char *name, void (*fn)(pl_bench *b, voi
         pl_bench_fail(&b->api, "pl_bench_run: out of memory for \"%s\"", name);
 }
 
-/* ---- pl_bench_main ---- */
+/* -- pl_bench_main -- */
 
 /* Says on stderr what went wrong in the benchmark that runs. The line that waits for its result
    is ended first, past stdio: the body may be inside a printf. */
@@ -332,6 +347,8 @@ static struct {
     bool done;
 } pli_watch = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
 
+/* pthread_cond_timedwait knows the clock on the wall alone, which may be set: so the time that is left is
+   computed anew after each wake-up. */
 static void *pli_bench_watch(void *unused)
 {
     uint64_t end = pl_now_ns() + (uint64_t)pli_run.flags.timeout_ns, now;
@@ -435,6 +452,7 @@ static void pli_bench_list(void)
     pli_bench_flush();
 }
 
+/* Runs all under the eye of -timeout. */
 static void pli_bench_guarded(void)
 {
     pthread_t watch;
@@ -463,18 +481,18 @@ static void pli_bench_guarded(void)
 static bool pli_bench_filters(void)
 {
     const pli_flags *f = &pli_run.flags;
-    bool good = pli_filter_init(&pli_run.filter, "run", f->run);
+    bool good = pli_filter_init(&pli_run.filter, "run", f->run); /* checked, not used */
     pli_filter_free(&pli_run.filter);
     return good && pli_filter_init(&pli_run.filter, f->list ? "list" : "bench",
                                    f->list ? f->list : f->bench);
 }
 
+/* Reads the flags and does what they ask for. */
 static void pli_bench_session(char **argv)
 {
-    pl_memstats probe;
     pli_run.flags = (pli_flags){.bench = "", .run = "", .count = 1, .time.ns = 1000000000,
                                 .cpu = {1, {pli_os_cpu_count()}}};
-    pli_run.no_allocs = pl_memstats_read(&probe) != PL_OK || !probe.counted;
+    pli_run.no_allocs = !pli_malloc_in_charge();
     pli_run.pid = getpid();
     if (!pli_flags_parse(&pli_run.flags, argv) || !pli_bench_filters()) {
         pli_run.exit_code = 2;

@@ -1,16 +1,17 @@
-/* ---- >>flags ----
+/* ==== >>flags ========================================================================================
    The command line of a benchmark program: Go's flags, the matching of -bench and the naming of
-   sub-benchmarks. A fault is one line on stderr that names the thing and the fix. */
+   sub-benchmarks. Flags are a table: adding one takes a member, a row and perhaps a parser. A fault is
+   one line on stderr that names the thing and the fix; nothing has been printed or run by then. */
 
-enum { PLI_FLAG_CPUS = 64 };
+enum { PLI_FLAG_CPUS = 64 }; /* values of -cpu: powers of two up to any machine, and some */
 
 /* The values of the flags; the strings belong to argv. */
 typedef struct pli_flags {
-    const char *bench, *list, *run;
-    int64_t count, timeout_ns;
+    const char *bench, *list, *run; /* list: NULL when not given */
+    int64_t count, timeout_ns;      /* timeout: 0 is never */
     struct {
         int64_t n, ns;
-    } time; /* -benchtime: n > 0 for 100x, else a time */
+    } time; /* -benchtime: one of the two is not 0 */
     struct {
         bool on;
         int64_t seed;
@@ -21,8 +22,8 @@ typedef struct pli_flags {
     bool benchmem, verbose, json, help;
 } pli_flags;
 
-/* One flag: `parse` reads the value into the member at `offset`, or says false; the fault then
-   ends in `expected`. */
+/* One flag: `parse` reads the value into the member at `offset`, or says false; the message then ends
+   in `expected`. */
 typedef struct pli_flag {
     const char *name, *argument; /* NULL: a switch */
     size_t offset;
@@ -30,12 +31,16 @@ typedef struct pli_flag {
     const char *expected, *help;
 } pli_flag;
 
+/* -- Parsers: each writes *member and says whether the value was one -- */
+
+/* Regular expressions are judged when they are compiled. */
 static bool pli_flag_text(const char *value, void *member)
 {
     *(const char **)member = value;
     return true;
 }
 
+/* A switch without a value comes as "true". */
 static bool pli_flag_switch(const char *value, void *member)
 {
     bool on = strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
@@ -43,6 +48,7 @@ static bool pli_flag_switch(const char *value, void *member)
     return on || strcmp(value, "false") == 0 || strcmp(value, "0") == 0;
 }
 
+/* Not 0: a run that measures nothing is more likely a mistake than a wish. */
 static bool pli_flag_count(const char *value, void *member)
 {
     return pli_parse_int64(value, 1, INT64_MAX, member);
@@ -53,6 +59,7 @@ static bool pli_flag_timeout(const char *value, void *member)
     return pli_parse_duration(value, member);
 }
 
+/* 100x is a number of iterations, everything else a time. *member is the struct of both. */
 static bool pli_flag_benchtime(const char *value, void *member)
 {
     int64_t *n = member, *ns = n + 1;
@@ -66,6 +73,7 @@ static bool pli_flag_benchtime(const char *value, void *member)
     return pli_parse_duration(value, ns) && *ns > 0;
 }
 
+/* Numbers with commas between; *member is their count, the numbers follow. */
 static bool pli_flag_cpu(const char *value, void *member)
 {
     int *count = member, *cpus = count + 1;
@@ -81,6 +89,7 @@ static bool pli_flag_cpu(const char *value, void *member)
     return good;
 }
 
+/* "on" takes a seed from the clock, which is printed: given as a number it repeats the order. */
 static bool pli_flag_shuffle(const char *value, void *member)
 {
     pli_flags *f = (pli_flags *)(void *)((char *)member - offsetof(pli_flags, shuffle));
@@ -121,6 +130,7 @@ static const pli_flag pli_flag_table[] = {
 #undef PLI_FLAG
 enum { PLI_FLAG_COUNT = sizeof pli_flag_table / sizeof *pli_flag_table };
 
+/* -help: one line a flag, from the table. */
 static void pli_flags_usage(void)
 {
     printf("Runs the benchmarks of this program. One dash or two; -flag=value or -flag value.\n"
@@ -132,6 +142,7 @@ static void pli_flags_usage(void)
     }
 }
 
+/* Finds a flag by its name without dashes; NULL when there is none. */
 static const pli_flag *pli_flag_find(const char *name, size_t size)
 {
     for (int i = 0; i < PLI_FLAG_COUNT; i++) {
@@ -181,12 +192,20 @@ static bool pli_flags_parse(pli_flags *flags, char **argv)
     return true;
 }
 
-/* ---- Filters: "a/b|c" is alternatives of parts; each part is a POSIX extended expression that
-   is searched in the same part of the name. */
+/* -- Filters --
 
+   As in Go, a pattern is alternatives of parts, each part a regular expression (POSIX extended) that is
+   searched in the same part of the name:
+
+       -bench 'Parse/small|Sort'       Parse/small      Parse matches in part, so it is run to find its
+                                       part[0] part[1]  children; of those, what contains "small"
+                                       Sort             Sort, MergeSort, and all children of them
+                                       part[2]
+*/
 typedef struct pli_pattern {
     regex_t regex;
-    bool any, last; /* matches everything; ends an alternative */
+    bool any;  /* an empty expression: matches everything, regex is not set */
+    bool last; /* the next part begins another alternative */
 } pli_pattern;
 
 typedef struct pli_filter {
@@ -194,8 +213,8 @@ typedef struct pli_filter {
     int count;
 } pli_filter;
 
-/* Returns name as one field of text: white space is _, control characters are
-   escaped. NULL when out of memory; the caller frees it. */
+/* Returns name as one field of text: white space (all that benchstat takes for it) is _, control
+   characters are escaped. NULL when out of memory; the caller frees it. */
 static char *pli_name_clean(const char *name)
 {
     char *out = malloc(4 * strlen(name) + 1), *at = out;
@@ -218,8 +237,8 @@ static char *pli_name_clean(const char *name)
     return out;
 }
 
-/* Returns the end of the first part of a pattern: a / or | outside of
-   brackets, or the end of the text. */
+/* Returns the end of the first part of a pattern: a / or | outside of brackets, or the end of the text.
+   So a/(b|c) has two parts, and [a/b] one. */
 static const char *pli_filter_part_end(const char *s)
 {
     int square = 0, round = 0;
@@ -238,6 +257,7 @@ static const char *pli_filter_part_end(const char *s)
 static bool pli_filter_compile(pli_pattern *part, const char *flag, const char *text, size_t size)
 {
     char why[128];
+    /* Names are cleaned before they are matched, so "a b" must find "a_b". */
     char *copy = strndup(text, size), *clean = copy ? pli_name_clean(copy) : NULL;
     part->any = size == 0; /* some systems take an empty expression for an error */
     int code = !clean ? REG_ESPACE
@@ -252,6 +272,7 @@ static bool pli_filter_compile(pli_pattern *part, const char *flag, const char *
     return code == 0;
 }
 
+/* Leaves an empty filter behind, which may be freed again. */
 static void pli_filter_free(pli_filter *f)
 {
     for (int i = 0; i < f->count; i++) {
@@ -284,6 +305,7 @@ static bool pli_filter_init(pli_filter *f, const char *flag, const char *text)
     return true;
 }
 
+/* Whether one part of a name matches: copied, as regexec wants it to end. */
 static bool pli_filter_part(const pli_pattern *part, const char *text, size_t size)
 {
     char *copy = part->any ? NULL : strndup(text, size);
@@ -292,8 +314,8 @@ static bool pli_filter_part(const pli_pattern *part, const char *text, size_t si
     return matches;
 }
 
-/* Matches name against the alternative that begins at `part`.
-   *partial: name has fewer parts, so that only sub-benchmarks of it can match in full. */
+/* Matches name against the alternative that begins at `part`. *partial: name has fewer parts, so that
+   only sub-benchmarks of it can match in full. A name with more parts than the pattern matches. */
 static bool pli_filter_alternative(const pli_pattern *part, const char *name, bool *partial)
 {
     for (;; part++, name++) {
@@ -307,6 +329,7 @@ static bool pli_filter_alternative(const pli_pattern *part, const char *name, bo
     }
 }
 
+/* Whether one of the alternatives matches; *partial is set when so. */
 static bool pli_filter_match(const pli_filter *f, const char *name, bool *partial)
 {
     for (int i = 0; i < f->count; i++) {
@@ -317,15 +340,16 @@ static bool pli_filter_match(const pli_filter *f, const char *name, bool *partia
     return false;
 }
 
-/* ---- Names of sub-benchmarks that were given, so that none is given twice. */
+/* -- Names of sub-benchmarks: those that were given, so that none is given twice -- */
 
 typedef struct pli_name {
     struct pli_name *next;
     char text[];
 } pli_name;
 
-/* Adds "parent/name" to the list and returns it, with #01, #02 ... behind it when
-   it was there; an empty name is #00. NULL when out of memory; the list owns it. */
+/* Adds "parent/name" to the list and returns it, with #01, #02 ... behind it when it was there; an empty
+   name is #00. The first that is free is taken, whoever has the others: a benchmark may be called "x#01"
+   by its author. NULL when out of memory; the list owns the name, which lives as long as the run. */
 static const char *pli_name_unique(pli_name **list, const char *parent, const char *name)
 {
     size_t size = strlen(parent) + strlen(name) + 16;

@@ -1,4 +1,4 @@
-/* ---- Numbers and text as other programs write and read them ---- */
+/* -- Numbers and text as other programs write and read them -- */
 
 /* Reads a whole decimal number in [least, most]; false for anything else. */
 static bool pli_parse_int64(const char *text, int64_t least, int64_t most, int64_t *out)
@@ -9,8 +9,8 @@ static bool pli_parse_int64(const char *text, int64_t least, int64_t most, int64
     return end > text && *end == '\0' && errno == 0 && *out >= least && *out <= most;
 }
 
-/* Returns how many nanoseconds the unit at *text has and moves *text behind it;
-   0 when there is none. */
+/* Returns how many nanoseconds the unit at *text has and moves *text behind it; 0 when there is
+   none. A unit ends where the next number begins: "1m30s". */
 static double pli_parse_unit(const char **text)
 {
     static const struct {
@@ -28,8 +28,8 @@ static double pli_parse_unit(const char **text)
     return 0;
 }
 
-/* Reads a time in Go's form (1h30m, 1.5s, 100ms; 0 alone needs no unit) as
-   nanoseconds; false for anything else. */
+/* Reads a time in Go's form (1h30m, 1.5s, 100ms; 0 alone needs no unit) as nanoseconds; false for
+   anything else. By hand, since strtod takes 1e3, 0x10, inf and the locale's decimal point. */
 static bool pli_parse_duration(const char *text, int64_t *ns)
 {
     double sum = 0, unit = 1;
@@ -45,11 +45,12 @@ static bool pli_parse_duration(const char *text, int64_t *ns)
         sum += value * unit;
     }
     bool good = unit > 0 && sum < 9e18; /* 292 years are 2^63 ns */
-    *ns = good ? (int64_t)(sum + 0.5) : 0;
+    *ns = good ? (int64_t)(sum + 1e-3) : 0; /* down, but for what tenths lose in binary */
     return good;
 }
 
-/* Turns the decimal point of the program's locale into a '.'. */
+/* Turns the decimal point of the program's locale into a '.': benchmark text and JSON know no
+   other, and the program may have called setlocale. */
 static void pli_format_point(char *number)
 {
     char *point = number + strspn(number, " -0123456789");
@@ -60,7 +61,7 @@ static void pli_format_point(char *number)
     }
 }
 
-/* Is %*.*f in any locale, with NaN and Inf as Go spells them. */
+/* %*.*f in any locale, with NaN and Inf as Go spells them. */
 static void pli_format_double(char *out, size_t size, int width, int digits, double x)
 {
     if (__builtin_isfinite(x)) {
@@ -71,11 +72,11 @@ static void pli_format_double(char *out, size_t size, int width, int digits, dou
     }
 }
 
-/* Reads one character and returns its length in bytes. What is not UTF-8 is
-   U+FFFD, a byte at a time. */
+/* Reads one character and returns its length in bytes. What is not UTF-8 (a stray or missing byte,
+   a form longer than need be, a surrogate) is U+FFFD, a byte at a time. */
 static int pli_utf8_decode(const char *text, uint32_t *rune)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000}; /* shorter forms are wrong */
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *s = (const unsigned char *)text;
     int size = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
     uint32_t r = size == 1 ? *s : *s & (0x7fu >> size);
@@ -103,8 +104,7 @@ static void pli_json_string(FILE *out, const char *text)
     fputc('"', out);
 }
 
-/* Writes the fewest digits that read back as x; null for NaN and Inf, which
-   JSON does not know. */
+/* Writes the fewest digits that read back as x; null for NaN and Inf, which JSON does not know. */
 static void pli_json_number(FILE *out, double x)
 {
     char text[40] = "null";
@@ -116,3 +116,4 @@ static void pli_json_number(FILE *out, double x)
     pli_format_point(text);
     fputs(text, out);
 }
+
