@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 @dataclass
 class Printed:
     """What the student's code wrote to stdout or stderr, which nobody reads: worth a warning."""
-    bytes: int = 0
+    size: int = 0
     sample: bytes = b""
 
 
@@ -144,7 +144,7 @@ class Rig:
 
     def _note(self, printed: bytes) -> None:
         if printed:
-            self.printed.bytes += len(printed)
+            self.printed.size += len(printed)
             self.printed.sample = self.printed.sample or printed[:60]
 
     @staticmethod
