@@ -120,6 +120,7 @@ def build_bench(lab: Lab, source: Path, trusted: Trusted, recipe: Recipe) -> Pat
 
     def make(work: Path) -> None:
         _compile(_write(work, files), "side.c", "side", recipe, source.parent, student=True)
+        vet.check_contract(work / "side.o", trusted.contract)
         _compile(work, "bench_main.c", "bench_main", recipe, SOURCES)
         parts = [trusted.folder / f"{name}.o" for name in ("buffer", "workload", "perflab-stats")]
         _link(work, [work / "bench_main.o", *parts, work / "side.o"], "bench", recipe)
