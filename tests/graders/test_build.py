@@ -132,7 +132,8 @@ def test_a_huge_source_is_refused(tmp_path: Path, recipe: build.Recipe,
         build.build_student(lab.load(ROOT, "90"), source, trusted, recipe)
 
 
-@pytest.mark.parametrize("name,words", [("gcc", "gcc 1"), ("clang", "clang 1"), ("gcc -m64", "gcc")])
+@pytest.mark.parametrize("name,words", [("gcc", "gcc "), ("clang", "clang "),
+                                        ("gcc -m64", "gcc ")])
 def test_compilers_are_recognised(name: str, words: str) -> None:
     assert compiler.find(name).name.startswith(words)
 
