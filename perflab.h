@@ -903,7 +903,7 @@ static bool pli_parse_duration(const char *text, int64_t *ns)
         unit = digits > 0 ? pli_parse_unit(&s) : 0;
         sum += value * unit;
     }
-    bool good = unit > 0 && sum < 9e18; /* 292 years are 2^63 ns */
+    bool good = unit > 0 && sum < 9223372036854774784.0; /* the last double below 2^63 */
     *ns = good ? (int64_t)(sum + 1e-3) : 0; /* down, but for what tenths lose in binary */
     return good;
 }
@@ -2602,13 +2602,14 @@ static bool pli_filter_init(pli_filter *f, const char *flag, const char *text)
     return true;
 }
 
-/* Whether one part of a name matches: copied, as regexec wants it to end. */
+/* Whether one part of a name matches. It is copied to end there, as regexec wants: onto the stack,
+   since a match that failed for want of memory would leave a benchmark out in silence. */
 static bool pli_filter_part(const pli_pattern *part, const char *text, size_t size)
 {
-    char *copy = part->any ? NULL : strndup(text, size);
-    bool matches = part->any || (copy && regexec(&part->regex, copy, 0, NULL, 0) == 0);
-    free(copy);
-    return matches;
+    char copy[size + 1];
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    return part->any || regexec(&part->regex, copy, 0, NULL, 0) == 0;
 }
 
 /* Matches name against the alternative that begins at `part`. *partial: name has fewer parts, so
@@ -3273,17 +3274,22 @@ static void pli_text_count(double x, const char *unit)
     printf("\t%8" PRId64 " %s", whole, unit);
 }
 
-/* Prints a value with four significant digits in the width that puts the decimal
-   points of all sizes below each other. */
-static void pli_text_value(double x, const char *unit)
+/* Formats a value with four significant digits, in the width that puts the decimal points of all
+   sizes below each other. Room for 352: the largest double has 309 digits. */
+static void pli_value_format(char *out, double x)
 {
     static const double least[] = {999.95, 99.995, 9.9995, 0.99995, 0.099995, 0.0099995,
                                    0.00099995};
-    char text[352]; /* the largest double has 309 digits */
     int digits = 0;
     while (x != 0 && digits < 7 && !(__builtin_fabs(x) >= least[digits]))
         digits++;
-    pli_format_double(text, sizeof text, digits == 0 ? 10 : 11 + digits, digits, x);
+    pli_format_double(out, 352, digits == 0 ? 10 : 11 + digits, digits, x);
+}
+
+static void pli_text_value(double x, const char *unit)
+{
+    char text[352];
+    pli_value_format(text, x);
     printf("\t%s %s", text, unit);
 }
 
