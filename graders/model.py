@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 PASS, FAIL, INCONCLUSIVE, ERROR = "PASS", "FAIL", "INCONCLUSIVE", "ERROR"
 EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 75, ERROR: 2}
@@ -56,6 +56,7 @@ class Question:
     sizes: Tuple[int, ...]
     machine: bool                   # the answer depends on the machine it was measured on
     how: str                        # the command that shows the right answer
+    words: Tuple[str, ...] = ()     # accepted answers of kind word
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Lab:
     evidence: Tuple[EvidenceSpec, ...]
     questions: Tuple[Question, ...]
     hints: Tuple[str, ...]
+    summary: str = ""               # one sentence for tables of labs
 
 
 @dataclass(frozen=True)
@@ -161,4 +163,4 @@ class Result:
     error_text: str = ""
     error_detail: str = ""
     next_step: str = ""
-    extra: dict = field(default_factory=dict)
+    extra: Dict[str, Any] = field(default_factory=dict)
