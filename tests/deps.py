@@ -47,6 +47,7 @@ NEEDS: Sequence[Need] = (
     Need("musl-gcc", "musl-tools", "the second C library", program="musl-gcc"),
     Need("valgrind", "valgrind", "memory errors", program="valgrind"),
     Need("pkg-config", "pkg-config", "make install", program="pkg-config"),
+    Need("cmake", "cmake", "README's CMake snippet", program="cmake"),
     Need("git", "git", "the list of the repository's files", program="git"),
     Need("bwrap", "bubblewrap", "the fresh-machine gate", program="bwrap"),
     Need("debootstrap", "debootstrap", "the fresh-machine gate", program="debootstrap"),

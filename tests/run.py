@@ -63,10 +63,11 @@ class Folder:
 # A folder that is not named here needs nothing but pytest, and runs alone.
 FOLDERS: Dict[str, Folder] = {
     "bench": Folder(needs=("cc", "clang", "g++", "objdump", "benchstat")),
-    "compile": Folder(needs=("cc", "g++", "clang", "musl-gcc", "pkg-config"), alone=False),
-    "docs": Folder(needs=("cc", "g++", "clang"), fast=True, alone=False),
+    "compile": Folder(needs=("cc", "g++", "clang", "musl-gcc"), alone=False),
+    "docs": Folder(needs=("cc", "g++", "clang", "cmake"), fast=True, alone=False),
     "graders": Folder(needs=("cc",), fast=True),
     "labs": Folder(needs=("cc", "clang")),
+    "make": Folder(needs=("cc", "make", "pkg-config"), fast=True, alone=False),
     "lint": Folder(needs=("cc", "objdump", "git"), fast=True, alone=False),
     "runner": Folder(needs=("cc",), fast=True, alone=False),
 }
