@@ -15,7 +15,7 @@ SWITCHES = sorted(set(re.findall(r"^ +(PERFLAB_NO_\w+)", TEXT, re.MULTILINE)))
 
 
 def build(command: Sequence[str], cwd: Path, code: str = "", suffix: str = "c") -> str:
-    """Compiles code that is in a file of its own; returns what the compiler said, "" when nothing."""
+    """Compiles code in a file of its own; returns what the compiler said, "" when nothing."""
     (cwd / f"main.{suffix}").write_text(code)
     done = subprocess.run([*command, f"-I{ROOT}"], cwd=cwd, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

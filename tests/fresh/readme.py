@@ -1,4 +1,4 @@
-"""Reads README.md as a newcomer does: its code blocks, in order, with what the page expects of them.
+"""Reads README.md as a newcomer does: its code blocks, in order, with what is expected of them.
 
 A comment on the line before a block tells what the block is; the page as shown does not have it:
 

@@ -21,9 +21,9 @@ PLATFORM = re.compile(
     r"__OpenBSD__|__CYGWIN__|__x86_64__|__i386__|__aarch64__|__arm__|__riscv|__powerpc64__|"
     r"__s390x__|__GLIBC__|__GLIBC_PREREQ|__ELF__|__MACH__)\b")
 
-KEYWORDS = set("if while for switch return sizeof do else case defined asm volatile _Alignof _Atomic "
-               "_Generic _Static_assert __asm__ __volatile__ __attribute__ __extension__ __typeof__ "
-               "typeof __alignof__".split())
+KEYWORDS = set("if while for switch return sizeof do else case defined asm volatile typeof "
+               "_Alignof _Atomic _Generic _Static_assert __asm__ __volatile__ __attribute__ "
+               "__extension__ __typeof__ __alignof__".split())
 # What POSIX calls async-signal-safe and perflab uses, and builtins that never call out.
 SIGNAL_SAFE = set("memcpy memset memmove memcmp strlen clock_gettime write read open close _exit "
                   "getpid kill raise sigaction sigprocmask pthread_sigmask sigemptyset sigfillset "
@@ -259,9 +259,11 @@ def budgets(repo: Repo) -> Iterator[Offence]:
 def function_lengths(repo: Repo) -> Iterator[Offence]:
     """Functions are short: median, 90th percentile and longest."""
     shape = metrics.measure(header(repo))
-    for name, value, limit in (("median", shape.median, MEDIAN), ("90th percentile", shape.p90, P90)):
+    for name, value, limit in (("median", shape.median, MEDIAN),
+                               ("90th percentile", shape.p90, P90)):
         if value > limit:
-            yield Offence(HEADER, 0, f"function length: {name} {value} lines, the budget is {limit}")
+            yield Offence(HEADER, 0, f"function length: {name} {value} lines, "
+                          f"the budget is {limit}")
     for function in shape.functions:
         if function.length > LONGEST:
             yield Offence(HEADER, function.line, f"{function.name} has {function.length} lines, "

@@ -3,8 +3,8 @@
     python3 tests/lint/lint.py           prints each offence; exit 1 when there is one
     python3 tests/lint/lint.py --tap     one test a rule, for tests/run.py
 
-Each rule is a function whose first line of documentation says what it wants; tests/lint/test_lint.py
-shows it text that breaks it.
+Each rule is a function whose first line of documentation says what it wants; test_lint.py shows it
+text that breaks it.
 """
 from __future__ import annotations
 

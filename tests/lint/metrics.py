@@ -77,7 +77,7 @@ def without_directives(code: str) -> str:
 
 
 def top_level(code: str) -> Iterator[Tuple[str, int, int, int]]:
-    """What stands outside braces, piece by piece: (text, start, end of what it heads, depth-0 brace).
+    """What stands outside braces, piece by piece: (text, start, end of what it heads, its brace).
 
     A piece ends at a semicolon (brace -1) or with the block it opens (position of that brace).
     The block of an extern "C" counts as outside.

@@ -1,4 +1,4 @@
-"""The repository as the rules see it: texts by path. Tests of the rules write such texts by hand."""
+"""The repository as the rules see it: texts by path. Tests of the rules write texts by hand."""
 from __future__ import annotations
 
 import subprocess
@@ -19,7 +19,7 @@ class Offence(NamedTuple):
 
 @dataclass(frozen=True)
 class Repo:
-    """Every file that git tracks or would track; a file that is not text has its bytes as Latin-1."""
+    """Every file that git tracks or would track; one that is not text is read as Latin-1."""
     files: Dict[str, str]
 
     @staticmethod
