@@ -100,7 +100,7 @@ def _answer(question: Question, given: str, measured: Optional[float]) -> Answer
 def _judge(question: Question, given: str, measured: Optional[float]) -> Tuple[bool, str]:
     shown = short(given)
     if not given:
-        return False, f"not answered yet. To find it: {question.how}"
+        return False, f"not answered yet: {question.how}"
     if question.kind == "word":
         passed = _plain(given) in map(_plain, question.words)
     else:
@@ -110,7 +110,7 @@ def _judge(question: Question, given: str, measured: Optional[float]) -> Tuple[b
         passed = _within(question, number) or _near(question, number, measured)
     if passed:
         return True, f"{shown} is right"
-    return False, f"{shown} is not what slow.c does. To see it: {question.how}"
+    return False, f"{shown} is not what slow.c does; look again: {question.how}"
 
 
 def _within(question: Question, number: Fraction) -> bool:

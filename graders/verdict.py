@@ -123,13 +123,13 @@ class SignTest:
         ratios = sorted(pair.slow_ns / pair.student_ns for pair in counted)
         centre = _middle(ratios)
         low, high, confidence = median_interval(ratios)
-        notes = (note, self._why_undecided(len(counted)) if state == INCONCLUSIVE else "",
-                 self._discards(), unusual(centre))
+        if state == INCONCLUSIVE:
+            note = self._why_undecided(len(counted), note)
         return TimeVerdict(
             state=state, bar=self.bar, pairs=tuple(self._pairs),
             wins=sum(self._side(pair) > 0 for pair in counted), counted=len(counted),
             ratio=centre, low=low, high=high, confidence=float(confidence),
-            alpha=self.alpha, noise=noise, note="; ".join(filter(None, notes)))
+            alpha=self.alpha, noise=noise, note="; ".join(filter(None, (note, self._discards(), unusual(centre)))))
 
     def _side(self, pair: Pair) -> int:
         """1 for a win, -1 for a loss, 0 for a tie: exact."""
@@ -157,21 +157,22 @@ class SignTest:
             balance["student", pair.student_layout] += vote
         return all(votes > 0 for votes in balance.values())
 
-    def _why_undecided(self, counted: int) -> str:
-        if not counted:
-            return "no valid pair was measured"
+    def _why_undecided(self, counted: int, note: str) -> str:
+        """What the test itself knows, before the caller's ``note``, which may say more."""
         if any(self._proven(sign) for sign in (1, -1)):
-            return "the result depends on where the linker puts the code"
-        if self.state:
-            return f"too close to the bar to call in {counted} pairs"
-        return f"time ran out after {counted} pair{'s' * (counted != 1)}"
+            own = "the result depends on where the linker puts the code"
+        elif self.state:
+            own = f"too close to the bar to call in {counted} pairs"
+        else:
+            own = "" if note else f"time ran out after {counted} pair{'s' * (counted != 1)}"
+        return "; ".join(filter(None, (own, note)))
 
     def _discards(self) -> str:
         reasons = Counter(pair.discarded for pair in self._pairs if pair.discarded)
         if not reasons:
             return ""
         total = sum(reasons.values())
-        return (f"{total} of {len(self._pairs)} pairs were not counted: "
+        return (f"{total} of {len(self._pairs)} pairs not counted: "
                 f"{reasons.most_common(1)[0][0]}")
 
 

@@ -50,7 +50,7 @@ def test_right_in_any_notation(tmp_path: Path, value: str) -> None:
 def test_wrong_names_the_command_and_not_the_answer(tmp_path: Path, value: str) -> None:
     answer = exponent(tmp_path, value)
     assert not answer.passed
-    assert answer.text == f"{value} is not what slow.c does. To see it: {HOW}"
+    assert answer.text == f"{value} is not what slow.c does; look again: {HOW}"
 
 
 def test_all_wrong_answers_get_the_same_words(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_wrong_words(tmp_path: Path, word: str) -> None:
 def test_blank_says_how_to_find_it(tmp_path: Path, text: str) -> None:
     answer = answers(tmp_path, text)["exponent"]
     assert (answer.passed, answer.given) == (False, "")
-    assert answer.text == f"not answered yet. To find it: {HOW}"
+    assert answer.text == f"not answered yet: {HOW}"
 
 
 def test_no_file_is_blank(tmp_path: Path) -> None:
