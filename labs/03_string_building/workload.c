@@ -34,7 +34,7 @@ static unsigned below(uint64_t *rng, unsigned limit)
 
 static const char *const levels[] = {"INFO", "INFO", "INFO", "WARN", "ERROR"};
 static const char *const methods[] = {"GET", "GET", "GET", "POST", "PUT", "DELETE"};
-static const char *const paths[] = {"/", "/login", "/api/v2/cart", "/img/logo.svg", "/search?q=a%20b"};
+static const char *const paths[] = {"/", "/login", "/api/v2/cart", "/img/logo.svg", "/q?s=a%20b"};
 static const char *const referers[] = {"", "", "-", "/home", "/d\xc3\xa9j\xc3\xa0-vu"};
 static const char *const agents[] = {"curl/8.5.0", "Mozilla/5.0", "\"probe\\1\"", "Wget", "bot"};
 static const unsigned statuses[] = {200, 200, 200, 204, 301, 304, 404, 500};

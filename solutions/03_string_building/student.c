@@ -14,8 +14,8 @@ struct builder {
     size_t capacity;    /* bytes allocated */
 };
 
-/* reserve makes room for `extra` bytes and a NUL. Doubling keeps the copying in check: all the
-   moves of a text together copy less than twice its final length. Returns 0, or -1 without memory. */
+/* reserve makes room for `extra` bytes and a NUL. Doubling keeps the copying in check: all moves
+   of a text together copy less than twice its final length. Returns 0, or -1 without memory. */
 static int reserve(struct builder *b, size_t extra)
 {
     size_t capacity = b->capacity != 0 ? b->capacity : 64;
