@@ -1,7 +1,7 @@
 /* What a read of pl_ticks costs beside the bare instruction.
 
-   Prints a line a round, "OURS BESIDE" in nanoseconds a read, the two measured one after the other
-   with the order turned each time. perflab.h is linked as a separate object, as a program has it. */
+   Prints a line a round, "OURS BESIDE" in nanoseconds a read, the two measured one after the
+   other, with the order turned each time. perflab.h is a separate object, as a program has it. */
 #include "perflab.h"
 
 #define READS 200000

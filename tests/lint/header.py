@@ -154,9 +154,9 @@ def forward_declarations(repo: Repo) -> Iterator[Offence]:
 
 
 def is_prototype(head: str) -> bool:
-    """Whether a statement at top level declares a function: no value, no pointer to one."""
+    """Whether a statement at top level declares a function: no value, no pointer, no alias."""
     words = head.split()
-    return "=" not in head and "typedef" not in words and "(*" not in head.replace(" ", "") \
+    return "=" not in head and "alias(" not in head and "typedef" not in words and "(*" not in head.replace(" ", "") \
         and not re.match(r"\s*(PL_|PLI_|_Static_assert|struct\s+\w+\s*$)", head)
 
 
