@@ -213,8 +213,8 @@ def _time(screen: _Screen, time: TimeVerdict, points: str) -> None:
                    style="dim")
         screen.row("", "", f"noise here {100 * time.noise:.1f} % (slow.c against itself)",
                    style="dim")
-    screen.row("", "", f"wrong less than once in {round(1 / time.alpha):,}, if code at the bar is as "
-               "likely to measure below it as above", style="dim")
+    screen.row("", "", f"wrong less than once in {round(1 / time.alpha):,}, if code at the bar "
+               "is as likely to measure below it as above", style="dim")
     if time.note:
         screen.row("", "", f"note: {time.note}")
 
