@@ -22,7 +22,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench"
@@ -30,7 +30,6 @@ ROUNDS = 15
 LAB = "03"
 SOLUTION = "solutions/03_string_building"
 Pairs = List[Tuple[float, float]]
-Command = Tuple[List[str], Dict[str, str]]      # arguments, additions to the environment
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,14 @@ class Row:
         return self.limit is not None and self.figure() > self.limit
 
 
+class Command:
+    """A program with its arguments, and what it finds in the environment besides ours."""
+
+    def __init__(self, arguments: Sequence[str], **more: str) -> None:
+        self.arguments = list(arguments)
+        self.environment = dict(os.environ, **more)
+
+
 class Missing(Exception):
     """An entry that cannot be measured here, and why."""
 
@@ -66,20 +73,14 @@ class Missing(Exception):
 
 def output(command: Command) -> str:
     """What a program prints; a program that fails ends the entry with its last line."""
-    arguments, more = command
-    done = subprocess.run(arguments, cwd=ROOT, env=dict(os.environ, **more),
+    done = subprocess.run(command.arguments, cwd=ROOT, env=command.environment,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           universal_newlines=True)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["nothing on stderr"]
         line = next((line for line in said if "error" in line), said[-1])
-        raise Missing(f"{Path(arguments[0]).name}: exit {done.returncode}: {line}")
+        raise Missing(f"{Path(command.arguments[0]).name}: exit {done.returncode}: {line}")
     return done.stdout
-
-
-def number(command: Command) -> float:
-    """The number that a program prints, after other output of a preloaded library if need be."""
-    return float(output(command).split()[-1])
 
 
 def seconds(command: Command) -> float:
@@ -102,11 +103,23 @@ def in_turn(ours: Callable[[], float], other: Callable[[], float], rounds: int =
     return pairs[1:]
 
 
+def numbers(ours: Command, other: Command, rounds: int = ROUNDS) -> Pairs:
+    """Two programs in turn, each of which prints a number last."""
+    return in_turn(lambda: float(output(ours).split()[-1]),
+                   lambda: float(output(other).split()[-1]), rounds)
+
+
+def rounds_of(program: str) -> Pairs:
+    """The pairs that a program measured itself: a line each, ours first."""
+    lines = [line.split() for line in output(Command([program])).splitlines()]
+    return [(float(ours), float(other)) for ours, other in lines]
+
+
 def compile_to(name: str, *arguments: str, compiler: str = "cc") -> str:
     """Compiles something of this folder into build/bench; returns the program's path."""
     OUT.mkdir(parents=True, exist_ok=True)
     target = OUT / name
-    output(([compiler, "-O2", *arguments, "-I.", "-o", str(target), "-pthread", "-lm"], {}))
+    output(Command([compiler, "-O2", *arguments, "-I.", "-o", str(target), "-pthread", "-lm"]))
     return str(target)
 
 
@@ -115,13 +128,12 @@ def perflab_object() -> str:
     return compile_to("perflab.o", "-DPERFLAB_IMPL", "-x", "c", "-c", "perflab.h")
 
 
-def library(*names: str) -> str:
+def library(name: str) -> str:
     """A shared library of another project, found where Debian puts it."""
-    for name in names:
-        for folder in (*Path("/usr/lib").glob("*-linux-*"), Path("/usr/lib/heaptrack")):
-            if (folder / name).exists():
-                return str(folder / name)
-    raise Missing(f"{names[0]} is not here; make test-deps lists its package")
+    for folder in (*Path("/usr/lib").glob("*-linux-*"), Path("/usr/lib/heaptrack")):
+        if (folder / name).exists():
+            return str(folder / name)
+    raise Missing(f"{name} is not here; make test-deps lists its package")
 
 
 # entries ------------------------------------------------------------------------------------------
@@ -130,9 +142,7 @@ def library(*names: str) -> str:
 def ticks() -> Iterator[Row]:
     """pl_ticks beside the bare instruction."""
     program = compile_to("ticks", "bench/ticks.c", perflab_object())
-    pairs = [(float(ours), float(bare)) for ours, bare in
-             (line.split() for line in output(([program], {})).splitlines())]
-    yield Row("pl_ticks", "bare rdtsc", "ns", pairs, limit=1.1)
+    yield Row("pl_ticks", "bare rdtsc", "ns", rounds_of(program), limit=1.1)
 
 
 def loop() -> Iterator[Row]:
@@ -140,12 +150,10 @@ def loop() -> Iterator[Row]:
     for compiler in ("gcc", "clang"):
         if not shutil.which(compiler):
             raise Missing(f"{compiler} is not here")
-        source, implementation = OUT / "loop_overhead", perflab_object()
-        program = compile_to(f"{source.name}-{compiler}", "bench/loop_overhead.c", implementation,
-                             compiler=compiler)
-        pairs = [(float(ours), float(bare)) for ours, bare in
-                 (line.split() for line in output(([program], {})).splitlines())]
-        yield Row(f"PL_LOOP, empty body, {compiler}", "dec/jnz loop", "ns", pairs, limit=1.2)
+        program = compile_to(f"loop_overhead-{compiler}", "bench/loop_overhead.c",
+                             perflab_object(), compiler=compiler)
+        yield Row(f"PL_LOOP, empty body, {compiler}", "dec/jnz loop", "ns", rounds_of(program),
+                  limit=1.2)
 
 
 def malloc() -> Iterator[Row]:
@@ -155,31 +163,27 @@ def malloc() -> Iterator[Row]:
     preload = compile_to("libperflab.so", "-shared", "-fPIC", "-DPERFLAB_IMPL", "-x", "c",
                          "perflab.h")
     for mode in ("same", "mixed"):
-        for threads, linked_limit, preload_limit in (("1", 1.15, 1.25), ("2", 1.2, 1.25)):
-            beside = ([plain, threads, mode], {})
+        for threads, linked_limit in (("1", 1.15), ("2", 1.2)):
+            beside = Command([plain, threads, mode])
             what = f"malloc+free, {mode}, {threads} thread{'s' * (threads != '1')}"
-            ours = (([linked, threads, mode], {}),
-                    ([plain, threads, mode], {"LD_PRELOAD": preload}))
-            for how, command, limit in zip(("linked", "preloaded"), ours,
-                                           (linked_limit, preload_limit)):
-                pairs = in_turn(lambda c=command: number(c), lambda b=beside: number(b))
-                yield Row(f"{what}, {how}", "glibc", "ns", pairs, limit=limit)
+            yield Row(f"{what}, linked", "glibc", "ns",
+                      numbers(Command([linked, threads, mode]), beside), limit=linked_limit)
+            yield Row(f"{what}, preloaded", "glibc", "ns",
+                      numbers(Command([plain, threads, mode], LD_PRELOAD=preload), beside),
+                      limit=1.25)
 
 
 def allocators() -> Iterator[Row]:
     """For comparison: another allocator, and a heap profiler that records every call."""
-    plain = compile_to("malloc_plain", "bench/malloc_pair.c")
-    beside = ([plain, "1", "same"], {})
-    others = (("jemalloc", ("libjemalloc.so.2",), {}, ROUNDS),
-              ("heaptrack", ("libheaptrack_preload.so",),
-               {"DUMP_HEAPTRACK_OUTPUT": os.devnull}, 3))
-    for name, files, more, rounds in others:
+    plain = [compile_to("malloc_plain", "bench/malloc_pair.c"), "1", "same"]
+    for name, file, rounds in (("jemalloc", "libjemalloc.so.2", ROUNDS),
+                               ("heaptrack", "libheaptrack_preload.so", 3)):
+        what = f"malloc+free, same, 1 thread, {name}"
         try:
-            command = ([plain, "1", "same"], dict(more, LD_PRELOAD=library(*files)))
-            pairs = in_turn(lambda c=command: number(c), lambda: number(beside), rounds)
-            yield Row(f"malloc+free, same, 1 thread, {name}", "glibc", "ns", pairs)
+            ours = Command(plain, LD_PRELOAD=library(file), DUMP_HEAPTRACK_OUTPUT=os.devnull)
+            yield Row(what, "glibc", "ns", numbers(ours, Command(plain), rounds))
         except Missing as why:
-            yield Row(f"malloc+free, same, 1 thread, {name}", "glibc", "ns", note=str(why))
+            yield Row(what, "glibc", "ns", note=str(why))
 
 
 def compiling() -> Iterator[Row]:
@@ -188,35 +192,35 @@ def compiling() -> Iterator[Row]:
     texts = {"without.c": "", "with.c": '#include "perflab.h"\n'}
     for name, text in texts.items():
         (OUT / name).write_text(text + "int main(void) { return 0; }\n")
-    commands = {name: (["cc", "-O2", "-I.", "-c", str(OUT / name), "-o", str(OUT / "x.o")], {})
-                for name in texts}
-    pairs = in_turn(lambda: seconds(commands["with.c"]), lambda: seconds(commands["without.c"]))
+    compiler, result = ["cc", "-O2", "-I.", "-c"], ["-o", str(OUT / "x.o")]
+    with_it, without = (Command([*compiler, str(OUT / name), *result])
+                        for name in ("with.c", "without.c"))
+    pairs = in_turn(lambda: seconds(with_it), lambda: seconds(without))
     yield Row("including perflab.h", "", "ms", values=[1000 * (a - b) for a, b in pairs],
               limit=15)
-    whole = (["cc", "-O2", "-DPERFLAB_IMPL", "-x", "c", "-c", "perflab.h",
-              "-o", str(OUT / "x.o")], {})
+    whole = Command([*compiler, "-DPERFLAB_IMPL", "-x", "c", "perflab.h", *result])
     yield Row("implementing perflab.h", "", "s", values=[seconds(whole) for _ in range(5)],
               limit=1.5)
 
 
 def verdict() -> Iterator[Row]:
     """Seconds until lab 03 has its verdict, both ways."""
-    for name, more, state in (("as shipped", [], "FAIL"),
-                              ("with the solution", ["--submission", SOLUTION], "PASS")):
-        times = [graded(more, state) for _ in range(7)]
+    for name, submission, state in (("as shipped", "labs/03_string_building", "FAIL"),
+                                    ("with the solution", SOLUTION, "PASS")):
+        times = [graded(submission, state) for _ in range(7)]
         yield Row(f"verdict for lab {LAB}, {name}", "", "s", values=times, limit=5)
 
 
-def graded(more: Sequence[str], state: str) -> float:
+def graded(submission: str, state: str) -> float:
     """Seconds of one grading, which must end as expected."""
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "graders", "grade", *more, "--format", "json",
-                           LAB], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, universal_newlines=True)
+    done = subprocess.run([sys.executable, "-m", "graders", "grade", "--submission", submission,
+                           "--format", "json", LAB], cwd=ROOT, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     elapsed = time.perf_counter() - start
     got = json.loads(done.stdout)["state"] if done.stdout else done.stderr.strip()[-200:]
     if got != state:
-        raise Missing(f"graders grade {' '.join(more)} {LAB}: {got}, expected {state}")
+        raise Missing(f"grading {submission}: {got}, expected {state}")
     return elapsed
 
 
@@ -275,7 +279,7 @@ def machine() -> str:
         if line.startswith("model name"):
             processor = line.partition(":")[2].strip()
             break
-    compiler = output((["cc", "--version"], {})).splitlines()[0]
+    compiler = output(Command(["cc", "--version"])).splitlines()[0]
     libc = " ".join(platform.libc_ver()).strip()
     return (f"{processor}, {os.cpu_count()} processors, {platform.system()} "
             f"{platform.release().split('-')[0]}, {libc}, {compiler}, "

@@ -21,6 +21,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -185,9 +186,8 @@ def unit_suites() -> Iterator[Suite]:
         options = unit_options(source)
         for variant, (_, _, needs) in VARIANTS.items():
             if variant not in options["without"]:
-                flags = tuple(options["flags"])
                 yield Suite(f"unit/{source.stem[5:]} {variant}", needs,
-                            lambda s=source, v=variant, f=flags: run_unit(s, v, f),
+                            partial(run_unit, source, variant, options["flags"]),
                             fast=variant == "gcc-O2")
 
 
@@ -234,7 +234,7 @@ def pytest_suites() -> Iterator[Suite]:
     for folder in sorted(folders):
         wishes = FOLDERS.get(folder.name, Folder())
         yield Suite(folder.name, ("pytest", *wishes.needs),
-                    lambda f=folder: run_pytest(f), wishes.fast, wishes.alone)
+                    partial(run_pytest, folder), wishes.fast, wishes.alone)
 
 
 # the run ------------------------------------------------------------------------------------------
@@ -244,10 +244,10 @@ def all_suites() -> List[Suite]:
     """In the order of the report: what is quick and tells most stands first."""
     lint = [sys.executable, "tests/lint/lint.py", "--tap"]
     gate = [sys.executable, "tests/fresh/gate.py"]
-    return [Suite("rules", ("cc", "git"), lambda: run_tap(lint), fast=True),
+    return [Suite("rules", ("cc", "git"), partial(run_tap, lint), fast=True),
             *unit_suites(), *pytest_suites(),
             Suite("fresh-machine", ("bwrap", "debootstrap", "setpriv", "git"),
-                  lambda: run_tap(gate), alone=True)]
+                  partial(run_tap, gate), alone=True)]
 
 
 def choose(suites: Sequence[Suite], options: argparse.Namespace) -> List[Suite]:

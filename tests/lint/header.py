@@ -155,9 +155,10 @@ def forward_declarations(repo: Repo) -> Iterator[Offence]:
 
 def is_prototype(head: str) -> bool:
     """Whether a statement at top level declares a function: no value, no pointer, no alias."""
-    words = head.split()
-    return "=" not in head and "alias(" not in head and "typedef" not in words and "(*" not in head.replace(" ", "") \
-        and not re.match(r"\s*(PL_|PLI_|_Static_assert|struct\s+\w+\s*$)", head)
+    if re.match(r"\s*(typedef\b|PL_|PLI_|_Static_assert|struct\s+\w+\s*$)", head):
+        return False
+    compact = head.replace(" ", "")
+    return not any(sign in compact for sign in ("=", "(*", "alias("))
 
 
 MACRO_PREFIXES = ("PL_", "PLI_", "PERFLAB_")
