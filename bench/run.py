@@ -238,7 +238,7 @@ def cells(row: Row) -> Tuple[str, ...]:
     if not row.pairs and not row.values:
         return (row.name, "-", "-", "-", "-", "-", row.note)
     limit = f"{row.limit:g}" if row.limit is not None else "-"
-    note = ("OVER THE LIMIT; " if row.over() else "") + row.note
+    note = "; ".join(filter(None, ("OVER THE LIMIT" if row.over() else "", row.note)))
     if not row.pairs:
         low, high = middle_half(sorted(row.values))
         limit += f" {row.unit}" if row.limit is not None else ""
