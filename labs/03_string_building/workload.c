@@ -39,13 +39,14 @@ static const char *const referers[] = {"", "", "-", "/home", "/d\xc3\xa9j\xc3\xa
 static const char *const agents[] = {"curl/8.5.0", "Mozilla/5.0", "\"probe\\1\"", "Wget", "bot"};
 static const unsigned statuses[] = {200, 200, 200, 204, 301, 304, 404, 500};
 
-/* Lengths at which off-by-one errors and buffers of a fixed size show themselves. */
+/* Lengths at which off-by-one errors and buffers of a fixed size show themselves. They take turns,
+   so that 500 records have them all. */
 static const unsigned odd_lengths[] = {1, 31, 63, 64, 65, 127, 255, 256, 1023};
 
-enum { FIELD_MAX = 1024 };
+enum { FIELD_MAX = 1024, ODD_EVERY = 509, ODD_LENGTHS = sizeof odd_lengths / sizeof *odd_lengths };
 
 /* usual_field writes a field as an access log has it. */
-static void usual_field(uint64_t *rng, size_t record, size_t column, char *text)
+static void usual_field(uint64_t *rng, uint64_t record, size_t column, char *text)
 {
     unsigned value = (unsigned)next_random(rng);
     unsigned ms = (unsigned)record;
@@ -64,37 +65,36 @@ static void usual_field(uint64_t *rng, size_t record, size_t column, char *text)
     }
 }
 
-/* odd_field writes a text of an odd length: letters, so that a shifted copy is seen. */
-static void odd_field(uint64_t *rng, char *text)
+/* odd_field writes letters, each other than the one before, so that a shifted copy is seen. */
+static void odd_field(uint64_t *rng, unsigned length, char *text)
 {
-    unsigned length = PICK(rng, odd_lengths);
     unsigned first = below(rng, 26);
     for (unsigned i = 0; i < length; i++)
         text[i] = (char)('a' + (first + i) % 26);
     text[length] = '\0';
 }
 
-/* make_field chooses: one field in 16 is empty, one in 512 has an odd length. */
-static void make_field(uint64_t *rng, size_t record, size_t column, char *text)
+/* make_field chooses: one field in 509 has an odd length, and one in 16 is empty. */
+static void make_field(uint64_t *rng, uint64_t index, size_t column, char *text)
 {
-    unsigned die = below(rng, 512);
-    if (die == 0)
-        odd_field(rng, text);
-    else if (die <= 32)
+    if (index % ODD_EVERY == 0)
+        odd_field(rng, odd_lengths[index / ODD_EVERY % ODD_LENGTHS], text);
+    else if (below(rng, 16) == 0)
         text[0] = '\0';
     else
-        usual_field(rng, record, column, text);
+        usual_field(rng, index / LOG_FIELDS, column, text);
 }
 
 int workload_make(uint64_t seed, uint64_t n, workload_buffer *input)
 {
     uint64_t rng = seed;
+    uint64_t index = below(&rng, ODD_EVERY * ODD_LENGTHS);
     char text[FIELD_MAX];
     if (workload_append(input, &n, sizeof n))
         return -1;
     for (uint64_t record = 0; record < n; record++) {
         for (size_t column = 0; column < LOG_FIELDS; column++) {
-            make_field(&rng, record, column, text);
+            make_field(&rng, index++, column, text);
             if (workload_append(input, text, strlen(text) + 1))
                 return -1;
         }
