@@ -32,7 +32,7 @@ KEEP = 8                            # this many builds of each kind stay in the 
 MAX_SOURCE = 1 << 20
 LINK = ("-pthread", "-lm", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack")
 C_LEVEL = "-std=gnu11"
-TRUSTED_SOURCES = ("worker.c", "judge.c", "buffer.c", "null.c", "pad.c", "bench_main.c")
+TRUSTED_SOURCES = ("worker.c", "judge.c", "buffer.c", "null.c", "pad.c")
 
 # Bytes before the code and before the data, and the order of the objects. {side} is slow.o or
 # student.o. Odd multiples of a cache line move the code to other sets, the others to other pages.
@@ -114,14 +114,15 @@ def build_student(lab: Lab, source: Path, trusted: Trusted, recipe: Recipe) -> S
 
 def build_bench(lab: Lab, source: Path, trusted: Trusted, recipe: Recipe) -> Path:
     """A program that runs workload.c's benchmarks on one file; that file is trusted here."""
-    files = {"side.c": _read(source), "perflab.h": _read(HEADER)}
+    files = {"side.c": _read(source), "perflab.h": _read(HEADER),
+             "bench_main.c": _read(SOURCES / "bench_main.c")}
     files.update({path.name: _read(path) for path in sorted(lab.path.glob("*.h"))})
 
     def make(work: Path) -> None:
         _compile(_write(work, files), "side.c", "side", recipe, source.parent, student=True)
-        objects = [trusted.folder / f"{name}.o"
-                   for name in ("bench_main", "buffer", "workload", "perflab-stats")]
-        _link(work, [*objects, work / "side.o"], "bench", recipe)
+        _compile(work, "bench_main.c", "bench_main", recipe, SOURCES)
+        parts = [trusted.folder / f"{name}.o" for name in ("buffer", "workload", "perflab-stats")]
+        _link(work, [work / "bench_main.o", *parts, work / "side.o"], "bench", recipe)
 
     key = _key(recipe, {**files, "trusted": trusted.folder.name.encode()})
     return _cached(recipe.cache / lab.id, "bench", key, make) / "bench"
@@ -149,7 +150,7 @@ def _make_trusted(work: Path, files: Dict[str, bytes], library: Path, lab: Lab,
         shutil.copy(library / name, work / name)
     own = [("worker.c", "worker", ()), ("worker.c", "worker-stats", ("-DWORKER_STATS",)),
            ("judge.c", "judge", ()), ("buffer.c", "buffer", ()), ("null.c", "null", ()),
-           ("workload.c", "workload", ()), ("bench_main.c", "bench_main", ())]
+           ("workload.c", "workload", ())]
     own += [("pad.c", name, (f"-DPAD_TEXT={text}", f"-DPAD_DATA={data}"))
             for name, (text, data) in PADS.items()]
     _together([_compile_job(work, source, name, recipe, lab.path, define)

@@ -11,6 +11,7 @@ output is on the clock, and work that comes later is in no output.
 """
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import select
@@ -20,10 +21,8 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
-from typing import Dict, List, NoReturn, Optional, Sequence, Tuple, Type
-
 from types import TracebackType
+from typing import Any, Dict, List, NoReturn, Optional, Tuple, Type
 
 from .model import GraderError, SubmissionError
 from .plain import printable, short
@@ -179,6 +178,10 @@ class Worker:
     def __enter__(self) -> Worker:
         try:
             self._expect("h", START_SECONDS, "start")
+        except SubmissionError as error:    # before any of the student's code has run
+            self.close()
+            raise GraderError(f"a worker cannot start on this machine ({error}); "
+                              "raise the limits of this shell (ulimit -a)") from None
         except BaseException:
             self.close()
             raise
@@ -233,7 +236,7 @@ class Worker:
         self._command("u", "U", "free its result")
 
     def printed(self) -> bytes:
-        """The beginning of what the code wrote to stdout and stderr. Nothing reads it but people."""
+        """The beginning of what was written to stdout and stderr. Only people read it."""
         return os.pread(self._printed, PRINTED_BYTES, 0)
 
     def close(self) -> None:
@@ -283,7 +286,6 @@ class Worker:
 
     def _own(self, descriptor: int) -> int:
         """Moves a descriptor out of the way of the worker's fixed ones, and remembers it."""
-        import fcntl
         high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
         os.close(descriptor)
         self._descriptors.append(high)
@@ -364,7 +366,7 @@ class Worker:
         name = bytes(fields[11]).partition(b"\0")[0].decode("ascii", "replace")
         return name if fields[10] else "", int(fields[12]), bool(fields[13])
 
-    def _header(self) -> Tuple:
+    def _header(self) -> Tuple[Any, ...]:
         return HEADER.unpack_from(self._memory)
 
 
@@ -437,7 +439,6 @@ def _denied_words(name: str) -> str:
 
 
 def _seal_size(descriptor: int) -> None:
-    import fcntl
     add_seals, seal_seal, seal_shrink = 1033, 1, 2      # Linux; Python 3.9 has names for them
     fcntl.fcntl(descriptor, add_seals, seal_seal | seal_shrink)
 
