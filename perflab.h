@@ -1330,9 +1330,9 @@ static PLI_COLD pli_thread *pli_thread_join(void)
             settle: below                          settle: above
 
    Settling moves the counts into full 64-bit totals and the live bytes into the one sum of all
-   threads, and starts again in the middle. It happens when the thread's live bytes moved by WINDOW either way,
-   so that the common sum is never further off than that, and when born or died overflow, that is
-   before the blocks can reach 2^28: a block has 8 bytes at least.
+   threads, and starts again in the middle. It happens when the thread's live bytes moved by WINDOW
+   either way, so that the common sum is never further off than that, and when born overflows, that
+   is before the blocks can reach 2^28: a block has 8 bytes at least.
 
    Invariant: mallocs + blocks of born, frees + blocks of died, and the same for bytes, are exact at
    any moment at which no settling is under way (epoch even); pli_heap.live + the windows of all
@@ -1570,6 +1570,8 @@ typedef struct pli_next_table {
     uint32_t mode;    /* PLI_NEXT_...; written last, with release */
     uint32_t finding; /* 1: a thread has begun to look */
     uint32_t counts_new; /* operator new comes from the allocator itself and does not pass malloc */
+    uintptr_t slow_below; /* blocks up to this address take the slow path: 0, that is NULL only, when
+                             the next malloc is glibc's; else all. One comparison does for both. */
 } pli_next_table;
 
 static pli_next_table pli_next; /* tentative: malloc and free start at pli_boot_..., see below */
@@ -1710,6 +1712,7 @@ static PLI_COLD uint32_t pli_next_find(void)
     uint32_t mode = pli_next_is_glibc() ? PLI_NEXT_GLIBC : PLI_NEXT_OTHER;
     pli_next_silence_copies();
     PLI_STORE_RELEASE(pli_next.mode, mode);
+    PLI_STORE(pli_next.slow_below, mode == PLI_NEXT_GLIBC ? 0 : UINTPTR_MAX);
     pli_self = self;
     errno = saved_errno;
     return mode;
@@ -1725,6 +1728,7 @@ PLI_PUBLIC void pl_step_aside(void)
 {
     pli_next_mode();
     PLI_STORE(pli_next.mode, PLI_NEXT_DORMANT);
+    PLI_STORE(pli_next.slow_below, UINTPTR_MAX);
 }
 
 /* The first malloc and free of the program go through these. */
@@ -1742,7 +1746,8 @@ static PLI_COLD void pli_boot_free(void *p)
         pli_next.free(p);
 }
 
-static pli_next_table pli_next = {.malloc = pli_boot_malloc, .free = pli_boot_free};
+static pli_next_table pli_next = {
+    .malloc = pli_boot_malloc, .free = pli_boot_free, .slow_below = UINTPTR_MAX};
 
 /* -- Counting a block by its address -- */
 
@@ -1777,7 +1782,7 @@ static PLI_COLD void *pli_block_born_slow(void *p)
 /* Counts p and returns it. */
 static inline void *pli_block_born(void *p)
 {
-    if (PLI_UNLIKELY(!p) || PLI_UNLIKELY(pli_next.mode != PLI_NEXT_GLIBC))
+    if (PLI_UNLIKELY((uintptr_t)p <= pli_next.slow_below))
         return pli_block_born_slow(p);
     size_t word = pli_chunk_word(p);
     if (PLI_UNLIKELY(word & 2) || PLI_UNLIKELY(!pli_heap_born(pli_chunk_bytes_plain(word))))
@@ -1803,7 +1808,7 @@ PLI_HOOK void *malloc(size_t size)
 
 static PLI_COLD void pli_free_slow(void *p)
 {
-    if (pli_arena_holds(p))
+    if (!p || pli_arena_holds(p))
         return;
     if (pli_next_mode() != PLI_NEXT_UNKNOWN)
         pli_block_died(pli_block_bytes(p));
@@ -1812,9 +1817,7 @@ static PLI_COLD void pli_free_slow(void *p)
 
 PLI_HOOK void free(void *p)
 {
-    if (!p)
-        return;
-    if (PLI_UNLIKELY(pli_next.mode != PLI_NEXT_GLIBC) || PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
+    if (PLI_UNLIKELY((uintptr_t)p <= pli_next.slow_below) || PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
         PLI_UNLIKELY(!pli_heap_died(pli_chunk_bytes_plain(pli_chunk_word(p)))))
         pli_free_slow(p);
     else
