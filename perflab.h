@@ -1,11 +1,12 @@
 /* perflab.h - performance tools for C and C++ programs, in one header.
 
-   A timer, exact heap statistics and benchmarks in the manner of Go's testing package. No dependency but
-   libc and the kernel.
+   A timer, exact heap statistics and benchmarks in the manner of Go's testing package. No
+   dependency but libc and the kernel.
 
    DO THIS
-       cc -O2 -DPERFLAB_IMPL -x c -c perflab.h -o perflab.o      once: the implementation as an object
-       cc -O2 main.c perflab.o -o main                           then link it; main.c includes "perflab.h"
+       cc -O2 -DPERFLAB_IMPL -x c -c perflab.h -o perflab.o      once: the implementation as an
+       object cc -O2 main.c perflab.o -o main                           then link it; main.c
+       includes "perflab.h"
    or write, in exactly one C file, before any other include:
        #define _GNU_SOURCE
        #define PERFLAB_IMPL
@@ -33,31 +34,33 @@
                        pl_memstats_write(&change, stdout);
 
    CONFIGURATION (define where the implementation is compiled; none is defined by default)
-       PERFLAB_NO_INTERPOSE   leaves malloc, free, operator new, ... alone: pl_memstats counts nothing then
+       PERFLAB_NO_INTERPOSE   leaves malloc, free, operator new, ... alone: pl_memstats counts
+       nothing then
 
    THREADS AND SIGNALS
-       Every public function says in its comment which threads may call it and whether a signal handler may.
-       What is kept per thread is written by that thread alone; readers sum up. After fork, the child goes on
-       with the heap it inherited and one thread.
+       Every public function says in its comment which threads may call it and whether a signal
+       handler may. What is kept per thread is written by that thread alone; readers sum up. After
+       fork, the child goes on with the heap it inherited and one thread.
 
    ERRORS
-       Every call that can fail returns a pl_result; PL_OK is 0; pl_result_str names it. There is no global
-       last error. When memory for perflab's own use runs out, counting goes on, more slowly.
+       Every call that can fail returns a pl_result; PL_OK is 0; pl_result_str names it. There is no
+       global last error. When memory for perflab's own use runs out, counting goes on, more slowly.
 
    COST
-       Measured side by side in bench/README.md: what a malloc and free pair costs with exact statistics,
-       what pl_ticks costs beside the bare instruction.
+       Measured side by side in bench/README.md: what a malloc and free pair costs with exact
+       statistics, what pl_ticks costs beside the bare instruction.
 
-   INTERPOSED SYMBOLS (all weak; each goes on to the next definition in line, so that jemalloc, tcmalloc or
-   mimalloc stay in charge where they are linked or preloaded)
+   INTERPOSED SYMBOLS (all weak; each goes on to the next definition in line, so that jemalloc,
+   tcmalloc or mimalloc stay in charge where they are linked or preloaded)
        malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign valloc pvalloc
        free_sized free_aligned_sized, and the 20 forms of C++'s operator new and delete
-   In a statically linked program, and in one built with a sanitizer, the C library's or the sanitizer's own
-   definitions stay in place; pl_memstats_write says so.
+   In a statically linked program, and in one built with a sanitizer, the C library's or the
+   sanitizer's own definitions stay in place; pl_memstats_write says so.
 
    WHAT IT DOES NOT DO
-       It does not replace the allocator, start threads, write files or install signal handlers unless asked.
-       It does not count what reaches the kernel without malloc (mmap), nor jemalloc's own API (mallocx).
+       It does not replace the allocator, start threads, write files or install signal handlers
+       unless asked. It does not count what reaches the kernel without malloc (mmap), nor jemalloc's
+       own API (mallocx).
 
    LICENCE
        MIT or public domain, at your choice: see LICENSE.
@@ -65,12 +68,13 @@
 #ifndef PERFLAB_H
 #define PERFLAB_H
 
-/* ==== >>api ============================================================================================== */
+/* ==== >>api =================================================================================== */
 
-/* The implementation needs more of libc than standard C: that has to be said before its first header. */
+/* The implementation needs more of libc than standard C: that has to be said before its first
+   header. */
 #if defined(PERFLAB_IMPL) && !defined(_GNU_SOURCE)
 #ifdef _FEATURES_H
-#error "perflab: put #define _GNU_SOURCE before the first #include of the file that defines PERFLAB_IMPL"
+#error "perflab: put #define _GNU_SOURCE before the first #include of this file"
 #endif
 #define _GNU_SOURCE
 #endif
@@ -85,21 +89,21 @@
 extern "C" {
 #endif
 
-/* -- Results ---------------------------------------------------------------------------------------------- */
+/* -- Results ----------------------------------------------------------------------------------- */
 
 /* One list makes the constants and their texts: PL_RESULTS(X) calls X(name, text). */
-#define PL_RESULTS(X)                                                                                         \
-    X(PL_OK, "ok")                                                                                            \
-    X(PL_NOMEM, "out of memory")                                                                              \
-    X(PL_INVALID, "invalid argument")                                                                         \
-    X(PL_IO, "input or output failed")                                                                        \
-    X(PL_BUSY, "already in use")                                                                              \
+#define PL_RESULTS(X)                                                                              \
+    X(PL_OK, "ok")                                                                                 \
+    X(PL_NOMEM, "out of memory")                                                                   \
+    X(PL_INVALID, "invalid argument")                                                              \
+    X(PL_IO, "input or output failed")                                                             \
+    X(PL_BUSY, "already in use")                                                                   \
     X(PL_UNSUPPORTED, "not supported on this system")
 
 #define PLI_RESULT_ENUM(name, text) name,
 typedef enum pl_result { PL_RESULTS(PLI_RESULT_ENUM) PL_RESULT_COUNT } pl_result;
 
-/* pl_result_str returns the text of a result, never NULL; "unknown result" for a value that is none.
+/* pl_result_str returns the text of a result, never NULL; "unknown result" for any other value.
    Threads: any. Signal-safe: yes. */
 const char *pl_result_str(pl_result r);
 
@@ -107,20 +111,20 @@ const char *pl_result_str(pl_result r);
    Threads: any. Signal-safe: yes. */
 const char *pl_version(void);
 
-/* -- Time ------------------------------------------------------------------------------------------------- */
+/* -- Time -------------------------------------------------------------------------------------- */
 
-/* pl_now_ns returns nanoseconds since an arbitrary start that is fixed while the system runs; it never goes
-   back. Threads: any. Signal-safe: yes. */
+/* pl_now_ns returns nanoseconds since an arbitrary start that is fixed while the system runs; it
+   never goes back. Threads: any. Signal-safe: yes. */
 uint64_t pl_now_ns(void);
 
-/* pl_ticks returns the cheapest clock of the machine, in ticks of unknown length: the processor's time stamp
-   counter where it is constant and the kernel itself trusts it, else pl_now_ns. Reads are not ordered against
-   the instructions around them. Threads: any. Signal-safe: yes. */
+/* pl_ticks returns the cheapest clock of the machine, in ticks of unknown length: the processor's
+   time stamp counter where it is constant and the kernel itself trusts it, else pl_now_ns. Reads
+   are not ordered against the instructions around them. Threads: any. Signal-safe: yes. */
 uint64_t pl_ticks(void);
 
-/* pl_ticks_to_ns converts a difference of two pl_ticks to nanoseconds. The rate is measured, without
-   sleeping, between the program's start and the call, and becomes finer as the program runs: within 10 ppm
-   after 0.1 ms, within 1 ppm after 10 ms. Threads: any. Signal-safe: yes. */
+/* pl_ticks_to_ns converts a difference of two pl_ticks to nanoseconds. The rate is measured,
+   without sleeping, between the program's start and the call, and becomes finer as the program
+   runs: within 10 ppm after 0.1 ms, within 1 ppm after 10 ms. Threads: any. Signal-safe: yes. */
 uint64_t pl_ticks_to_ns(uint64_t difference);
 
 /* pl_thread_cpu_ns returns the CPU time in nanoseconds that the calling thread has used.
@@ -138,7 +142,8 @@ typedef struct pl_timer {
     uint32_t running;
 } pl_timer;
 
-/* pl_timer_start begins an interval; a running timer goes on. Threads: one at a time. Signal-safe: yes. */
+/* pl_timer_start begins an interval; a running timer goes on. Threads: one at a time. Signal-safe:
+   yes. */
 void pl_timer_start(pl_timer *t);
 
 /* pl_timer_stop ends the interval and adds it to the total; a stopped timer stays as it is.
@@ -153,46 +158,49 @@ void pl_timer_reset(pl_timer *t);
    Threads: one at a time. Signal-safe: yes. */
 uint64_t pl_timer_ns(const pl_timer *t);
 
-/* -- Heap statistics -------------------------------------------------------------------------------------- */
+/* -- Heap statistics --------------------------------------------------------------------------- */
 
-/* One list makes the struct, the difference and the text: PL_MEMSTATS(X) calls X(name, kind, meaning), where
-   kind is TOTAL for what only grows (a difference subtracts it) and LEVEL for what goes up and down (a
-   difference subtracts it too: growth) and KEEP for what has no difference (the later value stays).
-   All bytes are usable bytes: what malloc_usable_size says, not what was asked for. */
-#define PL_MEMSTATS(X)                                                                                        \
-    X(alloc, LEVEL, "bytes in live blocks")                                                                   \
-    X(total_alloc, TOTAL, "bytes allocated so far, freed ones included")                                      \
-    X(sys, LEVEL, "bytes of writable private address space of the process")                                   \
-    X(mallocs, TOTAL, "blocks allocated so far; a realloc is one malloc and one free")                        \
-    X(frees, TOTAL, "blocks freed so far")                                                                    \
-    X(heap_alloc, LEVEL, "the same as alloc, under Go's name")                                                \
-    X(heap_sys, LEVEL, "bytes the allocator holds from the system")                                           \
-    X(heap_idle, LEVEL, "bytes the allocator holds and no block uses")                                        \
-    X(heap_inuse, LEVEL, "bytes the allocator holds for blocks in use, its own overhead included")            \
-    X(heap_released, LEVEL, "bytes the allocator could give back to the system now")                          \
-    X(heap_objects, LEVEL, "live blocks: mallocs - frees")                                                    \
-    X(peak_alloc, KEEP, "highest alloc so far: exact with one thread, else within 64 KiB a thread")           \
-    X(threads_seen, KEEP, "threads that allocated or freed so far")                                           \
-    X(counted, KEEP, "1: every block is counted; 0: perflab's malloc is not in charge, see pl_memstats_write")
+/* One list makes the struct, the difference and the text: PL_MEMSTATS(X) calls X(name, kind,
+   meaning), where kind is TOTAL for what only grows (a difference subtracts it) and LEVEL for what
+   goes up and down (a difference subtracts it too: growth) and KEEP for what has no difference (the
+   later value stays). All bytes are usable bytes: what malloc_usable_size says, not what was asked
+   for. */
+#define PL_MEMSTATS(X)                                                                             \
+    X(alloc, LEVEL, "bytes in live blocks")                                                        \
+    X(total_alloc, TOTAL, "bytes allocated so far, freed ones included")                           \
+    X(sys, LEVEL, "bytes of writable private address space of the process")                        \
+    X(mallocs, TOTAL, "blocks allocated so far; a realloc is one malloc and one free")             \
+    X(frees, TOTAL, "blocks freed so far")                                                         \
+    X(heap_alloc, LEVEL, "the same as alloc, under Go's name")                                     \
+    X(heap_sys, LEVEL, "bytes the allocator holds from the system")                                \
+    X(heap_idle, LEVEL, "bytes the allocator holds and no block uses")                             \
+    X(heap_inuse, LEVEL, "bytes the allocator holds for blocks in use, its own overhead included") \
+    X(heap_released, LEVEL, "bytes the allocator could give back to the system now")               \
+    X(heap_objects, LEVEL, "live blocks: mallocs - frees")                                         \
+    X(peak_alloc, KEEP, "highest alloc so far: exact with one thread, else +-64 KiB a thread") \
+    X(threads_seen, KEEP, "threads that allocated or freed so far")                                \
+    X(counted, KEEP, "1: every block is counted; 0: another malloc is in place")
 
 #define PLI_MEMSTATS_FIELD(name, kind, meaning) int64_t name;
 typedef struct pl_memstats { PL_MEMSTATS(PLI_MEMSTATS_FIELD) } pl_memstats;
 
-/* pl_memstats_read fills *out. Blocks of other threads that are being allocated at this very moment may or may
-   not be in it. Costs a walk over the threads and, for the heap_ and sys fields, a call into the allocator and
-   one read of /proc. PL_INVALID when out is NULL. Threads: any. Signal-safe: no. */
+/* pl_memstats_read fills *out. Blocks of other threads that are being allocated at this very moment
+   may or may not be in it. Costs a walk over the threads and, for the heap_ and sys fields, a call
+   into the allocator and one read of /proc. PL_INVALID when out is NULL. Threads: any. Signal-safe:
+   no. */
 pl_result pl_memstats_read(pl_memstats *out);
 
-/* pl_memstats_diff returns after - before field by field; peak_alloc, threads_seen and counted are those of
-   after. Threads: any. Signal-safe: yes. */
+/* pl_memstats_diff returns after - before field by field; peak_alloc, threads_seen and counted are
+   those of after. Threads: any. Signal-safe: yes. */
 pl_memstats pl_memstats_diff(const pl_memstats *after, const pl_memstats *before);
 
-/* pl_step_aside ends the counting of this copy of perflab for good. A program and a preloaded library may both
-   contain perflab: the first in line calls this in the others. Threads: any. Signal-safe: no. */
+/* pl_step_aside ends the counting of this copy of perflab for good. A program and a preloaded
+   library may both contain perflab: the first in line calls this in the others. Threads: any.
+   Signal-safe: no. */
 void pl_step_aside(void);
 
-/* pl_memstats_write writes one line a field, "name = value", and one that says what was counted. PL_IO when
-   out reports an error. Threads: any, as far as out allows. Signal-safe: no. */
+/* pl_memstats_write writes one line a field, "name = value", and one that says what was counted.
+   PL_IO when out reports an error. Threads: any, as far as out allows. Signal-safe: no. */
 pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
 
 #ifdef __cplusplus
@@ -200,16 +208,16 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
 #endif
 #endif /* PERFLAB_H */
 
-/* ========================================================================================================= */
+/* ============================================================================================== */
 
 #ifdef PERFLAB_IMPL
 #ifndef PERFLAB_IMPL_DONE
 #define PERFLAB_IMPL_DONE
 
-/* ==== >>platform =========================================================================================
-   The only place with #if on the operating system, the processor or the C library. Its contract is the list
-   of pli_os_ functions below: small, without state, one implementation each; a system that cannot do a thing
-   says so in the return value, and the caller says it to the user. */
+/* ==== >>platform =================================================================================
+   The only place with #if on the operating system, the processor or the C library. Its contract is
+   the list of pli_os_ functions below: small, without state, one implementation each; a system that
+   cannot do a thing says so in the return value, and the caller says it to the user. */
 
 #ifdef __cplusplus
 #error "perflab: compile the implementation as C: cc -DPERFLAB_IMPL -x c -c perflab.h -o perflab.o"
@@ -250,7 +258,7 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define PLI_SANITIZER 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                                    \
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
     __has_feature(memory_sanitizer) || __has_feature(leak_sanitizer)
 #define PLI_SANITIZER 1
 #endif
@@ -275,8 +283,8 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
 
 __extension__ typedef unsigned __int128 pli_wide;
 
-/* Thread-local variables of a preloaded library must not be allocated on first use: that would call malloc
-   from within malloc. */
+/* Thread-local variables of a preloaded library must not be allocated on first use: that would call
+   malloc from within malloc. */
 #define PLI_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 #define PLI_SOMETIMES __attribute__((unused)) /* some configurations have no caller */
 #define PLI_CACHE_LINE 128 /* two lines: processors fetch them in pairs */
@@ -288,7 +296,8 @@ static uint64_t pli_os_clock_ns(clockid_t clock)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* The time stamp counter. Not serialising: what it costs is what a profile or a trace pays per event. */
+/* The time stamp counter. Not serialising: what it costs is what a profile or a trace pays per
+   event. */
 static inline uint64_t pli_os_ticks_sig(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -302,8 +311,8 @@ static inline uint64_t pli_os_ticks_sig(void)
 #endif
 }
 
-/* Reads the first bytes of a small file such as those in /proc and /sys into text, NUL-terminated, without a
-   final newline. Uses no memory of its own, so that it may run inside malloc. */
+/* Reads the first bytes of a small file such as those in /proc and /sys into text, NUL-terminated,
+   without a final newline. Uses no memory of its own, so that it may run inside malloc. */
 static pl_result pli_os_read_file(const char *path, char *text, size_t capacity)
 {
     text[0] = '\0';
@@ -326,8 +335,8 @@ static pl_result pli_os_read_file(const char *path, char *text, size_t capacity)
     return PL_OK;
 }
 
-/* Whether the time stamp counter ticks at a constant rate on all processors: the processor must promise it
-   and the kernel, which has tested it, must use it for its own clock. */
+/* Whether the time stamp counter ticks at a constant rate on all processors: the processor must
+   promise it and the kernel, which has tested it, must use it for its own clock. */
 static int pli_os_ticks_usable(void)
 {
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__linux__)
@@ -375,7 +384,8 @@ static void pli_os_wake(uint32_t *word)
 #endif
 }
 
-/* Bytes of writable private memory of this process, stacks included; 0 where the system does not tell. */
+/* Bytes of writable private memory of this process, stacks included; 0 where the system does not
+   tell. */
 static int64_t pli_os_data_bytes(void)
 {
     char text[128];
@@ -386,8 +396,8 @@ static int64_t pli_os_data_bytes(void)
     return (int64_t)pages * sysconf(_SC_PAGESIZE);
 }
 
-/* What the allocator holds: from the system, of that in use, of that ready to be given back. Zero where the
-   allocator in charge is not the C library's or does not tell. */
+/* What the allocator holds: from the system, of that in use, of that ready to be given back. Zero
+   where the allocator in charge is not the C library's or does not tell. */
 typedef struct pli_os_heap { int64_t sys, inuse, releasable; } pli_os_heap;
 
 static pli_os_heap pli_os_heap_read(void)
@@ -402,9 +412,10 @@ static pli_os_heap pli_os_heap_read(void)
     return h;
 }
 
-/* ==== >>util =============================================================================================
-   Words that are written by one thread and read by others are plain uint64_t with relaxed atomic access: on
-   every supported processor that is an ordinary load and store, so that the owner pays nothing for them. */
+/* ==== >>util =====================================================================================
+   Words that are written by one thread and read by others are plain uint64_t with relaxed atomic
+   access: on every supported processor that is an ordinary load and store, so that the owner pays
+   nothing for them. */
 
 #define PLI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PLI_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -415,13 +426,15 @@ static pli_os_heap pli_os_heap_read(void)
 #define PLI_LOAD_ACQUIRE(object) __atomic_load_n(&(object), __ATOMIC_ACQUIRE)
 #define PLI_STORE_RELEASE(object, value) __atomic_store_n(&(object), (value), __ATOMIC_RELEASE)
 
-/* A lock that works inside malloc and before constructors: 0 free, 1 held, 2 held and somebody waits. */
+/* A lock that works inside malloc and before constructors: 0 free, 1 held, 2 held and somebody
+   waits. */
 typedef struct pli_lock { uint32_t state; } pli_lock;
 
 static void pli_lock_take(pli_lock *lock)
 {
     uint32_t expected = 0;
-    if (__atomic_compare_exchange_n(&lock->state, &expected, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    if (__atomic_compare_exchange_n(&lock->state, &expected, 1, 0, __ATOMIC_ACQUIRE,
+    __ATOMIC_RELAXED))
         return;
     while (__atomic_exchange_n(&lock->state, 2, __ATOMIC_ACQUIRE) != 0)
         pli_os_wait(&lock->state, 2);
@@ -442,7 +455,7 @@ PLI_SOMETIMES static void pli_raise(int64_t *peak, int64_t value)
         continue;
 }
 
-/* ==== >>results ========================================================================================== */
+/* ==== >>results =============================================================================== */
 
 const char *pl_result_str(pl_result r)
 {
@@ -456,8 +469,9 @@ const char *pl_version(void)
     return PL_VERSION;
 }
 
-/* ==== >>clock ============================================================================================
-   Ticks are converted by a line through two anchors, pairs of (ticks, nanoseconds) taken at the same moment:
+/* ==== >>clock ====================================================================================
+   Ticks are converted by a line through two anchors, pairs of (ticks, nanoseconds) taken at the
+   same moment:
 
        ns |                    * second anchor: taken when a conversion is asked for
           |            ,  '
@@ -465,9 +479,10 @@ const char *pl_version(void)
           |  *  first anchor: taken when the program starts
           +-------------------------- ticks
 
-   The further apart, the finer the rate, so nobody has to sleep for it: the second anchor moves whenever the
-   program has run twice as long as at the last conversion. An anchor reads the clock between two reads of the
-   counter and keeps the tightest of several tries; the error is half that gap. */
+   The further apart, the finer the rate, so nobody has to sleep for it: the second anchor moves
+   whenever the program has run twice as long as at the last conversion. An anchor reads the clock
+   between two reads of the counter and keeps the tightest of several tries; the error is half that
+   gap. */
 
 typedef struct pli_anchor { uint64_t ticks, ns, gap; } pli_anchor;
 
@@ -529,7 +544,8 @@ uint64_t pl_ticks(void)
     return pl_now_ns();
 }
 
-/* Places the second anchor and returns the rate. Two threads may do so at once: both results are right. */
+/* Places the second anchor and returns the rate. Two threads may do so at once: both results are
+   right. */
 static PLI_COLD uint64_t pli_clock_measure_sig(void)
 {
     pli_anchor now = pli_anchor_take_sig();
@@ -595,30 +611,35 @@ uint64_t pl_timer_ns(const pl_timer *t)
     return pl_ticks_to_ns(t->total_ticks + pli_timer_interval(t));
 }
 
-/* ==== >>thread ===========================================================================================
-   Each thread that a collector meets gets one block. Blocks live in one list that only grows at its head, so
-   that a reader can walk it without a lock; a block whose thread is gone is kept for the next one.
+/* ==== >>thread ===================================================================================
+   Each thread that a collector meets gets one block. Blocks live in one list that only grows at its
+   head, so that a reader can walk it without a lock; a block whose thread is gone is kept for the
+   next one.
 
        pli_threads.all ──► block ──► block ──► block ──► NULL
                              ▲                   (state FREE: waits for the next thread)
        pli_self (thread-local) of its thread
 
-   pli_self is never NULL. Three blocks that belong to nobody stand for what a thread is while it has none:
+   pli_self is never NULL. Three blocks that belong to nobody stand for what a thread is while it
+   has none:
 
        UNBORN    has not been met yet: the first slow path gives it a block
        ORPHAN    has no block: it is dying, perflab is at work for it, or memory ran out
-       NESTED    is inside an allocator that calls another entry point: nothing is to be counted twice
+       NESTED    is inside an allocator that calls another entry point: nothing is to be counted
+       twice
 
-   All counters of those three are 0, and the hot paths test before they write: so each of them goes the slow
-   way by itself, without a test of its own (see >>heap).
+   All counters of those three are 0, and the hot paths test before they write: so each of them goes
+   the slow way by itself, without a test of its own (see >>heap).
 
-   Invariant: a block in state USED belongs to one live thread, and only that thread writes its counters. Birth,
-   death and fork happen under pli_threads.lock. Collectors register hooks for the three moments. */
+   Invariant: a block in state USED belongs to one live thread, and only that thread writes its
+   counters. Birth, death and fork happen under pli_threads.lock. Collectors register hooks for the
+   three moments. */
 
 typedef struct pli_counts {
     /* written by the owner, read by anyone: see >>heap */
     uint64_t born, died, top;
-    /* written by the owner in an odd epoch, read by anyone who sees the same even epoch before and after */
+    /* written by the owner in an odd epoch, read by anyone who sees the same even epoch before and
+       after */
     uint64_t epoch, mallocs, frees, bytes;
     int64_t base_live;
 } pli_counts;
@@ -631,19 +652,20 @@ typedef struct pli_thread {
     uint32_t state;          /* under the lock */
 } __attribute__((aligned(PLI_CACHE_LINE))) pli_thread;
 
-/* What a collector does at the three moments; any may be NULL. All run under pli_threads.lock and may
-   neither allocate nor lock. */
+/* What a collector does at the three moments; any may be NULL. All run under pli_threads.lock and
+   may neither allocate nor lock. */
 typedef struct pli_thread_hooks {
     void (*birth)(pli_thread *t);
-    void (*death)(pli_thread *t);      /* in the dying thread, or in a fork's child for the threads it lost */
+    void (*death)(pli_thread *t);      /* in the dying thread, or in a fork's child for the threads
+    it lost */
     void (*fork_child)(pli_thread *t); /* in the child, for the one thread that went on */
 } pli_thread_hooks;
 
 #define PLI_COLLECTORS_MAX 8
 #define PLI_THREADS_CHUNK 64 /* blocks mapped at once */
 
-static pli_thread pli_unborn, pli_orphan, pli_nested PLI_SOMETIMES;
-static PLI_THREAD_LOCAL pli_thread *pli_self = &pli_unborn;
+PLI_SOMETIMES static pli_thread pli_unborn, pli_orphan, pli_nested;
+PLI_SOMETIMES static PLI_THREAD_LOCAL pli_thread *pli_self = &pli_unborn;
 
 static struct {
     pli_lock lock;
@@ -655,6 +677,8 @@ static struct {
     const pli_thread_hooks *hooks[PLI_COLLECTORS_MAX];
 } pli_threads;
 
+#if PLI_INTERPOSE
+
 static void pli_thread_death(pli_thread *t)
 {
     for (int i = 0; i < pli_threads.collectors; i++)
@@ -663,8 +687,8 @@ static void pli_thread_death(pli_thread *t)
     t->state = PLI_THREAD_FREE;
 }
 
-/* Runs when a thread ends, before the destructors of keys made later: what those still allocate is counted
-   as an orphan's. */
+/* Runs when a thread ends, before the destructors of keys made later: what those still allocate is
+   counted as an orphan's. */
 static void pli_thread_exit(void *block)
 {
     pli_self = &pli_orphan;
@@ -694,8 +718,6 @@ static void pli_fork_child(void)
             pli_threads.hooks[i]->fork_child(pli_self);
     pli_threads.lock.state = 0;
 }
-
-#if PLI_INTERPOSE
 
 static void pli_threads_prepare(void)
 {
@@ -752,8 +774,8 @@ static pli_thread *pli_thread_birth(void)
     return t;
 }
 
-/* Gives the calling thread its block and returns it, or &pli_orphan. pthread_setspecific may allocate: the
-   thread counts as an orphan until it is done. */
+/* Gives the calling thread its block and returns it, or &pli_orphan. pthread_setspecific may
+   allocate: the thread counts as an orphan until it is done. */
 static PLI_COLD pli_thread *pli_thread_join(void)
 {
     if (pli_self != &pli_unborn)
@@ -769,7 +791,7 @@ static PLI_COLD pli_thread *pli_thread_join(void)
 
 #endif /* PLI_INTERPOSE */
 
-/* ==== >>heap =============================================================================================
+/* ==== >>heap =====================================================================================
    Two words a thread carry the exact counts. Each adds up blocks and their bytes at once:
 
        63                              28 27                       0
@@ -777,22 +799,24 @@ static PLI_COLD pli_thread *pli_thread_join(void)
        |  bytes                          |  blocks                 |      born: blocks allocated
        +---------------------------------+-------------------------+      died: blocks freed
 
-   born - died is then what the thread has live, with the bytes in the upper bits, so that one comparison looks
-   after the peak: above top, a new peak. An allocation costs one addition, one comparison and one store; so
-   does a free. The words start close below an overflow, and born starts PLI_WINDOW bytes above died:
+   born - died is then what the thread has live, with the bytes in the upper bits, so that one
+   comparison looks after the peak: above top, a new peak. An allocation costs one addition, one
+   comparison and one store; so does a free. The words start close below an overflow, and born
+   starts PLI_WINDOW bytes above died:
 
        born - died   0 ............. WINDOW ............. 2 WINDOW
                      |                 | start               |
             settle: below                          settle: above
 
-   "Settle" moves the counts into full 64-bit totals and the live bytes into the one sum of all threads, and
-   starts again in the middle. It happens when the thread's live bytes moved by WINDOW either way, so that the
-   common sum is never further off than that, and when born or died overflow, that is before the blocks can
-   reach 2^28: a block has 8 bytes at least.
+   Settling moves the counts into full 64-bit totals and the live bytes into the one sum of all
+   threads, and starts again in the middle. It happens when the thread's live bytes moved by WINDOW either way,
+   so that the common sum is never further off than that, and when born or died overflow, that is
+   before the blocks can reach 2^28: a block has 8 bytes at least.
 
-   Invariant: mallocs + blocks of born, frees + blocks of died, and the same for bytes, are exact at any moment
-   at which no settling is under way (epoch even); pli_heap.live + the windows of all threads = live bytes.
-   The blocks of UNBORN, ORPHAN and NESTED hold zeros: every comparison sends them to the slow path. */
+   Invariant: mallocs + blocks of born, frees + blocks of died, and the same for bytes, are exact at
+   any moment at which no settling is under way (epoch even); pli_heap.live + the windows of all
+   threads = live bytes. The blocks of UNBORN, ORPHAN and NESTED hold zeros: every comparison sends
+   them to the slow path. */
 
 #define PLI_BLOCK_BITS 28
 #define PLI_WINDOW ((uint64_t)64 << 10)
@@ -881,7 +905,8 @@ static void pli_heap_count_direct(pli_totals *t, int64_t bytes, int born)
     pli_raise(&pli_heap.peak, live);
 }
 
-/* The slow path of both counting functions: no thread block yet, window left, new peak, or a big block. */
+/* The slow path of both counting functions: no thread block yet, window left, new peak, or a big
+   block. */
 static PLI_COLD void pli_heap_count_slow(size_t bytes, int born)
 {
     if (pli_self == &pli_nested)
@@ -911,26 +936,28 @@ static PLI_COLD void pli_heap_count_slow(size_t bytes, int born)
     errno = saved_errno;
 }
 
-/* Counts a block that was just allocated. */
-static inline void pli_heap_born(size_t bytes)
+/* Counts a block that was just allocated; 0 when that takes the slow path. */
+static inline int pli_heap_born(size_t bytes)
 {
     pli_counts *c = &pli_self->heap;
-    uint64_t born = PLI_LOAD(c->born), next = born + PLI_ONE_BLOCK(bytes);
-    if (PLI_UNLIKELY(next - PLI_LOAD(c->died) > PLI_LOAD(c->top) || next < born))
-        pli_heap_count_slow(bytes, 1);
-    else
-        PLI_STORE(c->born, next);
+    uint64_t next;
+    if (PLI_UNLIKELY(__builtin_add_overflow(PLI_LOAD(c->born), PLI_ONE_BLOCK(bytes), &next)) ||
+        PLI_UNLIKELY(next - PLI_LOAD(c->died) > PLI_LOAD(c->top)))
+        return 0;
+    PLI_STORE(c->born, next);
+    return 1;
 }
 
-/* Counts a block that is about to be freed. */
-static inline void pli_heap_died(size_t bytes)
+/* Counts a block that is about to be freed; 0 when that takes the slow path. died follows born and
+   so cannot overflow before it. */
+static inline int pli_heap_died(size_t bytes)
 {
     pli_counts *c = &pli_self->heap;
-    uint64_t died = PLI_LOAD(c->died), next = died + PLI_ONE_BLOCK(bytes);
-    if (PLI_UNLIKELY((int64_t)(PLI_LOAD(c->born) - next) < 0 || next < died))
-        pli_heap_count_slow(bytes, 0);
-    else
-        PLI_STORE(c->died, next);
+    uint64_t next = PLI_LOAD(c->died) + PLI_ONE_BLOCK(bytes);
+    if (PLI_UNLIKELY((int64_t)(PLI_LOAD(c->born) - next) < 0))
+        return 0;
+    PLI_STORE(c->died, next);
+    return 1;
 }
 
 #endif /* PLI_INTERPOSE */
@@ -950,8 +977,8 @@ static pli_totals pli_counts_read(const pli_counts *c, int64_t *live, int64_t *h
     }
 }
 
-/* The sums over all threads. Not inlined: compilers take it that malloc changes no variable of the program,
-   and would fold two reads around one into the same value. */
+/* The sums over all threads. Not inlined: compilers take it that malloc changes no variable of the
+   program, and would fold two reads around one into the same value. */
 static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
 {
     __asm__ volatile("" ::: "memory");
@@ -976,19 +1003,21 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
     pli_lock_give(&pli_threads.lock);
 }
 
-/* ==== >>malloc ===========================================================================================
-   The entry points of the heap. Each calls the next definition in line, found with RTLD_NEXT, and counts:
+/* ==== >>malloc ===================================================================================
+   The entry points of the heap. Each calls the next definition in line, found with RTLD_NEXT, and
+   counts:
 
-       program ──► malloc here ──► next malloc (libc's, jemalloc's, tcmalloc's, another tool's ...)
+       program ──► malloc here ──► next malloc (libc's, jemalloc's, tcmalloc's ...)
                        │
                    pli_heap_born(usable bytes)
 
-   A block is counted after it was allocated and before it is freed, so that no thread can be handed memory
-   that is still counted as somebody else's. Where the next malloc is glibc's, the size stands in the word
-   before the block and is read from there; elsewhere malloc_usable_size is asked.
+   A block is counted after it was allocated and before it is freed, so that no thread can be handed
+   memory that is still counted as somebody else's. Where the next malloc is glibc's, the size
+   stands in the word before the block and is read from there; elsewhere malloc_usable_size is
+   asked.
 
-   Finding the next definitions takes dlsym, which may itself allocate: while it is at work, blocks come from
-   a small arena, are never reused, and are not counted. */
+   Finding the next definitions takes dlsym, which may itself allocate: while it is at work, blocks
+   come from a small arena, are never reused, and are not counted. */
 
 enum { PLI_NEXT_UNKNOWN, PLI_NEXT_GLIBC, PLI_NEXT_OTHER, PLI_NEXT_DORMANT };
 
@@ -997,20 +1026,20 @@ enum { PLI_NEXT_UNKNOWN, PLI_NEXT_GLIBC, PLI_NEXT_OTHER, PLI_NEXT_DORMANT };
 #define PLI_HOOK __attribute__((weak, visibility("default"), noinline))
 #define PLI_PUBLIC __attribute__((visibility("default")))
 
-/* The entry points whose next definition is looked up by name: PLI_NEXT(X) calls X(return type, name,
-   parameters). */
-#define PLI_NEXT(X)                                                                                           \
-    X(void *, malloc, (size_t size))                                                                          \
-    X(void *, calloc, (size_t count, size_t size))                                                            \
-    X(void *, realloc, (void *p, size_t size))                                                                \
-    X(void, free, (void *p))                                                                                  \
-    X(int, posix_memalign, (void **out, size_t alignment, size_t size))                                       \
-    X(void *, aligned_alloc, (size_t alignment, size_t size))                                                 \
-    X(void *, memalign, (size_t alignment, size_t size))                                                      \
-    X(void *, valloc, (size_t size))                                                                          \
-    X(void *, pvalloc, (size_t size))                                                                         \
-    X(void, free_sized, (void *p, size_t size))                                                               \
-    X(void, free_aligned_sized, (void *p, size_t alignment, size_t size))                                     \
+/* The entry points whose next definition is looked up by name: PLI_NEXT(X) calls X(return type,
+   name, parameters). */
+#define PLI_NEXT(X)                                                                                \
+    X(void *, malloc, (size_t size))                                                               \
+    X(void *, calloc, (size_t count, size_t size))                                                 \
+    X(void *, realloc, (void *p, size_t size))                                                     \
+    X(void, free, (void *p))                                                                       \
+    X(int, posix_memalign, (void **out, size_t alignment, size_t size))                            \
+    X(void *, aligned_alloc, (size_t alignment, size_t size))                                      \
+    X(void *, memalign, (size_t alignment, size_t size))                                           \
+    X(void *, valloc, (size_t size))                                                               \
+    X(void *, pvalloc, (size_t size))                                                              \
+    X(void, free_sized, (void *p, size_t size))                                                    \
+    X(void, free_aligned_sized, (void *p, size_t alignment, size_t size))                          \
     X(size_t, malloc_usable_size, (void *p))
 
 #define PLI_NEXT_FIELD(type, name, parameters) type(*name) parameters;
@@ -1027,7 +1056,8 @@ static pli_next_table pli_next; /* tentative: malloc and free start at pli_boot_
 /* -- The arena: blocks that dlsym asks for while it looks for malloc -- */
 
 #define PLI_ARENA_SIZE ((size_t)64 << 10)
-#define PLI_ARENA_MARK 2 /* as glibc marks mmapped chunks: sends free and realloc to their slow paths */
+#define PLI_ARENA_MARK 2 /* as glibc marks mmapped chunks: sends free and realloc to their slow
+paths */
 
 static struct { size_t used; char bytes[PLI_ARENA_SIZE] __attribute__((aligned(64))); } pli_arena;
 
@@ -1063,8 +1093,8 @@ PLI_HOOK void *malloc(size_t size);
 static void *pli_own_malloc(size_t size)
     __attribute__((malloc, nothrow, alloc_size(1), alias("malloc"), used));
 
-/* glibc's own names for its allocator. The reference also makes a static link take in libc's malloc, whose
-   definitions then replace the weak ones here: perflab steps aside. */
+/* glibc's own names for its allocator. The reference also makes a static link take in libc's
+   malloc, whose definitions then replace the weak ones here: perflab steps aside. */
 #if PLI_GLIBC
 extern void *__libc_malloc(size_t size);
 static void *(*const pli_libc_malloc)(size_t) __attribute__((used)) = __libc_malloc;
@@ -1076,15 +1106,21 @@ static int pli_same_object(const void *a, const void *b)
     return a && b && dladdr(a, &of_a) && dladdr(b, &of_b) && of_a.dli_fbase == of_b.dli_fbase;
 }
 
-/* The size word of a block of glibc's: size, and three flags of which 2 says that it was mmapped alone. */
+/* The size word of a block of glibc's: size, and three flags of which 2 says that it was mmapped
+   alone. */
 static inline size_t pli_chunk_word(const void *p)
 {
     return ((const size_t *)p)[-1];
 }
 
+static inline size_t pli_chunk_bytes_plain(size_t word)
+{
+    return (word & ~(size_t)7) - sizeof(size_t);
+}
+
 static inline size_t pli_chunk_bytes(size_t word)
 {
-    return (word & ~(size_t)7) - sizeof(size_t) - (word & 2 ? sizeof(size_t) : 0);
+    return pli_chunk_bytes_plain(word) - (word & 2 ? sizeof(size_t) : 0);
 }
 
 /* Whether blocks of the next malloc look as pli_chunk_bytes takes it. */
@@ -1108,7 +1144,7 @@ static int pli_next_is_glibc(void)
 
 static void pli_next_look_up(void)
 {
-#define PLI_NEXT_LOOK_UP(type, name, parameters)                                                              \
+#define PLI_NEXT_LOOK_UP(type, name, parameters)                                                   \
     *(void **)&found.name = dlsym(RTLD_NEXT, #name);
     pli_next_table found = pli_next;
     PLI_NEXT(PLI_NEXT_LOOK_UP)
@@ -1147,7 +1183,7 @@ static PLI_COLD uint32_t pli_next_find(void)
     pli_self = &pli_nested;
     pli_next_look_up();
     if (!pli_next.malloc || !pli_next.free || !pli_next.realloc || !pli_next.calloc)
-        pli_fatal("perflab: no malloc to forward to: compile perflab.h with -DPERFLAB_NO_INTERPOSE\n");
+        pli_fatal("perflab: no malloc to forward to: compile with -DPERFLAB_NO_INTERPOSE\n");
     void *new_function = dlsym(RTLD_NEXT, "_Znw" PLI_MANGLED_SIZE);
     pli_next.counts_new = pli_same_object(new_function, *(void **)&pli_next.malloc);
     uint32_t mode = pli_next_is_glibc() ? PLI_NEXT_GLIBC : PLI_NEXT_OTHER;
@@ -1174,7 +1210,8 @@ PLI_PUBLIC void pl_step_aside(void)
 static PLI_COLD void *pli_boot_malloc(size_t size)
 {
     if (pli_next_find() == PLI_NEXT_UNKNOWN)
-        return pli_next.malloc == pli_boot_malloc ? pli_arena_alloc(0, size) : pli_next.malloc(size);
+        return pli_next.malloc == pli_boot_malloc ? pli_arena_alloc(0, size) :
+        pli_next.malloc(size);
     return pli_next.malloc(size);
 }
 
@@ -1189,13 +1226,13 @@ static pli_next_table pli_next = {.malloc = pli_boot_malloc, .free = pli_boot_fr
 /* -- Counting a block by its address -- */
 
 /* What another allocator calls inside an entry point is part of that entry point. */
-#define PLI_NESTED(call)                                                                                      \
-    __extension__({                                                                                           \
-        pli_thread *pli_outer = pli_self;                                                                     \
-        pli_self = &pli_nested;                                                                               \
-        __typeof__(call) pli_value = (call);                                                                  \
-        pli_self = pli_outer;                                                                                 \
-        pli_value;                                                                                            \
+#define PLI_NESTED(call)                                                                           \
+    __extension__({                                                                                \
+        pli_thread *pli_outer = pli_self;                                                          \
+        pli_self = &pli_nested;                                                                    \
+        __typeof__(call) pli_value = (call);                                                       \
+        pli_self = pli_outer;                                                                      \
+        pli_value;                                                                                 \
     })
 
 static size_t pli_block_bytes(const void *p)
@@ -1208,27 +1245,22 @@ static size_t pli_block_bytes(const void *p)
 static PLI_COLD void *pli_block_born_slow(void *p)
 {
     uint32_t mode = PLI_LOAD(pli_next.mode);
-    if (mode == PLI_NEXT_UNKNOWN || mode == PLI_NEXT_DORMANT)
+    if (!p || mode == PLI_NEXT_UNKNOWN || mode == PLI_NEXT_DORMANT)
         return p;
     size_t bytes = pli_block_bytes(p);
-    if (bytes >= PLI_BIG_BLOCK)
+    if (bytes >= PLI_BIG_BLOCK || !pli_heap_born(bytes))
         pli_heap_count_slow(bytes, 1);
-    else
-        pli_heap_born(bytes);
     return p;
 }
 
 /* Counts p and returns it. */
 static inline void *pli_block_born(void *p)
 {
-    if (PLI_UNLIKELY(!p))
-        return p;
-    if (PLI_UNLIKELY(PLI_LOAD(pli_next.mode) != PLI_NEXT_GLIBC))
+    if (PLI_UNLIKELY(!p) || PLI_UNLIKELY(pli_next.mode != PLI_NEXT_GLIBC))
         return pli_block_born_slow(p);
     size_t word = pli_chunk_word(p);
-    if (PLI_UNLIKELY(word & 2))
+    if (PLI_UNLIKELY(word & 2) || PLI_UNLIKELY(!pli_heap_born(pli_chunk_bytes_plain(word))))
         return pli_block_born_slow(p);
-    pli_heap_born(pli_chunk_bytes(word & ~(size_t)2));
     return p;
 }
 
@@ -1237,10 +1269,8 @@ static void pli_block_died(size_t bytes)
 {
     if (PLI_LOAD(pli_next.mode) == PLI_NEXT_DORMANT)
         return;
-    if (bytes >= PLI_BIG_BLOCK)
+    if (bytes >= PLI_BIG_BLOCK || !pli_heap_died(bytes))
         pli_heap_count_slow(bytes, 0);
-    else
-        pli_heap_died(bytes);
 }
 
 /* -- The C entry points -- */
@@ -1263,12 +1293,11 @@ PLI_HOOK void free(void *p)
 {
     if (!p)
         return;
-    if (PLI_UNLIKELY(PLI_LOAD(pli_next.mode) != PLI_NEXT_GLIBC || (pli_chunk_word(p) & 2))) {
+    if (PLI_UNLIKELY(pli_next.mode != PLI_NEXT_GLIBC) || PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
+        PLI_UNLIKELY(!pli_heap_died(pli_chunk_bytes_plain(pli_chunk_word(p)))))
         pli_free_slow(p);
-        return;
-    }
-    pli_heap_died(pli_chunk_bytes(pli_chunk_word(p) & ~(size_t)2));
-    pli_next.free(p);
+    else
+        pli_next.free(p);
 }
 
 PLI_HOOK void *calloc(size_t count, size_t size)
@@ -1376,34 +1405,37 @@ PLI_HOOK void free_aligned_sized(void *p, size_t alignment, size_t size)
 }
 
 /* -- C++: operator new and delete --
-   libstdc++'s call malloc and free, which count. jemalloc, tcmalloc and mimalloc bring operators of their own
-   that do not; then the counting is done here. Each row: name here, linker name, parameters, arguments,
-   size, alignment (0: the usual one), whether failure is NULL instead of an exception. */
+   libstdc++'s call malloc and free, which count. jemalloc, tcmalloc and mimalloc bring operators of
+   their own that do not; then the counting is done here. Each row: name here, linker name,
+   parameters, arguments, size, alignment (0: the usual one), whether failure is NULL instead of an
+   exception. */
 
 #define PLI_Z PLI_MANGLED_SIZE
 #define PLI_NT "RKSt9nothrow_t"
 #define PLI_AL "St11align_val_t"
-#define PLI_CPP_NEW(X)                                                                                        \
-    X(new_one, "_Znw" PLI_Z, (size_t n), (n), n, 0, 0)                                                        \
-    X(new_many, "_Zna" PLI_Z, (size_t n), (n), n, 0, 0)                                                       \
-    X(new_one_nt, "_Znw" PLI_Z PLI_NT, (size_t n, const void *t), (n, t), n, 0, 1)                            \
-    X(new_many_nt, "_Zna" PLI_Z PLI_NT, (size_t n, const void *t), (n, t), n, 0, 1)                           \
-    X(new_one_al, "_Znw" PLI_Z PLI_AL, (size_t n, size_t a), (n, a), n, a, 0)                                 \
-    X(new_many_al, "_Zna" PLI_Z PLI_AL, (size_t n, size_t a), (n, a), n, a, 0)                                \
-    X(new_one_al_nt, "_Znw" PLI_Z PLI_AL PLI_NT, (size_t n, size_t a, const void *t), (n, a, t), n, a, 1)     \
-    X(new_many_al_nt, "_Zna" PLI_Z PLI_AL PLI_NT, (size_t n, size_t a, const void *t), (n, a, t), n, a, 1)
-#define PLI_CPP_DELETE(X)                                                                                     \
-    X(del_one, "_ZdlPv", (void *p), (p))                                                                      \
-    X(del_many, "_ZdaPv", (void *p), (p))                                                                     \
-    X(del_one_n, "_ZdlPv" PLI_Z, (void *p, size_t n), (p, n))                                                 \
-    X(del_many_n, "_ZdaPv" PLI_Z, (void *p, size_t n), (p, n))                                                \
-    X(del_one_nt, "_ZdlPv" PLI_NT, (void *p, const void *t), (p, t))                                          \
-    X(del_many_nt, "_ZdaPv" PLI_NT, (void *p, const void *t), (p, t))                                         \
-    X(del_one_al, "_ZdlPv" PLI_AL, (void *p, size_t a), (p, a))                                               \
-    X(del_many_al, "_ZdaPv" PLI_AL, (void *p, size_t a), (p, a))                                              \
-    X(del_one_n_al, "_ZdlPv" PLI_Z PLI_AL, (void *p, size_t n, size_t a), (p, n, a))                          \
-    X(del_many_n_al, "_ZdaPv" PLI_Z PLI_AL, (void *p, size_t n, size_t a), (p, n, a))                         \
-    X(del_one_al_nt, "_ZdlPv" PLI_AL PLI_NT, (void *p, size_t a, const void *t), (p, a, t))                   \
+#define PLI_CPP_NEW(X)                                                                             \
+    X(new_one, "_Znw" PLI_Z, (size_t n), (n), n, 0, 0)                                             \
+    X(new_many, "_Zna" PLI_Z, (size_t n), (n), n, 0, 0)                                            \
+    X(new_one_nt, "_Znw" PLI_Z PLI_NT, (size_t n, const void *t), (n, t), n, 0, 1)                 \
+    X(new_many_nt, "_Zna" PLI_Z PLI_NT, (size_t n, const void *t), (n, t), n, 0, 1)                \
+    X(new_one_al, "_Znw" PLI_Z PLI_AL, (size_t n, size_t a), (n, a), n, a, 0)                      \
+    X(new_many_al, "_Zna" PLI_Z PLI_AL, (size_t n, size_t a), (n, a), n, a, 0)                     \
+    X(new_one_al_nt, "_Znw" PLI_Z PLI_AL PLI_NT, (size_t n, size_t a, const void *t),              \
+      (n, a, t), n, a, 1)                                                                          \
+    X(new_many_al_nt, "_Zna" PLI_Z PLI_AL PLI_NT, (size_t n, size_t a, const void *t),             \
+      (n, a, t), n, a, 1)
+#define PLI_CPP_DELETE(X)                                                                          \
+    X(del_one, "_ZdlPv", (void *p), (p))                                                           \
+    X(del_many, "_ZdaPv", (void *p), (p))                                                          \
+    X(del_one_n, "_ZdlPv" PLI_Z, (void *p, size_t n), (p, n))                                      \
+    X(del_many_n, "_ZdaPv" PLI_Z, (void *p, size_t n), (p, n))                                     \
+    X(del_one_nt, "_ZdlPv" PLI_NT, (void *p, const void *t), (p, t))                               \
+    X(del_many_nt, "_ZdaPv" PLI_NT, (void *p, const void *t), (p, t))                              \
+    X(del_one_al, "_ZdlPv" PLI_AL, (void *p, size_t a), (p, a))                                    \
+    X(del_many_al, "_ZdaPv" PLI_AL, (void *p, size_t a), (p, a))                                   \
+    X(del_one_n_al, "_ZdlPv" PLI_Z PLI_AL, (void *p, size_t n, size_t a), (p, n, a))               \
+    X(del_many_n_al, "_ZdaPv" PLI_Z PLI_AL, (void *p, size_t n, size_t a), (p, n, a))              \
+    X(del_one_al_nt, "_ZdlPv" PLI_AL PLI_NT, (void *p, size_t a, const void *t), (p, a, t))        \
     X(del_many_al_nt, "_ZdaPv" PLI_AL PLI_NT, (void *p, size_t a, const void *t), (p, a, t))
 
 /* Without a C++ runtime behind: a C program that loads a C++ library privately. */
@@ -1416,33 +1448,33 @@ static PLI_COLD void *pli_new_without_runtime(size_t size, size_t alignment, int
     return p;
 }
 
-#define PLI_DEFINE_NEW(name, symbol, parameters, arguments, size, alignment, may_fail)                        \
-    PLI_HOOK void *pli_##name parameters __asm__(symbol);                                                     \
-    void *pli_##name parameters                                                                               \
-    {                                                                                                         \
-        static void *(*next) parameters;                                                                      \
-        if (PLI_UNLIKELY(!next))                                                                              \
-            *(void **)&next = dlsym(RTLD_NEXT, symbol);                                                       \
-        if (!next)                                                                                            \
-            return pli_new_without_runtime(size, alignment, may_fail);                                        \
-        void *p = next arguments;                                                                             \
-        return pli_next.counts_new ? pli_block_born(p) : p;                                                   \
+#define PLI_DEFINE_NEW(name, symbol, parameters, arguments, size, alignment, may_fail)             \
+    PLI_HOOK void *pli_##name parameters __asm__(symbol);                                          \
+    void *pli_##name parameters                                                                    \
+    {                                                                                              \
+        static void *(*next) parameters;                                                           \
+        if (PLI_UNLIKELY(!next))                                                                   \
+            *(void **)&next = dlsym(RTLD_NEXT, symbol);                                            \
+        if (!next)                                                                                 \
+            return pli_new_without_runtime(size, alignment, may_fail);                             \
+        void *p = next arguments;                                                                  \
+        return pli_next.counts_new ? pli_block_born(p) : p;                                        \
     }
 
-#define PLI_DEFINE_DELETE(name, symbol, parameters, arguments)                                                \
-    PLI_HOOK void pli_##name parameters __asm__(symbol);                                                      \
-    void pli_##name parameters                                                                                \
-    {                                                                                                         \
-        static void (*next) parameters;                                                                       \
-        if (PLI_UNLIKELY(!next))                                                                              \
-            *(void **)&next = dlsym(RTLD_NEXT, symbol);                                                       \
-        if (!next) {                                                                                          \
-            free(p);                                                                                          \
-            return;                                                                                           \
-        }                                                                                                     \
-        if (p && pli_next.counts_new)                                                                         \
-            pli_block_died(pli_block_bytes(p));                                                               \
-        next arguments;                                                                                       \
+#define PLI_DEFINE_DELETE(name, symbol, parameters, arguments)                                     \
+    PLI_HOOK void pli_##name parameters __asm__(symbol);                                           \
+    void pli_##name parameters                                                                     \
+    {                                                                                              \
+        static void (*next) parameters;                                                            \
+        if (PLI_UNLIKELY(!next))                                                                   \
+            *(void **)&next = dlsym(RTLD_NEXT, symbol);                                            \
+        if (!next) {                                                                               \
+            free(p);                                                                               \
+            return;                                                                                \
+        }                                                                                          \
+        if (p && pli_next.counts_new)                                                              \
+            pli_block_died(pli_block_bytes(p));                                                    \
+        next arguments;                                                                            \
     }
 
 PLI_CPP_NEW(PLI_DEFINE_NEW)
@@ -1526,14 +1558,15 @@ static const char *pli_memstats_remark(const pl_memstats *m)
         return "nothing: this is a sanitizer build, whose own malloc stays in place";
     if (!PLI_INTERPOSE)
         return "nothing: compiled with PERFLAB_NO_INTERPOSE, or on a system without interposition";
-    return "nothing: another malloc is in place (a static link, or another tool); alloc is what libc says";
+    return "nothing: another malloc is in place (static link, other tool); alloc is libc's word";
 }
 
 pl_result pl_memstats_write(const pl_memstats *m, FILE *out)
 {
     if (!m || !out)
         return PL_INVALID;
-#define PLI_MEMSTATS_LINE(name, kind, meaning) fprintf(out, "%-14s = %" PRId64 "\n", #name, m->name);
+#define PLI_MEMSTATS_LINE(name, kind, meaning)                                                     \
+    fprintf(out, "%-14s = %" PRId64 "\n", #name, m->name);
     PL_MEMSTATS(PLI_MEMSTATS_LINE)
     fprintf(out, "# counted: %s\n", pli_memstats_remark(m));
     return fflush(out) == 0 && !ferror(out) ? PL_OK : PL_IO;
