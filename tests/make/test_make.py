@@ -116,8 +116,10 @@ def test_preload_counts_in_a_program_that_knows_nothing_of_perflab(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     (tmp_path / "main.c").write_text(PRELOADED)
     subprocess.check_call(["cc", "main.c", "-o", "main", "-ldl"], cwd=tmp_path)
-    library = dict(os.environ, LD_PRELOAD=str(ROOT / "build" / "libperflab.so"))
-    printed = subprocess.check_output([str(tmp_path / "main")], env=library)
+    # The loader splits LD_PRELOAD at blanks, and the repository's path may have one.
+    library = shutil.copy(ROOT / "build" / "libperflab.so", tmp_path)
+    printed = subprocess.check_output([str(tmp_path / "main")],
+                                      env=dict(os.environ, LD_PRELOAD=str(library)))
     assert printed == b"1000\n"
 
 
