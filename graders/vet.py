@@ -53,7 +53,7 @@ def check_includes(work: Path, source: str, compiler: Compiler, flags: Sequence[
     text = (work / source).read_text(encoding="utf-8", errors="replace")
     for elsewhere in ELSEWHERE.findall(text):
         raise _foreign(elsewhere)
-    done = compiler.run([*flags, "-fno-diagnostics-show-caret", "-M", "-MG", source], work)
+    done = compiler.run([*flags, "-M", "-MG", source], work)
     if done.status:
         own = [line for line in done.err.splitlines() if line.startswith("student.c:")]
         raise compile_error(Finished(done.status, "", "\n".join(own) if not done.ran_out
