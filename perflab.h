@@ -16,12 +16,16 @@
    CONTENTS (search for the tag)
        >>api         everything a program may use; readable alone
        >>platform    the operating system and the processor, behind a small contract
-       >>util        atomics, a lock, bounded text
+       >>util        atomics, a lock, numbers and text as other programs write them
        >>results     the names of the results
        >>clock       time, ticks, timers
        >>thread      one block per thread: birth, death, fork
        >>heap        exact counts of the heap, per thread and summed up
        >>malloc      the interposed entry points: malloc and its family, operator new and delete
+       >>machine     facts that explain a measurement, and what mends a noisy machine
+       >>flags       the command line of a benchmark program
+       >>bench       one benchmark: timer, metrics, growth of n, threads
+       >>benchmain   which benchmarks run, and what is printed of them
 
    EXAMPLES
        Timer:          pl_timer t = {0};
@@ -33,9 +37,17 @@
                        pl_memstats change = pl_memstats_diff(&after, &before);
                        pl_memstats_write(&change, stdout);
 
+       Benchmarks:     PL_BENCH(Sum) { int x = 7; PL_HIDE(x);
+                                       PL_LOOP(b) { PL_KEEP(sum(x)); } }
+                       PL_BENCH_MAIN()
+                       ./program -bench Sum -benchmem -count 10      (-help lists the flags)
+
    CONFIGURATION (define where the implementation is compiled; none is defined by default)
        PERFLAB_NO_INTERPOSE   leaves malloc, free, operator new, ... alone: pl_memstats counts
-       nothing then
+                              nothing then
+       where benchmarks are compiled:
+       PERFLAB_PKG            the name in the `pkg:` line of their output, a string; no line
+       PERFLAB_FLAGS          the compiler's flags, a string, for the environment block; none
 
    THREADS AND SIGNALS
        Every public function says in its comment which threads may call it and whether a signal
@@ -84,6 +96,9 @@
 #include <stdio.h>
 
 #define PL_VERSION "0.1.0"
+
+/* Has the compiler check the arguments of a function that formats as printf does. */
+#define PLI_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 
 #ifdef __cplusplus
 extern "C" {
@@ -203,6 +218,312 @@ void pl_step_aside(void);
    PL_IO when out reports an error. Threads: any, as far as out allows. Signal-safe: no. */
 pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
 
+/* -- Values the optimiser may not touch ----------------------------------------------------------
+
+   A compiler deletes work whose result nobody uses and computes at compile time what it can
+   foresee. A benchmark has to forbid both: PL_HIDE what goes in, PL_KEEP what comes out. */
+
+/* PL_KEEP(value) has the value computed, as if something read it. Any scalar, pointer or
+   struct; an array by address: PL_KEEP(&a). Scalars stay in a register: no store, no load.
+   Memory that the value points to counts as read, so that stores before it stay too. */
+
+/* PL_HIDE(lvalue) makes the compiler forget what it knows about a variable: with it
+   `int x = 7; PL_HIDE(x); PL_KEEP(x * x);` multiplies each time. Arrays and structs too. */
+
+/* PL_CLOBBER() makes the compiler assume that all memory was read and written: stores before
+   it are done, loads after it are done again. It costs no instruction by itself. */
+#define PL_CLOBBER() __asm__ volatile("" : : : "memory")
+
+/* PL_NOINLINE before a function keeps it a real call, with no copy of it made for a caller. */
+#if defined(__clang__)
+#define PL_NOINLINE __attribute__((noinline))
+#else
+#define PL_NOINLINE __attribute__((noinline, noclone))
+#endif
+
+/* The register that holds a float or double, in the words of asm constraints. */
+#if defined(__SSE2__)
+#define PLI_FLOAT_REG "x"
+#elif defined(__aarch64__)
+#define PLI_FLOAT_REG "w"
+#else
+#define PLI_FLOAT_REG "m"
+#endif
+
+#ifdef __cplusplus
+extern "C++" {
+/* pli_kind says where values of a type live: 1 in a general register, 2 in a float register,
+   0 in memory. Written out, as <type_traits> would double the time to include this file. */
+template <class T> struct pli_kind { enum { value = __is_enum(T) ? 1 : 0 }; };
+template <class T> struct pli_kind<T *> { enum { value = 1 }; };
+#define PLI_KIND(T, kind) \
+    template <> struct pli_kind<T> { enum { value = sizeof(T) <= sizeof(void *) ? kind : 0 }; }
+PLI_KIND(bool, 1);
+PLI_KIND(char, 1);
+PLI_KIND(signed char, 1);
+PLI_KIND(unsigned char, 1);
+PLI_KIND(wchar_t, 1);
+PLI_KIND(short, 1);
+PLI_KIND(unsigned short, 1);
+PLI_KIND(int, 1);
+PLI_KIND(unsigned, 1);
+PLI_KIND(long, 1);
+PLI_KIND(unsigned long, 1);
+PLI_KIND(long long, 1);
+PLI_KIND(unsigned long long, 1);
+PLI_KIND(float, 2);
+PLI_KIND(double, 2);
+template <int kind> struct pli_opaque {
+    template <class T> static void keep(const T &v) { __asm__ volatile("" : : "r"(&v) : "memory"); }
+    template <class T> static void hide(T &v) { __asm__ volatile("" : : "r"(&v) : "memory"); }
+};
+template <> struct pli_opaque<1> {
+    template <class T> static void keep(T v) { __asm__ volatile("" : : "r"(v) : "memory"); }
+    template <class T> static void hide(T &v) { __asm__ volatile("" : "+r"(v)); }
+};
+template <> struct pli_opaque<2> {
+    template <class T> static void keep(T v)
+    {
+        __asm__ volatile("" : : PLI_FLOAT_REG(v) : "memory");
+    }
+    template <class T> static void hide(T &v) { __asm__ volatile("" : "+" PLI_FLOAT_REG(v)); }
+};
+template <class T> inline void pli_keep(const T &v) { pli_opaque<pli_kind<T>::value>::keep(v); }
+template <class T> inline void pli_hide(T &v) { pli_opaque<pli_kind<T>::value>::hide(v); }
+}
+#define PL_KEEP(value) pli_keep(value)
+#define PL_HIDE(lvalue) pli_hide(lvalue)
+#else
+/* In C the same choice is made by the compiler's own classes of types: 1 integer, 5 pointer.
+   The branches not taken must compile as well, hence an operand of a fitting type in them. */
+#define PLI_IN_REG(v) \
+    ((__builtin_classify_type(v) == 1 || __builtin_classify_type(v) == 5) && \
+     sizeof(v) <= sizeof(void *))
+#define PLI_IN_FLOAT_REG(v) \
+    (__builtin_types_compatible_p(__typeof__(v), float) || \
+     __builtin_types_compatible_p(__typeof__(v), double))
+#define PL_KEEP(value) \
+    do { \
+        __typeof__(value) pli_kept = (value); \
+        if (PLI_IN_REG(pli_kept)) \
+            __asm__ volatile("" : : "r"(__builtin_choose_expr(PLI_IN_REG(pli_kept), \
+                                                              pli_kept, 0)) : "memory"); \
+        else if (PLI_IN_FLOAT_REG(pli_kept)) \
+            __asm__ volatile("" : : PLI_FLOAT_REG(__builtin_choose_expr( \
+                                      PLI_IN_FLOAT_REG(pli_kept), pli_kept, 0.0)) : "memory"); \
+        else \
+            __asm__ volatile("" : : "r"(&pli_kept) : "memory"); \
+    } while (0)
+#define PL_HIDE(lvalue) \
+    do { \
+        int pli_no_int = 0; \
+        double pli_no_float = 0; \
+        if (PLI_IN_REG(lvalue)) \
+            __asm__ volatile("" : "+r"(*__builtin_choose_expr(PLI_IN_REG(lvalue), \
+                                                              &(lvalue), &pli_no_int))); \
+        else if (PLI_IN_FLOAT_REG(lvalue)) \
+            __asm__ volatile("" : "+" PLI_FLOAT_REG(*__builtin_choose_expr( \
+                                      PLI_IN_FLOAT_REG(lvalue), &(lvalue), &pli_no_float))); \
+        else \
+            __asm__ volatile("" : : "r"(&(lvalue)) : "memory"); \
+        (void)pli_no_int; \
+        (void)pli_no_float; \
+    } while (0)
+#endif
+
+/* -- Benchmarks ----------------------------------------------------------------------------------
+
+   Go's testing.B for C. A benchmark is a function that the harness calls with a growing number
+   of iterations until it has run for -benchtime; the result is a line in Go's format, which
+   benchstat reads. Two ways to write one:
+
+       PL_BENCH(Hash)                            PL_BENCH(HashByCount)
+       {                                         {
+           char *text = make_text();                 char *text = make_text();
+           PL_LOOP(b) {                              pl_bench_reset_timer(b);
+               PL_KEEP(hash(text));                  for (int64_t i = 0; i < b->n; i++) {
+           }                                             PL_KEEP(hash(text));
+           free(text);                               }
+       }                                             free(text);
+                                                 }
+   The first runs its set-up once a measurement, and times the loop alone. */
+
+/* pl_bench is one benchmark while it runs. The body reads it and passes it on. */
+typedef struct pl_bench {
+    int64_t n; /* iterations to run; with PL_LOOP 0 inside the loop, the number done after it */
+    int procs; /* the value of -cpu in force: threads of pl_bench_parallel, the -P of the name */
+} pl_bench;
+
+/* pl_parallel is one thread of pl_bench_parallel; on that thread's own stack. */
+typedef struct pl_parallel {
+    int thread;    /* this thread: 0 to threads - 1 */
+    int threads;   /* how many run together */
+    int64_t taken; /* private: iterations taken from the common count and not yet run */
+    int started;   /* private: passed the start barrier */
+    void *job;     /* private */
+} pl_parallel;
+
+/* PL_BENCH(Name) { ... } defines and registers the benchmark "BenchmarkName"; its body is a
+   function with the parameter `pl_bench *b`. Errors: pl_bench_fail. A body must return: one that
+   ends by exit() or longjmp() makes the program fail. Threads: called on pl_bench_main's. */
+#define PL_BENCH(Name) \
+    static void pl_bench_body_##Name(pl_bench *b, void *arg); \
+    static pli_bench_entry pl_bench_entry_##Name = { \
+        "Benchmark" #Name, pl_bench_body_##Name, __FILE__, __LINE__, \
+        PLI_COMPILER, PERFLAB_FLAGS, PERFLAB_PKG, PLI_OPTIMISED, 0}; \
+    __attribute__((constructor)) static void pl_bench_register_##Name(void) \
+    { \
+        pli_bench_register(&pl_bench_entry_##Name); \
+    } \
+    static void pl_bench_body_##Name(pl_bench *b __attribute__((unused)), \
+                                     void *arg __attribute__((unused)))
+
+/* PL_LOOP(b) { ... } runs its block until the measurement is long enough (Go's b.Loop). The
+   first pass resets the timer, the end stops it. `break` and `return` out of it make the
+   benchmark fail, `continue` is right. The counter is a register: an empty block costs a
+   decrement and a jump. Once a benchmark; on its own thread; the timer must be running. */
+#define PL_LOOP(b) \
+    for (uint64_t pli_left = pli_loop_next(b); pli_left; \
+         pli_left = pli_left ? 0 : pli_loop_next(b)) \
+        for (; pli_left; pli_left = pli_loop_count(pli_left))
+
+/* PL_NEXT(pb) tells a thread of pl_bench_parallel whether there is one more iteration for it.
+   The first call waits until all threads have arrived; there the clock starts. */
+#define PL_NEXT(pb) pli_parallel_step(pb)
+
+/* PL_BENCH_MAIN() is a main() that runs the benchmarks of the program; no semicolon after it. */
+#define PL_BENCH_MAIN() \
+    int main(int argc, char **argv) \
+    { \
+        return pl_bench_main(argc, argv); \
+    }
+
+/* pl_bench_main runs the registered benchmarks as the flags say (-help lists them) and writes
+   the results to standard output, each line at once.
+   Returns 0 when all passed (or none matched), 1 when one failed, 2 for a wrong flag, a -timeout
+   or an output that cannot be written. Threads: one call at a time. Signal-safe: no. */
+int pl_bench_main(int argc, char **argv);
+
+/* pl_bench_reset_timer sets time, allocations and own metrics of this run back to zero; whether
+   the timer runs stays as it is. Call it after a costly set-up (PL_LOOP does by itself).
+   Errors: none. Threads: the benchmark's own. Signal-safe: no. */
+void pl_bench_reset_timer(pl_bench *b);
+
+/* pl_bench_start_timer goes on with time and allocation counts after pl_bench_stop_timer; does
+   nothing while they run. Threads: the benchmark's own. Signal-safe: no. */
+void pl_bench_start_timer(pl_bench *b);
+
+/* pl_bench_stop_timer pauses time and allocation counts. Inside a loop each pause charges the
+   benchmark about one clock read (30 ns), so it suits bodies of microseconds and up.
+   Threads: the benchmark's own. Signal-safe: no. */
+void pl_bench_stop_timer(pl_bench *b);
+
+/* pl_bench_elapsed_ns returns the time measured so far in this run, in nanoseconds.
+   Threads: the benchmark's own. Signal-safe: no. */
+uint64_t pl_bench_elapsed_ns(const pl_bench *b);
+
+/* pl_bench_report_allocs has this benchmark print B/op and allocs/op, as -benchmem does for all:
+   the allocations of all threads while the timer ran, exact, divided by n and rounded down.
+   Threads: the benchmark's own. Signal-safe: no. */
+void pl_bench_report_allocs(pl_bench *b);
+
+/* pl_bench_set_bytes says how many bytes one iteration processes, and has MB/s (10^6) printed.
+   Threads: the benchmark's own. Signal-safe: no. */
+void pl_bench_set_bytes(pl_bench *b, int64_t n);
+
+/* pl_bench_report_metric adds "value unit" to the result, once a unit: the last value counts.
+   Divide by b->n yourself for a value per operation, and end the unit in "/op" then. The names
+   ns/op, MB/s, B/op and allocs/op replace the harness's own value; ns/op of 0 hides it.
+   Errors: an empty unit, white space in it, more than 47 bytes or more than 32 metrics make the
+   benchmark fail. Threads: the benchmark's own. Signal-safe: no. */
+void pl_bench_report_metric(pl_bench *b, double value, const char *unit);
+
+/* pl_bench_run runs fn as the sub-benchmark "Parent/name": spaces become _, repeats get #01.
+   A benchmark that calls it is run once and has no result of its own.
+   Errors: out of memory makes the parent fail. Threads: the benchmark's own. Signal-safe: no. */
+void pl_bench_run(pl_bench *b, const char *name, void (*fn)(pl_bench *b, void *arg), void *arg);
+
+/* pl_bench_parallel shares the b->n iterations among threads: procs of them (times
+   pl_bench_set_parallelism), each calls fn, which loops `while (PL_NEXT(pb)) { ... }`. What
+   stands before the loop is set-up of that thread and is not timed: the clock runs from the
+   moment all threads have reached PL_NEXT until the last one is done. ns/op is wall time.
+   Errors: a thread that cannot be started, or fn leaving before PL_NEXT said so with no other
+   thread to run the rest, makes the benchmark fail. fn may call pl_bench_log and
+   pl_bench_fail, not the timer functions. Threads: the benchmark's own. Signal-safe: no. */
+void pl_bench_parallel(pl_bench *b, void (*fn)(pl_parallel *pb, void *arg), void *arg);
+
+/* pl_bench_set_parallelism makes pl_bench_parallel use p threads a processor (default 1); for
+   bodies that wait more than they compute. p below 1 changes nothing.
+   Threads: the benchmark's own. Signal-safe: no. */
+void pl_bench_set_parallelism(pl_bench *b, int p);
+
+/* pl_bench_log keeps a line that is printed below the result (-v: at once). A body that runs
+   several times logs several times; after ten lines, and after 64 KiB, the rest is cut.
+   Threads: any. Signal-safe: no. */
+void pl_bench_log(pl_bench *b, const char *fmt, ...) PLI_PRINTF(2, 3);
+
+/* pl_bench_fail is pl_bench_log that also marks the benchmark failed: no result is printed for
+   it and pl_bench_main returns 1. The body goes on. Threads: any. Signal-safe: no. */
+void pl_bench_fail(pl_bench *b, const char *fmt, ...) PLI_PRINTF(2, 3);
+
+/* What the macros above expand to. Not to be called by hand. */
+typedef struct pli_bench_entry {
+    const char *name;
+    void (*fn)(pl_bench *b, void *arg);
+    const char *file;
+    int line;
+    const char *compiler, *flags, *pkg;
+    int optimised;
+    struct pli_bench_entry *next;
+} pli_bench_entry;
+
+void pli_bench_register(pli_bench_entry *entry);
+uint64_t pli_loop_next(pl_bench *b);
+int pli_parallel_refill(pl_parallel *pb);
+
+/* pli_loop_count counts down in a register. The empty asm keeps an empty loop alive (gcc and
+   clang would delete it) and lets no memory access move from one iteration to the next.
+   Two loops, since clang tests twice a pass when one loop both counts and asks for more; the
+   outer one sees a `break` in the inner one by what is left, and ends too. */
+__attribute__((always_inline, unused)) static inline uint64_t pli_loop_count(uint64_t left)
+{
+    __asm__ volatile("" : "+r"(left) : : "memory");
+    return left - 1;
+}
+
+__attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_parallel *pb)
+{
+    __asm__ volatile("" : : : "memory"); /* or an empty loop would take all at once */
+    if (pb->taken == 0 && !pli_parallel_refill(pb))
+        return 0;
+    pb->taken--;
+    return 1;
+}
+
+/* PERFLAB_PKG names the package in the `pkg:` line; PERFLAB_FLAGS the compiler's flags in the
+   environment block. Both are strings, defined before this file is included (or with -D) where
+   the PL_BENCHs are. Leave PERFLAB_PKG out where old and new program would differ in it:
+   benchstat compares only what has the same. */
+#ifndef PERFLAB_PKG
+#define PERFLAB_PKG ""
+#endif
+#ifndef PERFLAB_FLAGS
+#define PERFLAB_FLAGS ""
+#endif
+
+#define PLI_TEXT(macro) PLI_TEXT_OF(macro)
+#define PLI_TEXT_OF(text) #text
+#if defined(__clang__)
+#define PLI_COMPILER "clang " PLI_TEXT(__clang_major__) "." PLI_TEXT(__clang_minor__)
+#else
+#define PLI_COMPILER "gcc " __VERSION__
+#endif
+#if defined(__OPTIMIZE__)
+#define PLI_OPTIMISED 1
+#else
+#define PLI_OPTIMISED 0
+#endif
+
 #ifdef __cplusplus
 }
 #endif
@@ -231,14 +552,17 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <regex.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+/* PLI_LINUX and PLI_GLIBC are 0 or 1, so that a misspelt name is an error and not a silent 0. */
 #if defined(__linux__)
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -281,6 +605,7 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
 #define PLI_MANGLED_SIZE "j"
 #endif
 
+/* Products of two 64-bit numbers, for scaling without loss. */
 __extension__ typedef unsigned __int128 pli_wide;
 
 /* Thread-local variables of a preloaded library must not be allocated on first use: that would call
@@ -289,7 +614,9 @@ __extension__ typedef unsigned __int128 pli_wide;
 #define PLI_SOMETIMES __attribute__((unused)) /* some configurations have no caller */
 #define PLI_CACHE_LINE 128 /* two lines: processors fetch them in pairs */
 
-static uint64_t pli_os_clock_ns(clockid_t clock)
+/* Nanoseconds of one of the system's clocks. The kernel answers most of them without a system call
+   (vdso); the CPU time clocks take one, 5 to 10 times as long. A failing clock reads 0. */
+static uint64_t pli_os_clock_ns_sig(clockid_t clock)
 {
     struct timespec t = {0, 0};
     clock_gettime(clock, &t);
@@ -353,12 +680,15 @@ static int pli_os_ticks_usable(void)
 #endif
 }
 
+/* Fresh zeroed memory from the system, in whole pages; NULL when there is none. The only source of
+   memory that perflab may use inside malloc. */
 PLI_SOMETIMES static void *pli_os_map(size_t size)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Lets another thread have this processor: for waits that are short but not certain to be. */
 PLI_SOMETIMES static void pli_os_yield(void)
 {
     sched_yield();
@@ -375,6 +705,7 @@ static void pli_os_wait(uint32_t *word, uint32_t value)
 #endif
 }
 
+/* Wakes one thread that waits on word. Waking nobody is harmless. */
 static void pli_os_wake(uint32_t *word)
 {
 #if PLI_LINUX
@@ -400,6 +731,8 @@ static int64_t pli_os_data_bytes(void)
    where the allocator in charge is not the C library's or does not tell. */
 typedef struct pli_os_heap { int64_t sys, inuse, releasable; } pli_os_heap;
 
+/* mallinfo2 walks all arenas of glibc and takes their locks: not for hot paths, not in handlers.
+   Older releases had only mallinfo, whose 32-bit fields overflow: that is worse than nothing. */
 static pli_os_heap pli_os_heap_read(void)
 {
     pli_os_heap h = {0, 0, 0};
@@ -412,11 +745,91 @@ static pli_os_heap pli_os_heap_read(void)
     return h;
 }
 
+/* What Go calls the operating system: the value of `goos:` in benchmark text. */
+static const char *pli_os_name(void)
+{
+#if defined(__linux__)
+    return "linux";
+#elif defined(__APPLE__)
+    return "darwin";
+#elif defined(__FreeBSD__)
+    return "freebsd";
+#else
+    return "unix";
+#endif
+}
+
+/* What Go calls the processor: the value of `goarch:`. */
+static const char *pli_os_arch(void)
+{
+#if defined(__x86_64__)
+    return "amd64";
+#elif defined(__aarch64__)
+    return "arm64";
+#elif defined(__i386__)
+    return "386";
+#elif defined(__arm__)
+    return "arm";
+#elif defined(__riscv)
+    return "riscv64";
+#else
+    return "unknown";
+#endif
+}
+
+/* Processors that this process may run on: fewer than there are under taskset or in a container. */
+static int pli_os_cpu_count(void)
+{
+#if PLI_LINUX
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return CPU_COUNT(&set);
+#endif
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (int)count : 1;
+}
+
+/* The name of the processor as it tells itself, for `cpu:`; "" where it does not. Room for 64. */
+static void pli_os_cpu_model(char *name)
+{
+    name[0] = '\0';
+#if defined(__x86_64__) || defined(__i386__)
+    unsigned words[13] = {0}, *w = words;
+    for (unsigned leaf = 0x80000002u; leaf <= 0x80000004u; leaf++, w += 4)
+        __asm__ volatile("cpuid"
+                         : "=a"(w[0]), "=b"(w[1]), "=c"(w[2]), "=d"(w[3]) : "a"(leaf), "c"(0));
+    const char *text = (const char *)words;
+    snprintf(name, 64, "%s", text + strspn(text, " "));
+#elif defined(__APPLE__)
+    size_t size = 64;
+    if (sysctlbyname("machdep.cpu.brand_string", name, &size, NULL, 0) != 0)
+        name[0] = '\0';
+#elif PLI_LINUX
+    char text[512];
+    pli_os_read_file("/proc/cpuinfo", text, sizeof text);
+    const char *line = strstr(text, "model name");
+    const char *value = line ? strstr(line, ": ") : NULL;
+    if (value)
+        snprintf(name, 64, "%.*s", (int)strcspn(value + 2, "\n"), value + 2);
+#endif
+}
+
+/* Tells the processor that this is a waiting loop: its other thread gets the units. */
+static void pli_os_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /* ==== >>util =====================================================================================
    Words that are written by one thread and read by others are plain uint64_t with relaxed atomic
    access: on every supported processor that is an ordinary load and store, so that the owner pays
    nothing for them. */
 
+/* Hints for the one branch in a hot path that decides between counting and the slow path. */
 #define PLI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PLI_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define PLI_COLD __attribute__((noinline, cold))
@@ -430,6 +843,8 @@ static pli_os_heap pli_os_heap_read(void)
    waits. */
 typedef struct pli_lock { uint32_t state; } pli_lock;
 
+/* The usual case is one atomic exchange. A thread that has to wait marks the lock as contended, so
+   that only then the owner pays for a system call when it gives the lock back. */
 static void pli_lock_take(pli_lock *lock)
 {
     uint32_t expected = 0;
@@ -453,6 +868,125 @@ PLI_SOMETIMES static void pli_raise(int64_t *peak, int64_t value)
     while (value > seen &&
            !__atomic_compare_exchange_n(peak, &seen, value, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         continue;
+}
+
+/* -- Numbers and text as other programs write and read them -- */
+
+/* Reads a whole decimal number in [least, most]; false for anything else. */
+static bool pli_parse_int64(const char *text, int64_t least, int64_t most, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoll(text, &end, 10);
+    return end > text && *end == '\0' && errno == 0 && *out >= least && *out <= most;
+}
+
+/* Returns how many nanoseconds the unit at *text has and moves *text behind it; 0 when there is
+   none. A unit ends where the next number begins: "1m30s". */
+static double pli_parse_unit(const char **text)
+{
+    static const struct {
+        const char *name;
+        double ns;
+    } unit[] = {{"ns", 1}, {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"ms", 1e6}, /* C2 B5: the micro sign */
+                {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+    size_t size = strcspn(*text, ".0123456789");
+    for (size_t i = 0; i < sizeof unit / sizeof *unit; i++) {
+        if (strlen(unit[i].name) == size && strncmp(unit[i].name, *text, size) == 0) {
+            *text += size;
+            return unit[i].ns;
+        }
+    }
+    return 0;
+}
+
+/* Reads a time in Go's form (1h30m, 1.5s, 100ms; 0 alone needs no unit) as nanoseconds; false for
+   anything else. By hand, since strtod takes 1e3, 0x10, inf and the locale's decimal point. */
+static bool pli_parse_duration(const char *text, int64_t *ns)
+{
+    double sum = 0, unit = 1;
+    bool zero = strcmp(text, "0") == 0;
+    for (const char *s = text; !zero && unit > 0 && (*s || s == text);) {
+        double value = 0, place = 1;
+        int digits = 0;
+        for (; *s >= '0' && *s <= '9'; s++, digits++)
+            value = 10 * value + (*s - '0');
+        for (s += *s == '.'; *s >= '0' && *s <= '9'; s++, digits++)
+            value += (*s - '0') * (place /= 10);
+        unit = digits > 0 ? pli_parse_unit(&s) : 0;
+        sum += value * unit;
+    }
+    bool good = unit > 0 && sum < 9223372036854774784.0; /* the last double below 2^63 */
+    *ns = good ? (int64_t)(sum + 1e-3) : 0; /* down, but for what tenths lose in binary */
+    return good;
+}
+
+/* Turns the decimal point of the program's locale into a '.': benchmark text and JSON know no
+   other, and the program may have called setlocale. */
+static void pli_format_point(char *number)
+{
+    char *point = number + strspn(number, " -0123456789");
+    size_t size = strcspn(point, "0123456789");
+    if (size > 0 && *point != 'e' && point[size]) {
+        memmove(point + 1, point + size, strlen(point + size) + 1);
+        *point = '.';
+    }
+}
+
+/* %*.*f in any locale, with NaN and Inf as Go spells them. */
+static void pli_format_double(char *out, size_t size, int width, int digits, double x)
+{
+    if (__builtin_isfinite(x)) {
+        snprintf(out, size, "%*.*f", width, digits, x);
+        pli_format_point(out);
+    } else {
+        snprintf(out, size, "%*s", width, __builtin_isnan(x) ? "NaN" : x > 0 ? "+Inf" : "-Inf");
+    }
+}
+
+/* Reads one character and returns its length in bytes. What is not UTF-8 (a stray or missing byte,
+   a form longer than need be, a surrogate) is U+FFFD, a byte at a time. */
+static int pli_utf8_decode(const char *text, uint32_t *rune)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *s = (const unsigned char *)text;
+    int size = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
+    uint32_t r = size == 1 ? *s : *s & (0x7fu >> size);
+    for (int i = 1; i < size; i++) {
+        r = r << 6 | (s[i] & 0x3f);
+        size = (s[i] & 0xc0) == 0x80 ? size : 0;
+    }
+    bool good = size > 0 && r >= least[size] && r <= 0x10ffff && (r < 0xd800 || r > 0xdfff);
+    *rune = good ? r : 0xfffd;
+    return good ? size : 1;
+}
+
+/* Writes text as a JSON string: valid whatever the bytes. */
+static void pli_json_string(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (int size; *text; text += size) {
+        uint32_t rune;
+        size = pli_utf8_decode(text, &rune);
+        if (rune < 0x20 || rune == '"' || rune == '\\' || rune == 0x7f || rune == 0xfffd)
+            fprintf(out, "\\u%04x", (unsigned)rune);
+        else
+            fwrite(text, 1, (size_t)size, out);
+    }
+    fputc('"', out);
+}
+
+/* Writes the fewest digits that read back as x; null for NaN and Inf, which JSON does not know. */
+static void pli_json_number(FILE *out, double x)
+{
+    char text[40] = "null";
+    for (int digits = 15; __builtin_isfinite(x) && digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        if (strtod(text, NULL) == x)
+            break;
+    }
+    pli_format_point(text);
+    fputs(text, out);
 }
 
 /* ==== >>results =============================================================================== */
@@ -499,12 +1033,13 @@ static struct {
     uint64_t remeasure;   /* in ticks after the first anchor */
 } pli_clock;
 
+/* A moment on both clocks. Eight tries are enough: an interrupt hits at most a few of them. */
 static pli_anchor pli_anchor_take_sig(void)
 {
     pli_anchor best = {0, 0, UINT64_MAX};
     for (int i = 0; i < 8; i++) {
         uint64_t before = pli_os_ticks_sig();
-        uint64_t ns = pli_os_clock_ns(CLOCK_MONOTONIC);
+        uint64_t ns = pli_os_clock_ns_sig(CLOCK_MONOTONIC);
         uint64_t gap = pli_os_ticks_sig() - before;
         if (gap < best.gap)
             best = (pli_anchor){before + gap / 2, ns, gap};
@@ -512,7 +1047,9 @@ static pli_anchor pli_anchor_take_sig(void)
     return best;
 }
 
-static PLI_COLD uint32_t pli_clock_init_sig(void)
+/* Runs once, in practice: from the constructor, or from the first pl_ticks of an earlier one. Twice
+   at once is harmless: both threads find the same source, and either anchor is a right one. */
+static PLI_COLD uint32_t pli_clock_init(void)
 {
     int saved_errno = errno;
     pli_clock.first = pli_anchor_take_sig();
@@ -526,12 +1063,12 @@ static PLI_COLD uint32_t pli_clock_init_sig(void)
 __attribute__((constructor)) static void pli_clock_start(void)
 {
     if (PLI_LOAD_ACQUIRE(pli_clock.source) == PLI_TICKS_UNKNOWN)
-        pli_clock_init_sig();
+        pli_clock_init();
 }
 
 uint64_t pl_now_ns(void)
 {
-    return pli_os_clock_ns(CLOCK_MONOTONIC);
+    return pli_os_clock_ns_sig(CLOCK_MONOTONIC);
 }
 
 uint64_t pl_ticks(void)
@@ -539,7 +1076,7 @@ uint64_t pl_ticks(void)
     uint32_t source = PLI_LOAD(pli_clock.source);
     if (PLI_LIKELY(source == PLI_TICKS_COUNTER))
         return pli_os_ticks_sig();
-    if (source == PLI_TICKS_UNKNOWN && pli_clock_init_sig() == PLI_TICKS_COUNTER)
+    if (source == PLI_TICKS_UNKNOWN && pli_clock_init() == PLI_TICKS_COUNTER)
         return pli_os_ticks_sig();
     return pl_now_ns();
 }
@@ -571,12 +1108,12 @@ uint64_t pl_ticks_to_ns(uint64_t difference)
 
 uint64_t pl_thread_cpu_ns(void)
 {
-    return pli_os_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    return pli_os_clock_ns_sig(CLOCK_THREAD_CPUTIME_ID);
 }
 
 uint64_t pl_process_cpu_ns(void)
 {
-    return pli_os_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    return pli_os_clock_ns_sig(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 void pl_timer_start(pl_timer *t)
@@ -679,6 +1216,7 @@ static struct {
 
 #if PLI_INTERPOSE
 
+/* Under the lock, in the dying thread or, after fork, for one that is not there any more. */
 static void pli_thread_death(pli_thread *t)
 {
     for (int i = 0; i < pli_threads.collectors; i++)
@@ -697,6 +1235,8 @@ static void pli_thread_exit(void *block)
     pli_lock_give(&pli_threads.lock);
 }
 
+/* fork copies the lock as it is: held by some other thread, it would stay held in the child for ever.
+   So the forking thread takes it first, and both sides give it back. */
 static void pli_fork_prepare(void)
 {
     pli_lock_take(&pli_threads.lock);
@@ -719,6 +1259,8 @@ static void pli_fork_child(void)
     pli_threads.lock.state = 0;
 }
 
+/* The key is made late, when the first thread needs it, since making it in a constructor would come
+   after threads that other constructors started. Under the lock. */
 static void pli_threads_prepare(void)
 {
     if (pli_threads.prepared)
@@ -734,6 +1276,8 @@ __attribute__((constructor)) static void pli_threads_watch_fork(void)
     pthread_atfork(pli_fork_prepare, pli_fork_parent, pli_fork_child);
 }
 
+/* A collector adds its hooks before it meets its first thread. More than PLI_COLLECTORS_MAX are a
+   mistake of perflab's own, found by its tests. */
 static void pli_collector_add(const pli_thread_hooks *hooks)
 {
     pli_lock_take(&pli_threads.lock);
@@ -758,6 +1302,7 @@ static pli_thread *pli_thread_find_block(void)
     return pli_threads.all;
 }
 
+/* A block for the calling thread, in state USED, or NULL when there is no key or no memory. */
 static pli_thread *pli_thread_birth(void)
 {
     pli_lock_take(&pli_threads.lock);
@@ -809,9 +1354,9 @@ static PLI_COLD pli_thread *pli_thread_join(void)
             settle: below                          settle: above
 
    Settling moves the counts into full 64-bit totals and the live bytes into the one sum of all
-   threads, and starts again in the middle. It happens when the thread's live bytes moved by WINDOW either way,
-   so that the common sum is never further off than that, and when born or died overflow, that is
-   before the blocks can reach 2^28: a block has 8 bytes at least.
+   threads, and starts again in the middle. It happens when the thread's live bytes moved by WINDOW
+   either way, so that the common sum is never further off than that, and when born overflows, that
+   is before the blocks can reach 2^28: a block has 8 bytes at least.
 
    Invariant: mallocs + blocks of born, frees + blocks of died, and the same for bytes, are exact at
    any moment at which no settling is under way (epoch even); pli_heap.live + the windows of all
@@ -826,6 +1371,7 @@ static PLI_COLD pli_thread *pli_thread_join(void)
 #define PLI_BLOCKS_OF(word) ((word) & (((uint64_t)1 << PLI_BLOCK_BITS) - 1))
 #define PLI_BIG_BLOCK ((size_t)1 << 20) /* does not go through the words */
 
+/* Sums in full 64 bits. */
 typedef struct pli_totals { int64_t mallocs, frees, bytes; } pli_totals;
 
 static struct {
@@ -850,6 +1396,7 @@ static pli_totals pli_counts_window(const pli_counts *c, int64_t *live, int64_t 
 
 #if PLI_INTERPOSE
 
+/* Empties the window: nothing counted, live bytes in the middle. */
 static void pli_counts_restart(pli_counts *c)
 {
     PLI_STORE(c->died, PLI_COUNT_START);
@@ -873,12 +1420,14 @@ static void pli_counts_settle(pli_counts *c)
     PLI_STORE_RELEASE(c->epoch, c->epoch + 1);
 }
 
+/* A block may have served another thread before: its totals went to pli_heap.gone at its death. */
 static void pli_heap_birth(pli_thread *t)
 {
     t->heap.mallocs = t->heap.frees = t->heap.bytes = 0;
     pli_counts_restart(&t->heap);
 }
 
+/* What a thread has counted stays counted, and what it left allocated stays live. */
 static void pli_heap_death(pli_thread *t)
 {
     pli_counts_settle(&t->heap);
@@ -889,6 +1438,7 @@ static void pli_heap_death(pli_thread *t)
 
 static const pli_thread_hooks pli_heap_hooks = {pli_heap_birth, pli_heap_death, NULL};
 
+/* The heap is the one collector that is met before constructors run: it registers on first use. */
 static PLI_COLD void pli_heap_prepare(void)
 {
     if (__atomic_exchange_n(&pli_heap.ready, 1, __ATOMIC_ACQ_REL) == 0)
@@ -1049,6 +1599,8 @@ typedef struct pli_next_table {
     uint32_t mode;    /* PLI_NEXT_...; written last, with release */
     uint32_t finding; /* 1: a thread has begun to look */
     uint32_t counts_new; /* operator new comes from the allocator itself and does not pass malloc */
+    uintptr_t slow_below; /* blocks up to this address take the slow path: 0, that is NULL only, when
+                             the next malloc is glibc's; else all. One comparison does for both. */
 } pli_next_table;
 
 static pli_next_table pli_next; /* tentative: malloc and free start at pli_boot_..., see below */
@@ -1100,6 +1652,7 @@ extern void *__libc_malloc(size_t size);
 static void *(*const pli_libc_malloc)(size_t) __attribute__((used)) = __libc_malloc;
 #endif
 
+/* Whether two addresses lie in the same executable or library. */
 static int pli_same_object(const void *a, const void *b)
 {
     Dl_info of_a, of_b;
@@ -1142,6 +1695,8 @@ static int pli_next_is_glibc(void)
 #endif
 }
 
+/* RTLD_NEXT asks for the definition that the program would use if this one were not there. The table
+   changes as a whole, so that no call sees half of it. */
 static void pli_next_look_up(void)
 {
 #define PLI_NEXT_LOOK_UP(type, name, parameters)                                                   \
@@ -1161,6 +1716,7 @@ static void pli_next_silence_copies(void)
         step_aside();
 }
 
+/* Says why on descriptor 2, without stdio, which may allocate, and ends the program. */
 static void pli_fatal(const char *text)
 {
     ssize_t n = write(2, text, strlen(text));
@@ -1189,6 +1745,7 @@ static PLI_COLD uint32_t pli_next_find(void)
     uint32_t mode = pli_next_is_glibc() ? PLI_NEXT_GLIBC : PLI_NEXT_OTHER;
     pli_next_silence_copies();
     PLI_STORE_RELEASE(pli_next.mode, mode);
+    PLI_STORE(pli_next.slow_below, mode == PLI_NEXT_GLIBC ? 0 : UINTPTR_MAX);
     pli_self = self;
     errno = saved_errno;
     return mode;
@@ -1200,10 +1757,12 @@ static inline uint32_t pli_next_mode(void)
     return PLI_LIKELY(mode != PLI_NEXT_UNKNOWN) ? mode : pli_next_find();
 }
 
+/* From now on the hooks of this copy only hand on. */
 PLI_PUBLIC void pl_step_aside(void)
 {
     pli_next_mode();
     PLI_STORE(pli_next.mode, PLI_NEXT_DORMANT);
+    PLI_STORE(pli_next.slow_below, UINTPTR_MAX);
 }
 
 /* The first malloc and free of the program go through these. */
@@ -1221,7 +1780,8 @@ static PLI_COLD void pli_boot_free(void *p)
         pli_next.free(p);
 }
 
-static pli_next_table pli_next = {.malloc = pli_boot_malloc, .free = pli_boot_free};
+static pli_next_table pli_next = {
+    .malloc = pli_boot_malloc, .free = pli_boot_free, .slow_below = UINTPTR_MAX};
 
 /* -- Counting a block by its address -- */
 
@@ -1235,6 +1795,7 @@ static pli_next_table pli_next = {.malloc = pli_boot_malloc, .free = pli_boot_fr
         pli_value;                                                                                 \
     })
 
+/* The usable size of a live block. Never call it after the block was given to the next free. */
 static size_t pli_block_bytes(const void *p)
 {
     if (PLI_LOAD(pli_next.mode) == PLI_NEXT_GLIBC)
@@ -1242,6 +1803,8 @@ static size_t pli_block_bytes(const void *p)
     return pli_next.malloc_usable_size ? pli_next.malloc_usable_size((void *)(uintptr_t)p) : 0;
 }
 
+/* Blocks of other allocators, mmapped ones of glibc's, no block at all, and all that the hot path of
+   pli_heap_born leaves over. */
 static PLI_COLD void *pli_block_born_slow(void *p)
 {
     uint32_t mode = PLI_LOAD(pli_next.mode);
@@ -1256,7 +1819,7 @@ static PLI_COLD void *pli_block_born_slow(void *p)
 /* Counts p and returns it. */
 static inline void *pli_block_born(void *p)
 {
-    if (PLI_UNLIKELY(!p) || PLI_UNLIKELY(pli_next.mode != PLI_NEXT_GLIBC))
+    if (PLI_UNLIKELY((uintptr_t)p <= pli_next.slow_below))
         return pli_block_born_slow(p);
     size_t word = pli_chunk_word(p);
     if (PLI_UNLIKELY(word & 2) || PLI_UNLIKELY(!pli_heap_born(pli_chunk_bytes_plain(word))))
@@ -1275,14 +1838,17 @@ static void pli_block_died(size_t bytes)
 
 /* -- The C entry points -- */
 
+/* The two hot paths. As written they compile to a call, two comparisons of a register with memory,
+   one test of a bit, and one counting step; free ends in a jump. Measured in bench/README.md. */
 PLI_HOOK void *malloc(size_t size)
 {
     return pli_block_born(pli_next.malloc(size));
 }
 
+/* NULL, blocks of the arena, of other allocators, mmapped ones, and windows that are left. */
 static PLI_COLD void pli_free_slow(void *p)
 {
-    if (pli_arena_holds(p))
+    if (!p || pli_arena_holds(p))
         return;
     if (pli_next_mode() != PLI_NEXT_UNKNOWN)
         pli_block_died(pli_block_bytes(p));
@@ -1291,15 +1857,14 @@ static PLI_COLD void pli_free_slow(void *p)
 
 PLI_HOOK void free(void *p)
 {
-    if (!p)
-        return;
-    if (PLI_UNLIKELY(pli_next.mode != PLI_NEXT_GLIBC) || PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
+    if (PLI_UNLIKELY((uintptr_t)p <= pli_next.slow_below) || PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
         PLI_UNLIKELY(!pli_heap_died(pli_chunk_bytes_plain(pli_chunk_word(p)))))
         pli_free_slow(p);
     else
         pli_next.free(p);
 }
 
+/* The zeroing is left to the next calloc, which knows which pages are fresh. */
 PLI_HOOK void *calloc(size_t count, size_t size)
 {
     uint32_t mode = pli_next_mode();
@@ -1310,6 +1875,7 @@ PLI_HOOK void *calloc(size_t count, size_t size)
     return pli_block_born(PLI_NESTED(pli_next.calloc(count, size)));
 }
 
+/* A block that dlsym asked for and now grows moves out of the arena. */
 static PLI_COLD void *pli_realloc_of_arena(void *p, size_t size)
 {
     void *q = malloc(size);
@@ -1319,6 +1885,8 @@ static PLI_COLD void *pli_realloc_of_arena(void *p, size_t size)
     return q;
 }
 
+/* realloc(p, 0) frees where the next realloc says so by returning NULL, as glibc's does; others keep
+   a block of no size. Old bytes are read first: afterwards the block may be somebody else's. */
 PLI_HOOK void *realloc(void *p, size_t size)
 {
     if (!p)
@@ -1332,6 +1900,7 @@ PLI_HOOK void *realloc(void *p, size_t size)
     return pli_block_born(q);
 }
 
+/* The same overflow check everywhere, also where libc has no reallocarray. */
 PLI_HOOK void *reallocarray(void *p, size_t count, size_t size)
 {
     size_t total;
@@ -1448,6 +2017,8 @@ static PLI_COLD void *pli_new_without_runtime(size_t size, size_t alignment, int
     return p;
 }
 
+/* Each operator finds its next definition on first use: a C program has none of them. Exceptions pass
+   through these frames by the unwind tables that every x86-64 and aarch64 object carries. */
 #define PLI_DEFINE_NEW(name, symbol, parameters, arguments, size, alignment, may_fail)             \
     PLI_HOOK void *pli_##name parameters __asm__(symbol);                                          \
     void *pli_##name parameters                                                                    \
@@ -1488,6 +2059,7 @@ static int pli_malloc_in_charge(void)
     return in_charge == pli_own_malloc && pli_next_mode() != PLI_NEXT_DORMANT;
 }
 
+/* Whether the allocator behind all this is libc's own, so that mallinfo2 speaks of this heap. */
 static int pli_malloc_is_libc(void)
 {
     return !pli_malloc_in_charge() || pli_next_mode() == PLI_NEXT_GLIBC;
@@ -1541,6 +2113,7 @@ pl_result pl_memstats_read(pl_memstats *out)
     return PL_OK;
 }
 
+/* The kinds of the fields become the initialisers of the difference. */
 pl_memstats pl_memstats_diff(const pl_memstats *after, const pl_memstats *before)
 {
 #define PLI_DIFF_TOTAL(name) after->name - before->name
@@ -1550,6 +2123,7 @@ pl_memstats pl_memstats_diff(const pl_memstats *after, const pl_memstats *before
     return (pl_memstats){PL_MEMSTATS(PLI_DIFF)};
 }
 
+/* One line on what the numbers cover, since a silent zero would be taken for a fact. */
 static const char *pli_memstats_remark(const pl_memstats *m)
 {
     if (m->counted)
@@ -1570,6 +2144,1653 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out)
     PL_MEMSTATS(PLI_MEMSTATS_LINE)
     fprintf(out, "# counted: %s\n", pli_memstats_remark(m));
     return fflush(out) == 0 && !ferror(out) ? PL_OK : PL_IO;
+}
+
+/* ==== >>machine ==================================================================================
+   What explains a measurement: facts about the machine, and warnings that name the command that
+   mends what makes it noisy. Facts vary from run to run, so in benchmark text they are comments: a
+   "key: value" line that differs would make benchstat put two files into two tables.
+
+       # governor: powersave                     "governor":"powersave",
+       # warning: governor is ...; mend: ...     "governor_warning":"governor is ...; mend: ..."
+
+   All is read from files, as words; where there is no such file, the fact is "unknown". */
+
+typedef struct pli_machine {
+    FILE *out;
+    bool json;               /* the right form: members of an object that is open */
+    double baseline_ns;      /* at the start, as are the next two */
+    int64_t cpu_time, steal; /* ticks of all processors; those that the host took away */
+} pli_machine;
+
+static void pli_fact_write(const pli_machine *m, const char *key, bool warning, const char *fmt,
+                           va_list ap)
+{
+    char text[320];
+    vsnprintf(text, sizeof text, fmt, ap);
+    if (m->json) {
+        fprintf(m->out, ",\"%s%s\":", key, warning ? "_warning" : "");
+        pli_json_string(m->out, text);
+    } else {
+        fprintf(m->out, "# %s: %s\n", warning ? "warning" : key, text);
+    }
+}
+
+/* Writes a fact. The key is one word, the same in both forms. */
+PLI_PRINTF(3, 4)
+static void pli_fact(const pli_machine *m, const char *key, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    pli_fact_write(m, key, false, fmt, ap);
+    va_end(ap);
+}
+
+/* Adds a warning to the fact of that key. Its text ends with what mends it. */
+PLI_PRINTF(3, 4)
+static void pli_warn(const pli_machine *m, const char *key, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    pli_fact_write(m, key, true, fmt, ap);
+    va_end(ap);
+}
+
+/* Reads the first word of a file; "unknown" where there is none. */
+static void pli_machine_word(const char *path, char word[64])
+{
+    if (pli_os_read_file(path, word, 64) != PL_OK || strcspn(word, " \n") == 0)
+        strcpy(word, "unknown");
+    word[strcspn(word, " \n")] = '\0';
+}
+
+/* Writes a fact that is one word in a file, with a warning when it is among the `bad` ones, which
+   stand between spaces. */
+static void pli_machine_setting(const pli_machine *m, const char *key, const char *path,
+                                const char *bad, const char *mend)
+{
+    char word[64], spaced[66];
+    pli_machine_word(path, word);
+    snprintf(spaced, sizeof spaced, " %s ", word);
+    pli_fact(m, key, "%s", word);
+    if (strstr(bad, spaced))
+        pli_warn(m, key, "%s is %s, which makes times vary; mend: %s", key, word, mend);
+}
+
+/* Two drivers, two switches: Intel's says "no turbo", the common one says "boost". */
+static void pli_machine_turbo(const pli_machine *m)
+{
+    static const char *const path[] = {"/sys/devices/system/cpu/intel_pstate/no_turbo",
+                                       "/sys/devices/system/cpu/cpufreq/boost"};
+    char no_turbo[64], boost[64];
+    pli_machine_word(path[0], no_turbo);
+    pli_machine_word(path[1], boost);
+    bool intel_on = strcmp(no_turbo, "0") == 0, on = intel_on || strcmp(boost, "1") == 0;
+    bool known = strcmp(no_turbo, "unknown") != 0 || strcmp(boost, "unknown") != 0;
+    pli_fact(m, "turbo", "%s", on ? "on" : known ? "off" : "unknown");
+    if (on)
+        pli_warn(m, "turbo", "turbo lets the clock rate follow heat and neighbours; mend: "
+                 "echo %d | sudo tee %s", intel_on, path[!intel_on]);
+}
+
+/* The load counts who wants to run, this process too: half the processors busy is where others
+   begin to share caches and clock rate with it. */
+static void pli_machine_load(const pli_machine *m)
+{
+    char load[64];
+    int cpus = pli_os_cpu_count();
+    pli_machine_word("/proc/loadavg", load);
+    pli_fact(m, "load", "%s", load);
+    if (strtod(load, NULL) > 0.5 * cpus) /* "unknown" reads as 0 */
+        pli_warn(m, "load", "load %s on %d processors: other work runs beside this; mend: end it, "
+                 "or keep to a quiet processor: taskset -c %d PROGRAM", load, cpus, cpus - 1);
+}
+
+/* Random layout is right for measuring, since runs then average over layouts; off is a fact to
+   know when two results are compared. */
+static void pli_machine_aslr(const pli_machine *m)
+{
+    char level[64], persona[64];
+    pli_machine_word("/proc/sys/kernel/randomize_va_space", level);
+    pli_machine_word("/proc/self/personality", persona);
+    bool off_here = strtoul(persona, NULL, 16) & 0x40000; /* ADDR_NO_RANDOMIZE, by setarch -R */
+    bool off = off_here || strcmp(level, "0") == 0;
+    pli_fact(m, "aslr", "%s", off ? "off" : strcmp(level, "unknown") == 0 ? level : "on");
+}
+
+/* Returns the time of one step of a chain of multiplications in registers, in nanoseconds. It
+   depends neither on the program nor on its layout or memory: when it differs between two runs, it
+   was the machine that changed, not the code. */
+static double pli_baseline_pass(uint64_t x)
+{
+    enum { PLI_STEPS = 400000 }; /* about 0.5 ms: long for the clock, short for the scheduler */
+    uint64_t start = pl_now_ns();
+    for (int i = 0; i < PLI_STEPS; i++) {
+        x = x * 6364136223846793005u + 1;
+        PL_HIDE(x);
+    }
+    return (double)(pl_now_ns() - start) / PLI_STEPS;
+}
+
+/* Returns the fastest of some passes, the one that nobody disturbed.
+   *spread: how much slower the median pass was, in per cent. */
+static double pli_baseline(double *spread)
+{
+    enum { PLI_PASSES = 15 };
+    double pass[PLI_PASSES]; /* sorted as they come */
+    for (int i = 0; i < PLI_PASSES; i++) {
+        double ns = pli_baseline_pass((uint64_t)i);
+        int at = i;
+        for (; at > 0 && pass[at - 1] > ns; at--)
+            pass[at] = pass[at - 1];
+        pass[at] = ns;
+    }
+    *spread = 100 * (pass[PLI_PASSES / 2] / pass[0] - 1);
+    return pass[0];
+}
+
+/* Reads the machine's processor time and what the host took of it; 0 and 0 where nothing tells. */
+static void pli_machine_ticks(int64_t *total, int64_t *steal)
+{
+    char text[256];
+    *total = *steal = 0;
+    if (pli_os_read_file("/proc/stat", text, sizeof text) != PL_OK)
+        return;
+    char *at = text + strcspn(text, " ");
+    /* user nice system idle iowait irq softirq steal; the columns behind are part of user */
+    for (int column = 0; column < 8; column++) {
+        *steal = strtoll(at, &at, 10);
+        *total += *steal;
+    }
+}
+
+/* Writes the facts before a measurement and keeps what pli_machine_end compares with. */
+static void pli_machine_start(pli_machine *m)
+{
+    char model[64];
+    double spread;
+    pli_os_cpu_model(model);
+    pli_fact(m, "processor", "%s, %d usable", model[0] ? model : "unknown", pli_os_cpu_count());
+    pli_machine_setting(m, "clock",
+                        "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+                        " hpet acpi_pm jiffies ", "boot with clocksource=tsc");
+    pli_machine_setting(m, "governor", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
+                        " powersave ondemand conservative schedutil userspace ",
+                        "sudo cpupower frequency-set -g performance");
+    pli_machine_turbo(m);
+    pli_machine_load(m);
+    pli_machine_aslr(m);
+    m->baseline_ns = pli_baseline(&spread);
+    pli_fact(m, "baseline", "%.3f ns a multiplication, spread %.1f %%", m->baseline_ns, spread);
+    if (spread > 5)
+        pli_warn(m, "baseline", "the baseline spreads by %.0f %%: something disturbs this machine; "
+                 "mend: end other work, taskset -c N PROGRAM, more of -count", spread);
+    pli_machine_ticks(&m->cpu_time, &m->steal);
+}
+
+/* Writes what has changed since pli_machine_start. */
+static void pli_machine_end(const pli_machine *m)
+{
+    double spread, baseline_ns = pli_baseline(&spread);
+    double moved = 100 * (baseline_ns / m->baseline_ns - 1);
+    int64_t total, steal;
+    pli_machine_load(m);
+    pli_fact(m, "baseline", "%.3f ns a multiplication, %+.1f %% since the start", baseline_ns,
+             moved);
+    if (__builtin_fabs(moved) > 5)
+        pli_warn(m, "baseline", "the machine changed its speed by %+.1f %% in this run; mend: fix "
+                 "the clock rate (cpupower, no_turbo), or run again when it is idle", moved);
+    pli_machine_ticks(&total, &steal);
+    int64_t passed = total > m->cpu_time ? total - m->cpu_time : 1; /* a short run has no tick */
+    double share = 100.0 * (double)(steal - m->steal) / (double)passed;
+    pli_fact(m, "steal", "%.1f %%", share);
+    if (share > 1)
+        pli_warn(m, "steal", "the host took %.1f %% of the processor time away; mend: a machine of "
+                 "its own, or more of -count", share);
+}
+
+/* ==== >>flags ====================================================================================
+   The command line of a benchmark program: Go's flags, the matching of -bench and the naming of
+   sub-benchmarks. Flags are a table: adding one takes a member, a row and perhaps a parser. A fault
+   is one line on stderr that names the thing and the fix; nothing has been printed or run by then.
+   */
+
+enum { PLI_FLAG_CPUS = 64 }; /* values of -cpu: powers of two up to any machine, and some */
+
+/* The values of the flags; the strings belong to argv. */
+typedef struct pli_flags {
+    const char *bench, *list, *run; /* list: NULL when not given */
+    int64_t count, timeout_ns;      /* timeout: 0 is never */
+    struct {
+        int64_t n, ns;
+    } time; /* -benchtime: one of the two is not 0 */
+    struct {
+        bool on;
+        int64_t seed;
+    } shuffle;
+    struct {
+        int count, value[PLI_FLAG_CPUS];
+    } cpu;
+    bool benchmem, verbose, json, help;
+} pli_flags;
+
+/* One flag: `parse` reads the value into the member at `offset`, or says false; the message then
+   ends in `expected`. */
+typedef struct pli_flag {
+    const char *name, *argument; /* NULL: a switch */
+    size_t offset;
+    bool (*parse)(const char *value, void *member);
+    const char *expected, *help;
+} pli_flag;
+
+/* -- Parsers: each writes *member and says whether the value was one -- */
+
+/* Regular expressions are judged when they are compiled. */
+static bool pli_flag_text(const char *value, void *member)
+{
+    *(const char **)member = value;
+    return true;
+}
+
+/* A switch without a value comes as "true". */
+static bool pli_flag_switch(const char *value, void *member)
+{
+    bool on = strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
+    *(bool *)member = on;
+    return on || strcmp(value, "false") == 0 || strcmp(value, "0") == 0;
+}
+
+/* Not 0: a run that measures nothing is more likely a mistake than a wish. */
+static bool pli_flag_count(const char *value, void *member)
+{
+    return pli_parse_int64(value, 1, INT64_MAX, member);
+}
+
+static bool pli_flag_timeout(const char *value, void *member)
+{
+    return pli_parse_duration(value, member);
+}
+
+/* 100x is a number of iterations, everything else a time. *member is the struct of both. */
+static bool pli_flag_benchtime(const char *value, void *member)
+{
+    int64_t *n = member, *ns = n + 1;
+    char digits[24];
+    size_t size = strlen(value);
+    *n = *ns = 0;
+    if (size > 0 && size < sizeof digits && value[size - 1] == 'x') {
+        snprintf(digits, size, "%s", value);
+        return pli_parse_int64(digits, 1, INT64_MAX, n);
+    }
+    return pli_parse_duration(value, ns) && *ns > 0;
+}
+
+/* Numbers with commas between; *member is their count, the numbers follow. */
+static bool pli_flag_cpu(const char *value, void *member)
+{
+    int *count = member, *cpus = count + 1;
+    bool good = true;
+    *count = 0;
+    for (const char *s = value; good && s; s = strchr(s, ','), s = s ? s + 1 : NULL) {
+        char item[12];
+        int64_t n = 0;
+        snprintf(item, sizeof item, "%.*s", (int)strcspn(s, ","), s);
+        good = *count < PLI_FLAG_CPUS && pli_parse_int64(item, 1, 1 << 16, &n);
+        cpus[good ? (*count)++ : 0] = (int)n;
+    }
+    return good;
+}
+
+/* "on" takes a seed from the clock, which is printed: given as a number it repeats the order. */
+static bool pli_flag_shuffle(const char *value, void *member)
+{
+    pli_flags *f = (pli_flags *)(void *)((char *)member - offsetof(pli_flags, shuffle));
+    f->shuffle.on = strcmp(value, "off") != 0;
+    f->shuffle.seed = (int64_t)pl_now_ns();
+    return !f->shuffle.on || strcmp(value, "on") == 0 ||
+           pli_parse_int64(value, INT64_MIN, INT64_MAX, &f->shuffle.seed);
+}
+
+#define PLI_FLAG(member) offsetof(pli_flags, member)
+static const pli_flag pli_flag_table[] = {
+    {"bench", "REGEX", PLI_FLAG(bench), pli_flag_text, "",
+     "run what matches, part by part between slashes; everything"},
+    {"benchmem", NULL, PLI_FLAG(benchmem), pli_flag_switch, "true or false",
+     "print bytes and allocations per operation"},
+    {"benchtime", "T", PLI_FLAG(time), pli_flag_benchtime,
+     "a time with its unit or a number of iterations, such as 2s, 100ms or 100x",
+     "measure each for this time, or 100x for iterations; 1s"},
+    {"count", "N", PLI_FLAG(count), pli_flag_count, "a whole number from 1",
+     "measure each N times (benchstat likes 10); 1"},
+    {"cpu", "LIST", PLI_FLAG(cpu), pli_flag_cpu, "up to 64 numbers of threads, such as 1,2,4",
+     "threads of parallel benchmarks; the usable processors"},
+    {"json", NULL, PLI_FLAG(json), pli_flag_switch, "true or false",
+     "write JSON, an object a line"},
+    {"list", "REGEX", PLI_FLAG(list), pli_flag_text, "",
+     "print the names that match and stop; all without REGEX"},
+    {"run", "REGEX", PLI_FLAG(run), pli_flag_text, "",
+     "accepted for Go's -run='^$'; there are no tests here"},
+    {"shuffle", "on|off|N", PLI_FLAG(shuffle), pli_flag_shuffle, "on, off or a number",
+     "random order; the number repeats one; off"},
+    {"timeout", "T", PLI_FLAG(timeout_ns), pli_flag_timeout,
+     "a time with its unit, such as 90s or 10m",
+     "give up after this time, and say what ran; never"},
+    {"v", NULL, PLI_FLAG(verbose), pli_flag_switch, "true or false",
+     "print names when they start and logs at once"},
+    {"help", NULL, PLI_FLAG(help), pli_flag_switch, "true or false", "print this"},
+};
+#undef PLI_FLAG
+enum { PLI_FLAG_COUNT = sizeof pli_flag_table / sizeof *pli_flag_table };
+
+/* -help: one line a flag, from the table. */
+static void pli_flags_usage(void)
+{
+    printf("Runs the benchmarks of this program. One dash or two; -flag=value or -flag value.\n"
+           "The default stands last.\n");
+    for (int i = 0; i < PLI_FLAG_COUNT; i++) {
+        const pli_flag *f = &pli_flag_table[i];
+        int width = 10 - (int)strlen(f->name);
+        printf("  -%s %-*s %s\n", f->name, width + 8, f->argument ? f->argument : "", f->help);
+    }
+}
+
+/* Finds a flag by its name without dashes; NULL when there is none. */
+static const pli_flag *pli_flag_find(const char *name, size_t size)
+{
+    for (int i = 0; i < PLI_FLAG_COUNT; i++) {
+        const char *known = pli_flag_table[i].name;
+        if (strlen(known) == size && memcmp(known, name, size) == 0)
+            return &pli_flag_table[i];
+    }
+    return NULL;
+}
+
+/* Returns the value: what follows '=', or the next word. NULL: there is none. */
+static const char *pli_flag_value(const pli_flag *flag, const char *equals, char ***word)
+{
+    const char *next = (*word)[1];
+    if (equals || !flag->argument)
+        return equals ? equals + 1 : "true";
+    if (strcmp(flag->name, "list") == 0 && (!next || *next == '-'))
+        return ""; /* a bare -list is what one tries first */
+    *word += next != NULL;
+    return next;
+}
+
+/* Reads the words behind argv[0]; false when it has reported a fault. */
+static bool pli_flags_parse(pli_flags *flags, char **argv)
+{
+    for (char **word = argv; *word && *++word;) {
+        size_t dashes = strspn(*word, "-");
+        const char *name = *word + dashes, *equals = strchr(name, '=');
+        int size = (int)(equals ? (size_t)(equals - name) : strlen(name));
+        if (dashes < 1 || dashes > 2 || size == 0) {
+            fprintf(stderr, "perflab: unexpected argument \"%s\"; -bench REGEX chooses benchmarks, "
+                            "-help lists the flags\n", *word);
+            return false;
+        }
+        const pli_flag *flag = pli_flag_find(name, (size_t)size);
+        if (!flag) {
+            fprintf(stderr, "perflab: unknown flag -%.*s; -help lists the flags\n", size, name);
+            return false;
+        }
+        const char *value = pli_flag_value(flag, equals, &word);
+        if (!value || !flag->parse(value, (char *)flags + flag->offset)) {
+            fprintf(stderr, "perflab: bad value \"%s\" for -%s; give %s\n", value ? value : "",
+                    flag->name, value ? flag->expected : "one");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* -- Filters --
+
+   As in Go, a pattern is alternatives of parts, each part a regular expression (POSIX extended)
+   that is searched in the same part of the name:
+
+       -bench 'Parse/small|Sort'     part[0] Parse  }  Parse is run for its children, of which
+                                     part[1] small  }  those with "small" in their names count
+                                     part[2] Sort      Sort, MergeSort, and all their children */
+typedef struct pli_pattern {
+    regex_t regex;
+    bool any;  /* an empty expression: matches everything, regex is not set */
+    bool last; /* the next part begins another alternative */
+} pli_pattern;
+
+typedef struct pli_filter {
+    pli_pattern *part;
+    int count;
+} pli_filter;
+
+/* Returns name as one field of text: white space (all that benchstat takes for it) is _, control
+   characters are escaped. NULL when out of memory; the caller frees it. */
+static char *pli_name_clean(const char *name)
+{
+    char *out = malloc(4 * strlen(name) + 1), *at = out;
+    for (int size; out && *name; name += size) {
+        uint32_t r;
+        size = pli_utf8_decode(name, &r);
+        if ((r >= '\t' && r <= '\r') || r == ' ' || r == 0x85 || r == 0xa0 || r == 0x1680 ||
+            (r >= 0x2000 && r <= 0x200a) || r == 0x2028 || r == 0x2029 || r == 0x202f ||
+            r == 0x205f || r == 0x3000) {
+            *at++ = '_';
+        } else if (r < 0x20 || r == 0x7f) {
+            at += snprintf(at, 5, "\\x%02x", (unsigned)r);
+        } else {
+            memcpy(at, name, (size_t)size);
+            at += size;
+        }
+    }
+    if (out)
+        *at = '\0';
+    return out;
+}
+
+/* Returns the end of the first part of a pattern: a / or | outside of brackets, or the end of the
+   text. So a/(b|c) has two parts, and [a/b] one. */
+static const char *pli_filter_part_end(const char *s)
+{
+    int square = 0, round = 0;
+    for (; *s && !(strchr("/|", *s) && square == 0 && round == 0); s++) {
+        if (*s == '\\' && s[1])
+            s++;
+        else if (*s == '[' || *s == ']')
+            square += *s == '[' ? 1 : square > 0 ? -1 : 0; /* a lone ] is an ordinary character */
+        else if (square == 0)
+            round += (*s == '(') - (*s == ')');
+    }
+    return s;
+}
+
+/* Compiles one part; false when it has reported a fault. */
+static bool pli_filter_compile(pli_pattern *part, const char *flag, const char *text, size_t size)
+{
+    char why[128];
+    /* Names are cleaned before they are matched, so "a b" must find "a_b". */
+    char *copy = strndup(text, size), *clean = copy ? pli_name_clean(copy) : NULL;
+    part->any = size == 0; /* some systems take an empty expression for an error */
+    int code = !clean ? REG_ESPACE
+               : part->any ? 0 : regcomp(&part->regex, clean, REG_EXTENDED | REG_NOSUB);
+    free(clean);
+    free(copy);
+    if (code != 0) {
+        regerror(code, &part->regex, why, sizeof why);
+        fprintf(stderr, "perflab: bad regular expression \"%.*s\" for -%s: %s; write \\( for a "
+                        "bracket that is meant as itself\n", (int)size, text, flag, why);
+    }
+    return code == 0;
+}
+
+/* Leaves an empty filter behind, which may be freed again. */
+static void pli_filter_free(pli_filter *f)
+{
+    for (int i = 0; i < f->count; i++) {
+        if (!f->part[i].any)
+            regfree(&f->part[i].regex);
+    }
+    free(f->part);
+    *f = (pli_filter){NULL, 0};
+}
+
+/* Compiles the value of a flag; false when it has reported a fault. */
+static bool pli_filter_init(pli_filter *f, const char *flag, const char *text)
+{
+    *f = (pli_filter){calloc(strlen(text) + 1, sizeof *f->part), 0};
+    if (!f->part) {
+        fprintf(stderr, "perflab: out of memory for -%s\n", flag);
+        return false;
+    }
+    for (bool more = true; more; f->count++) {
+        pli_pattern *part = &f->part[f->count];
+        const char *end = pli_filter_part_end(text);
+        if (!pli_filter_compile(part, flag, text, (size_t)(end - text))) {
+            pli_filter_free(f);
+            return false;
+        }
+        part->last = *end != '/';
+        more = *end != '\0';
+        text = end + 1;
+    }
+    return true;
+}
+
+/* Whether one part of a name matches. It is copied to end there, as regexec wants: onto the stack,
+   since a match that failed for want of memory would leave a benchmark out in silence. */
+static bool pli_filter_part(const pli_pattern *part, const char *text, size_t size)
+{
+    char copy[size + 1];
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    return part->any || regexec(&part->regex, copy, 0, NULL, 0) == 0;
+}
+
+/* Matches name against the alternative that begins at `part`. *partial: name has fewer parts, so
+   that only sub-benchmarks of it can match in full. A name with more parts than the pattern
+   matches. */
+static bool pli_filter_alternative(const pli_pattern *part, const char *name, bool *partial)
+{
+    for (;; part++, name++) {
+        size_t size = strcspn(name, "/");
+        if (!pli_filter_part(part, name, size))
+            return false;
+        name += size;
+        *partial = !part->last;
+        if (part->last || !*name)
+            return true;
+    }
+}
+
+/* Whether one of the alternatives matches; *partial is set when so. */
+static bool pli_filter_match(const pli_filter *f, const char *name, bool *partial)
+{
+    for (int i = 0; i < f->count; i++) {
+        bool first = i == 0 || f->part[i - 1].last;
+        if (first && pli_filter_alternative(&f->part[i], name, partial))
+            return true;
+    }
+    return false;
+}
+
+/* -- Names of sub-benchmarks: those that were given, so that none is given twice -- */
+
+typedef struct pli_name {
+    struct pli_name *next;
+    char text[];
+} pli_name;
+
+/* Adds "parent/name" to the list and returns it, with #01, #02 ... behind it when it was there; an
+   empty name is #00. The first that is free is taken, whoever has the others: a benchmark may be
+   called "x#01" by its author. NULL when out of memory; the list owns the name, which lives as long
+   as the run. */
+static const char *pli_name_unique(pli_name **list, const char *parent, const char *name)
+{
+    size_t size = strlen(parent) + strlen(name) + 16;
+    pli_name *new = malloc(sizeof *new + size), *same = new;
+    for (int repeat = 0; same; repeat++) {
+        int end = snprintf(new->text, size, "%s/%s", parent, name);
+        if (repeat > 0 || !*name)
+            snprintf(new->text + end, size - (size_t)end, "#%02d", repeat);
+        same = *list;
+        while (same && strcmp(same->text, new->text) != 0)
+            same = same->next;
+    }
+    if (new) {
+        new->next = *list;
+        *list = new;
+    }
+    return new ? new->text : NULL;
+}
+
+static void pli_name_free(pli_name **list)
+{
+    while (*list) {
+        pli_name *next = (*list)->next;
+        free(*list);
+        *list = next;
+    }
+}
+
+/* ==== >>bench ====================================================================================
+   One benchmark: its timer, what is measured with it, how n grows, and threads. A run is one call
+   of the body with some n:
+
+       b->n      set-up loop(1)   set-up loop(100)   set-up loop(10,000)   set-up loop(1,200,000)
+                                                                                  └── the result ──┘
+       PL_LOOP   set-up loop(1 + 99 + 9,900 + 1,190,000)
+                        └────────── the result ────────┘
+
+   The next n is predicted from the time so far, by Go's rule, until a run lasts -benchtime.
+   Nothing in here allocates while a timer runs, so B/op and allocs/op are the body's alone. */
+
+enum {
+    PLI_BENCH_METRICS = 32,      /* what a body may report: fixed sizes, so that reporting ... */
+    PLI_BENCH_UNIT = 48,         /* ... does not allocate while the timer runs */
+    PLI_BENCH_LOG = 65536,       /* the same for its log */
+    PLI_BENCH_MAX_N = 1000000000 /* Go's limit of iterations in one run */
+};
+
+/* What pl_bench_report_metric was given. */
+typedef struct pli_metric {
+    char unit[PLI_BENCH_UNIT];
+    double value;
+} pli_metric;
+
+/* Allocations so far, as MemStats counts them. */
+typedef struct pli_bench_mem {
+    int64_t mallocs, bytes;
+} pli_bench_mem;
+
+/* One benchmark. All of it belongs to the thread that runs the body, but for `failed` and what
+   `lock` guards; pl_bench_parallel hands the timer to its threads at the barriers. */
+typedef struct pli_bench {
+    /* immutable while the body runs */
+    pl_bench api;             /* first, so that the body's pl_bench * is this */
+    struct pli_bench *parent; /* NULL for those of PL_BENCH */
+    const char *name;         /* in full, without -P */
+    void (*fn)(pl_bench *b, void *arg);
+    void *arg;
+
+    /* the run */
+    bool timer_on;
+    uint64_t start_ns, elapsed_ns;   /* of the running interval; of all before */
+    pli_bench_mem mem_start, mem;    /* the same for allocations */
+    int64_t previous_n, previous_ns; /* the run before, for the grain of parallel work */
+    int parallelism;                 /* threads a processor */
+    uint64_t loop_n;                 /* iterations that PL_LOOP aims at; 0: no PL_LOOP so far */
+    uint64_t loop_start_ns;          /* by the clock on the wall, pauses included */
+    bool loop_done;                  /* PL_LOOP came to its end: nobody broke out of it */
+
+    /* what the body said */
+    bool has_sub; /* it called pl_bench_run: no result of its own */
+    bool show_allocs;
+    int64_t bytes;
+    int metric_count;
+    pli_metric metrics[PLI_BENCH_METRICS]; /* sorted by unit, which is Go's order of printing */
+    uint32_t failed;                       /* atomic */
+    pli_lock lock;                         /* guards the log */
+    size_t log_size;
+    char log[PLI_BENCH_LOG];
+} pli_bench;
+
+/* One call of pl_bench_main. */
+typedef struct pli_session {
+    pli_flags flags;
+    pli_filter filter;   /* -bench, or -list */
+    pli_name *names;     /* of sub-benchmarks so far */
+    pli_machine machine; /* as it was at the start */
+    int name_width, suffix_width; /* Go's columns: the widest name, the widest -P */
+    bool labelled;                /* the lines above the first result are printed */
+    bool no_allocs;               /* this build cannot count allocations */
+    int results, exit_code;       /* 2 ends everything */
+
+    pli_lock lock;       /* guards current, which the -timeout thread reads */
+    const char *current; /* the benchmark whose body runs; NULL outside */
+    pid_t pid;           /* a child made by fork may exit as it likes */
+} pli_session;
+
+static pli_session pli_run;                /* there is one at a time */
+static pli_bench_entry *pli_bench_entries; /* what PL_BENCH has registered */
+
+/* Adds a benchmark in order of appearance; by line within a file, since link-time optimisation may
+   run the constructors of a file in another order. */
+void pli_bench_register(pli_bench_entry *entry)
+{
+    pli_bench_entry **at = &pli_bench_entries;
+    while (*at && !(strcmp((*at)->file, entry->file) == 0 && (*at)->line > entry->line))
+        at = &(*at)->next;
+    entry->next = *at;
+    *at = entry;
+}
+
+/* The benchmark behind what the body has. */
+static pli_bench *pli_bench_of(const pl_bench *b)
+{
+    return (pli_bench *)(uintptr_t)b;
+}
+
+/* Sends what was printed on its way; the first failure ends the run. */
+static void pli_bench_flush(void)
+{
+    if ((fflush(stdout) != 0 || ferror(stdout)) && pli_run.exit_code != 2) {
+        fprintf(stderr, "perflab: cannot write results to standard output: %s; make room there or "
+                        "redirect it elsewhere\n", strerror(errno));
+        pli_run.exit_code = 2;
+    }
+}
+
+/* -- Log and failure -- */
+
+/* Adds text to the log; what there is no room for is cut. */
+static void pli_bench_log_add(pli_bench *b, const char *text, size_t size)
+{
+    size_t room = sizeof b->log - 1 - b->log_size;
+    size = size < room ? size : room;
+    memcpy(b->log + b->log_size, text, size);
+    b->log_size += size;
+    b->log[b->log_size] = '\0';
+}
+
+/* Prints the log, or so many lines of it, as Go does: indented. */
+static void pli_bench_log_print(const pli_bench *b, int lines)
+{
+    for (const char *s = b->log; *s; lines--) {
+        int size = (int)strcspn(s, "\n");
+        printf("    %.*s\n", size, s);
+        s += size + (s[size] == '\n');
+        if (lines == 1) {
+            printf("\t... [output truncated]\n");
+            return;
+        }
+    }
+}
+
+/* Adds a message: a line, and further lines of it indented. With -v it is printed at once. */
+static void pli_bench_say(pli_bench *b, const char *fmt, va_list ap)
+{
+    char text[4096];
+    vsnprintf(text, sizeof text, fmt, ap);
+    pli_lock_take(&b->lock);
+    for (const char *s = text, *end = s; end; s = end + 1) {
+        size_t size = strcspn(s, "\n");
+        pli_bench_log_add(b, s, size);
+        end = s[size] && s[size + 1] ? s + size : NULL; /* a newline at the end makes no line */
+        pli_bench_log_add(b, "\n    ", end ? 5 : 1);
+    }
+    if (pli_run.flags.verbose && !pli_run.flags.json) {
+        pli_bench_log_print(b, 0);
+        pli_bench_flush();
+        b->log[b->log_size = 0] = '\0';
+    }
+    pli_lock_give(&b->lock);
+}
+
+void pl_bench_log(pl_bench *b, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    pli_bench_say(pli_bench_of(b), fmt, ap);
+    va_end(ap);
+}
+
+void pl_bench_fail(pl_bench *bench, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    pli_bench_say(pli_bench_of(bench), fmt, ap);
+    va_end(ap);
+    for (pli_bench *b = pli_bench_of(bench); b; b = b->parent)
+        PLI_STORE(b->failed, 1); /* a benchmark fails with each of its sub-benchmarks */
+}
+
+/* -- Timer and what is measured with it -- */
+
+/* The sums over all threads, read without going into the allocator as pl_memstats_read does. */
+static pli_bench_mem pli_bench_mem_now(void)
+{
+    pl_memstats m;
+    pli_heap_sum(&m);
+    return (pli_bench_mem){m.mallocs, m.total_alloc};
+}
+
+/* Begins an interval. Counters are read outside of the time: before the clock starts, and by
+   pl_bench_stop_timer after it has stopped. */
+static void pli_bench_timer_mark(pli_bench *b)
+{
+    b->mem_start = pli_bench_mem_now();
+    b->start_ns = pl_now_ns();
+}
+
+void pl_bench_start_timer(pl_bench *bench)
+{
+    pli_bench *b = pli_bench_of(bench);
+    if (!b->timer_on) {
+        b->timer_on = true;
+        pli_bench_timer_mark(b);
+    }
+}
+
+void pl_bench_stop_timer(pl_bench *bench)
+{
+    pli_bench *b = pli_bench_of(bench);
+    if (b->timer_on) {
+        b->elapsed_ns += pl_now_ns() - b->start_ns;
+        pli_bench_mem now = pli_bench_mem_now();
+        b->mem.mallocs += now.mallocs - b->mem_start.mallocs;
+        b->mem.bytes += now.bytes - b->mem_start.bytes;
+        b->timer_on = false;
+    }
+}
+
+void pl_bench_reset_timer(pl_bench *bench)
+{
+    pli_bench *b = pli_bench_of(bench);
+    b->metric_count = 0;
+    b->elapsed_ns = 0;
+    b->mem = (pli_bench_mem){0, 0};
+    if (b->timer_on)
+        pli_bench_timer_mark(b);
+}
+
+uint64_t pl_bench_elapsed_ns(const pl_bench *bench)
+{
+    const pli_bench *b = pli_bench_of(bench);
+    return b->elapsed_ns + (b->timer_on ? pl_now_ns() - b->start_ns : 0);
+}
+
+void pl_bench_report_allocs(pl_bench *b)
+{
+    pli_bench_of(b)->show_allocs = true;
+}
+
+void pl_bench_set_bytes(pl_bench *b, int64_t n)
+{
+    pli_bench_of(b)->bytes = n;
+}
+
+void pl_bench_set_parallelism(pl_bench *b, int p)
+{
+    if (p >= 1)
+        pli_bench_of(b)->parallelism = p;
+}
+
+/* Returns the metric of that unit; NULL when the body reported none. */
+static const pli_metric *pli_metric_find(const pli_bench *b, const char *unit)
+{
+    for (int i = 0; i < b->metric_count; i++) {
+        if (strcmp(b->metrics[i].unit, unit) == 0)
+            return &b->metrics[i];
+    }
+    return NULL;
+}
+
+/* What is wrong with a new unit, as the end of a sentence; NULL when nothing is. */
+static const char *pli_metric_fault(const pli_bench *b, const char *unit)
+{
+    return unit[0] == '\0'                        ? "is empty; name what is counted"
+           : unit[strcspn(unit, " \t\n\v\f\r")]   ? "has white space in it; leave it out"
+           : strlen(unit) >= PLI_BENCH_UNIT       ? "is longer than 47 bytes; shorten it"
+           : b->metric_count == PLI_BENCH_METRICS ? "is the 33rd; report fewer"
+                                                  : NULL;
+}
+
+void pl_bench_report_metric(pl_bench *bench, double value, const char *unit)
+{
+    pli_bench *b = pli_bench_of(bench);
+    pli_metric *m = (pli_metric *)(uintptr_t)pli_metric_find(b, unit);
+    const char *fault = m ? NULL : pli_metric_fault(b, unit);
+    if (fault) {
+        pl_bench_fail(&b->api, "pl_bench_report_metric: unit \"%s\" %s", unit, fault);
+        return;
+    }
+    if (!m) { /* its place in the order is found from the end */
+        m = b->metrics + b->metric_count++;
+        while (m > b->metrics && strcmp(m[-1].unit, unit) > 0) {
+            *m = m[-1];
+            m--;
+        }
+        strcpy(m->unit, unit);
+    }
+    m->value = value;
+}
+
+/* -- Growth of n -- */
+
+/* Returns the next n by Go's rule: what the goal needs at the last speed and a
+   fifth more, at most 100 times the last n, at least one more, at most PLI_BENCH_MAX_N. */
+static int64_t pli_bench_predict(int64_t goal_ns, int64_t n, int64_t ns, int64_t last)
+{
+    int64_t next; /* multiplied first: for short bodies n and ns are alike, and n / ns is 0 or 1 */
+    if (__builtin_mul_overflow(goal_ns, n, &next))
+        next = INT64_MAX;
+    next /= ns > 0 ? ns : 1;
+    next = next > PLI_BENCH_MAX_N ? PLI_BENCH_MAX_N : next;
+    next += next / 5;
+    next = next > 100 * last ? 100 * last : next;
+    next = next < last + 1 ? last + 1 : next;
+    return next > PLI_BENCH_MAX_N ? PLI_BENCH_MAX_N : next;
+}
+
+/* Returns how many iterations PL_LOOP runs before it asks again, 0 for the end.
+   Pauses of the timer do not count for -benchtime, yet somebody waits for them: the loop ends
+   when it would take ten times as long by the clock on the wall. */
+static uint64_t pli_loop_more(pli_bench *b)
+{
+    int64_t done = (int64_t)b->loop_n, goal = pli_run.flags.time.ns;
+    int64_t ns = (int64_t)pl_bench_elapsed_ns(&b->api);
+    double wall = (double)(pl_now_ns() - b->loop_start_ns) + 1;
+    double most = 10.0 * (double)goal / wall * (double)done;
+    if (pli_run.flags.time.n > 0 || ns >= goal)
+        return 0;
+    int64_t next = pli_bench_predict(goal, done, ns, done);
+    next = (double)next > most ? (int64_t)most : next;
+    b->loop_n = (uint64_t)(next > done ? next : done);
+    return b->loop_n - (uint64_t)done;
+}
+
+/* What PL_LOOP asks when it has counted down: how many more? 0 ends it. The first call is where
+   set-up ends, the last where the timer stops. */
+uint64_t pli_loop_next(pl_bench *bench)
+{
+    pli_bench *b = pli_bench_of(bench);
+    if (!b->timer_on) {
+        b->loop_done = true; /* one message is enough */
+        pl_bench_fail(bench, "PL_LOOP reached with the timer stopped; call "
+                             "pl_bench_start_timer(b) before it, and loop only once");
+        return 0;
+    }
+    if (b->loop_n == 0) {
+        b->loop_n = pli_run.flags.time.n > 0 ? (uint64_t)pli_run.flags.time.n : 1;
+        b->api.n = 0;
+        b->loop_start_ns = pl_now_ns();
+        pl_bench_reset_timer(bench);
+        return b->loop_n;
+    }
+    uint64_t more = pli_loop_more(b);
+    if (more == 0) {
+        pl_bench_stop_timer(bench);
+        b->api.n = (int64_t)b->loop_n;
+        b->loop_done = true;
+    }
+    return more;
+}
+
+/* Notes the benchmark whose body runs, for -timeout and for an exit() in it, and returns the one
+   before: a parent goes on when its sub-benchmark has ended. */
+static const char *pli_bench_current(const char *name)
+{
+    pli_lock_take(&pli_run.lock);
+    const char *before = pli_run.current;
+    pli_run.current = name;
+    pli_lock_give(&pli_run.lock);
+    return before;
+}
+
+/* Calls the body once for n iterations. */
+static void pli_bench_run_n(pli_bench *b, int64_t n)
+{
+    const char *outer = pli_bench_current(b->name);
+    b->api.n = n;
+    b->loop_n = 0;
+    b->loop_done = false;
+    b->parallelism = 1;
+    pl_bench_reset_timer(&b->api);
+    pl_bench_start_timer(&b->api);
+    b->fn(&b->api, b->arg);
+    pl_bench_stop_timer(&b->api);
+    b->previous_n = n;
+    b->previous_ns = (int64_t)b->elapsed_ns;
+    if (b->loop_n > 0 && !b->loop_done && !PLI_LOAD(b->failed)) {
+        pl_bench_fail(&b->api, "benchmark function returned before PL_LOOP had ended (break or "
+                               "return in the loop?)");
+    }
+    pli_bench_current(outer);
+}
+
+/* Runs the body with growing n for as long as -benchtime says. */
+static void pli_bench_grow(pli_bench *b)
+{
+    if (b->loop_n > 0)
+        return; /* PL_LOOP has done so by itself */
+    if (pli_run.flags.time.n > 0) {
+        if (pli_run.flags.time.n > 1) { /* n = 1 has been run */
+            pli_bench_run_n(b, pli_run.flags.time.n);
+        }
+        return;
+    }
+    for (int64_t n = 1; !PLI_LOAD(b->failed) && n < PLI_BENCH_MAX_N &&
+                        b->elapsed_ns < (uint64_t)pli_run.flags.time.ns;) {
+        n = pli_bench_predict(pli_run.flags.time.ns, b->api.n, (int64_t)b->elapsed_ns, n);
+        pli_bench_run_n(b, n);
+    }
+}
+
+/* -- Parallel benchmarks --
+
+       create   set-up     barrier   PL_NEXT PL_NEXT ...          join
+       ───────► ─────────► │ ══════════════════════════► │ ────►
+       ───────► ───► waits │ ════════════════════► waits │ ────►
+                           └ the last to arrive          └ the last to finish
+                             starts the timer              stops it
+
+   The barrier is in the first PL_NEXT. Iterations are taken from `left`, a grain at a time, so that
+   the common counter is not what is measured; who leaves early gives the rest of his grain back. */
+typedef struct pli_parallel_job {
+    /* immutable */
+    pli_bench *bench;
+    void (*fn)(pl_parallel *pb, void *arg);
+    void *arg;
+    int threads;
+    bool timed;    /* the timer ran when the body called */
+    int64_t grain; /* iterations taken at once */
+    /* atomic */
+    int started, arrived, finished; /* threads */
+    uint32_t open;                  /* the barrier; release */
+    int64_t left;                   /* iterations that nobody has taken */
+} pli_parallel_job;
+
+/* Counts threads at the barrier; the last one opens it. */
+static void pli_parallel_arrive(pli_parallel_job *job, int count)
+{
+    if (__atomic_add_fetch(&job->arrived, count, __ATOMIC_ACQ_REL) == job->threads) {
+        if (job->timed)
+            pl_bench_start_timer(&job->bench->api);
+        PLI_STORE_RELEASE(job->open, 1);
+    }
+}
+
+/* Counts threads that are done; the last one stops the timer. */
+static void pli_parallel_finish(pli_parallel_job *job, int count)
+{
+    if (__atomic_add_fetch(&job->finished, count, __ATOMIC_ACQ_REL) == job->threads)
+        pl_bench_stop_timer(&job->bench->api);
+}
+
+/* Waits for the barrier to open. Spins, so that all start within a microsecond; yields after 10 us,
+   since there may be more threads than processors. */
+static void pli_parallel_wait(pli_parallel_job *job)
+{
+    uint64_t until = pl_now_ns() + 10000;
+    while (!PLI_LOAD_ACQUIRE(job->open)) {
+        pli_os_relax();
+        if (pl_now_ns() > until)
+            pli_os_yield();
+    }
+}
+
+/* What PL_NEXT asks when its grain is used up: takes another. False: all are taken. */
+int pli_parallel_refill(pl_parallel *pb)
+{
+    pli_parallel_job *job = pb->job;
+    if (!pb->started) {
+        pb->started = 1;
+        pli_parallel_arrive(job, 1);
+        pli_parallel_wait(job);
+    }
+    int64_t left = PLI_LOAD(job->left), take;
+    do {
+        take = left < job->grain ? left : job->grain;
+    } while (take > 0 && !__atomic_compare_exchange_n(&job->left, &left, left - take, 1,
+                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    pb->taken = take;
+    return take > 0;
+}
+
+/* One thread. Its pl_parallel is on its own stack: no cache line is shared. */
+static void *pli_parallel_thread(void *arg)
+{
+    pli_parallel_job *job = arg;
+    pl_parallel pb = {.thread = PLI_ADD(job->started, 1) - 1, .threads = job->threads,
+                      .job = job};
+    job->fn(&pb, job->arg);
+    if (!pb.started) /* it never asked: the others must not wait for it */
+        pli_parallel_arrive(job, 1);
+    PLI_ADD(job->left, pb.taken);
+    pli_parallel_finish(job, 1);
+    return NULL;
+}
+
+/* Returns how many iterations a thread takes at once: what lasted 100 us in
+   the run before, at most 10,000. */
+static int64_t pli_parallel_grain(const pli_bench *b)
+{
+    int64_t grain = b->previous_ns > 0 ? 100000 * b->previous_n / b->previous_ns : 1;
+    return grain < 1 ? 1 : grain > 10000 ? 10000 : grain;
+}
+
+/* Runs the threads of a job to their end. Where one cannot be started, the
+   others get no iterations and the benchmark fails. */
+static void pli_parallel_go(pli_parallel_job *job, pthread_t *thread)
+{
+    int made = 0, code = 0;
+    while (made < job->threads &&
+           (code = pthread_create(&thread[made], NULL, pli_parallel_thread, job)) == 0)
+        made++;
+    if (made < job->threads) {
+        PLI_STORE(job->left, 0);
+        pli_parallel_arrive(job, job->threads - made);
+        pli_parallel_finish(job, job->threads - made);
+        pl_bench_fail(&job->bench->api,
+                      "pl_bench_parallel: thread %d of %d cannot be started: %s; lower -cpu or "
+                      "raise ulimit -u", made + 1, job->threads, strerror(code));
+    }
+    for (int i = 0; i < made; i++)
+        pthread_join(thread[i], NULL);
+}
+
+void pl_bench_parallel(pl_bench *bench, void (*fn)(pl_parallel *pb, void *arg), void *arg)
+{
+    pli_bench *b = pli_bench_of(bench);
+    bool timed = b->timer_on;
+    int threads = b->parallelism * bench->procs;
+    pl_bench_stop_timer(bench);
+    pthread_t *thread = calloc((size_t)threads, sizeof *thread);
+    if (!thread || bench->n < 1) {
+        pl_bench_fail(&b->api, "pl_bench_parallel: %s",
+                      thread ? "called inside PL_LOOP; leave PL_LOOP out" : "out of memory");
+    } else {
+        pli_parallel_job job = {.bench = b, .fn = fn, .arg = arg, .threads = threads,
+                                .timed = timed, .grain = pli_parallel_grain(b),
+                                .left = bench->n};
+        pli_parallel_go(&job, thread);
+        if (PLI_LOAD(job.left) > 0 && !PLI_LOAD(b->failed)) {
+            pl_bench_fail(bench, "pl_bench_parallel: the body returned before PL_NEXT was false "
+                                 "(break or return in the loop?)");
+        }
+    }
+    free(thread);
+    if (timed)
+        pl_bench_start_timer(bench);
+}
+
+/* ==== >>benchmain ================================================================================
+   pl_bench_main: which benchmarks run, in which order, and what is printed of them. A benchmark is
+   run with n = 1 to see whether it works and whether it has sub-benchmarks; if not, it is measured,
+   for each value of -cpu, -count times:
+
+       pl_bench_main ──► pli_bench_child ──► pli_bench_try      n = 1
+                              ▲      │
+       pl_bench_run ──────────┘      └─────► pli_bench_measure  n grows; one line of output
+
+   Text is Go's to the byte. JSON is one object a line; names and meaning stay, members may be
+   added:
+     {"type":"environment","format":1,"goos":"","goarch":"","pkg":"","cpu":"", and the facts}
+     {"type":"benchmark","name":"","procs":2,"failed":false,"n":1,"ns_per_op":1,"mb_per_s":null,
+      "bytes_per_op":null,"allocs_per_op":null,"metrics":{"unit":1},"log":""}
+     {"type":"benchmark","name":"","procs":2,"failed":true,"log":""}
+     {"type":"end","passed":true,"results":1, and the facts}
+   null is "not measured". A fact is "key":"value", with a "key_warning" where it is a bad one. */
+
+/* -- Results -- */
+
+/* The values that the harness measures; a metric with such a unit takes the place of its own. */
+enum { PLI_NS, PLI_MB, PLI_BYTES, PLI_ALLOCS, PLI_BUILTINS };
+static const char *const pli_builtin_unit[] = {"ns/op", "MB/s", "B/op", "allocs/op"};
+static const char *const pli_builtin_key[] = {"ns_per_op", "mb_per_s", "bytes_per_op",
+                                              "allocs_per_op"};
+
+/* Whether a unit is one of those: then it does not stand among the metrics. */
+static bool pli_builtin_is(const char *unit)
+{
+    bool is = false;
+    for (int i = 0; i < PLI_BUILTINS; i++)
+        is = is || strcmp(unit, pli_builtin_unit[i]) == 0;
+    return is;
+}
+
+/* Returns a value as Go computes it; NaN when there is none to print. */
+static double pli_builtin_value(const pli_bench *b, int which)
+{
+    const pli_metric *own = pli_metric_find(b, pli_builtin_unit[which]);
+    double n = (double)b->api.n, ns = (double)b->elapsed_ns, nan = __builtin_nan("");
+    bool allocs = (pli_run.flags.benchmem || b->show_allocs) && !pli_run.no_allocs;
+    if (which >= PLI_BYTES && !allocs)
+        return nan;
+    if (own)
+        return own->value;
+    switch (which) {
+    case PLI_NS:
+        return ns / n;
+    case PLI_MB:
+        return b->bytes > 0 && ns > 0 ? (double)b->bytes * n / 1e6 / (ns / 1e9) : nan;
+    case PLI_BYTES: /* whole numbers, rounded down */
+        return (double)(b->mem.bytes / b->api.n);
+    default:
+        return (double)(b->mem.mallocs / b->api.n);
+    }
+}
+
+/* Prints B/op or allocs/op: whole, also when the body has reported a fraction. */
+static void pli_text_count(double x, const char *unit)
+{
+    int64_t whole = __builtin_fabs(x) < 9e18 ? (int64_t)x : 0;
+    printf("\t%8" PRId64 " %s", whole, unit);
+}
+
+/* Formats a value with four significant digits, in the width that puts the decimal points of all
+   sizes below each other. Room for 352: the largest double has 309 digits. */
+static void pli_value_format(char *out, double x)
+{
+    static const double least[] = {999.95, 99.995, 9.9995, 0.99995, 0.099995, 0.0099995,
+                                   0.00099995};
+    int digits = 0;
+    while (x != 0 && digits < 7 && !(__builtin_fabs(x) >= least[digits]))
+        digits++;
+    pli_format_double(out, 352, digits == 0 ? 10 : 11 + digits, digits, x);
+}
+
+static void pli_text_value(double x, const char *unit)
+{
+    char text[352];
+    pli_value_format(text, x);
+    printf("\t%s %s", text, unit);
+}
+
+/* Returns what -cpu adds to the name: nothing for one processor. */
+static const char *pli_bench_suffix(const pli_bench *b, char out[16])
+{
+    out[0] = '\0';
+    if (b->api.procs != 1)
+        snprintf(out, 16, "-%d", b->api.procs);
+    return out;
+}
+
+/* The name in its column. Go counts characters for the width, bytes for the column. */
+static void pli_text_name(const pli_bench *b)
+{
+    char text[16];
+    const char *suffix = pli_bench_suffix(b, text);
+    int pad = pli_run.name_width - (int)strlen(suffix);
+    for (const char *s = b->name; *s; s++)
+        pad -= (*s & 0xc0) != 0x80; /* characters, not bytes */
+    printf("%s%s%*s\t", b->name, suffix, pad > 0 ? pad : 0, "");
+}
+
+/* The values, in Go's order; what is 0 or not measured is left out. */
+static void pli_text_result(const pli_bench *b)
+{
+    char text[352];
+    double ns = pli_builtin_value(b, PLI_NS), mb = pli_builtin_value(b, PLI_MB);
+    printf("%8" PRId64, b->api.n);
+    if (ns != 0)
+        pli_text_value(ns, "ns/op");
+    if (mb != 0 && !__builtin_isnan(mb)) {
+        pli_format_double(text, sizeof text, 7, 2, mb);
+        printf("\t%s MB/s", text);
+    }
+    for (int i = 0; i < b->metric_count; i++) {
+        if (!pli_builtin_is(b->metrics[i].unit))
+            pli_text_value(b->metrics[i].value, b->metrics[i].unit);
+    }
+    for (int i = PLI_BYTES; i <= PLI_ALLOCS; i++) {
+        double x = pli_builtin_value(b, i);
+        if (!__builtin_isnan(x))
+            pli_text_count(x, pli_builtin_unit[i]);
+    }
+    printf("\n");
+}
+
+/* Prints what follows the name: the result, or that it failed; then the log. */
+static void pli_text_end(const pli_bench *b)
+{
+    bool failed = PLI_LOAD(b->failed);
+    char suffix[16];
+    if (pli_run.flags.verbose && !failed)
+        pli_text_name(b); /* otherwise it stands there since before the run */
+    if (!failed)
+        pli_text_result(b);
+    if (failed || b->log_size > 0) {
+        printf("--- %s: %s%s\n", failed ? "FAIL" : "BENCH", b->name, pli_bench_suffix(b, suffix));
+        pli_bench_log_print(b, failed ? 0 : 10);
+    }
+}
+
+/* The members of a benchmark that has passed. */
+static void pli_json_values(const pli_bench *b)
+{
+    printf(",\"n\":%" PRId64, b->api.n);
+    for (int i = 0; i < PLI_BUILTINS; i++) {
+        printf(",\"%s\":", pli_builtin_key[i]);
+        pli_json_number(stdout, pli_builtin_value(b, i));
+    }
+    const char *comma = ",\"metrics\":{";
+    for (int i = 0; i < b->metric_count; i++) {
+        if (!pli_builtin_is(b->metrics[i].unit)) {
+            printf("%s", comma);
+            pli_json_string(stdout, b->metrics[i].unit);
+            printf(":");
+            pli_json_number(stdout, b->metrics[i].value);
+            comma = ",";
+        }
+    }
+    printf("%s}", comma[1] ? comma : "");
+}
+
+/* One benchmark as an object. */
+static void pli_json_end(const pli_bench *b)
+{
+    bool failed = PLI_LOAD(b->failed);
+    printf("{\"type\":\"benchmark\",\"name\":");
+    pli_json_string(stdout, b->name);
+    printf(",\"procs\":%d,\"failed\":%s", b->api.procs, failed ? "true" : "false");
+    if (!failed)
+        pli_json_values(b);
+    printf(",\"log\":");
+    pli_json_string(stdout, b->log);
+    printf("}\n");
+}
+
+/* Prints one result or failure and counts it. */
+static void pli_bench_end(const pli_bench *b)
+{
+    (pli_run.flags.json ? pli_json_end : pli_text_end)(b);
+    pli_run.results++;
+    if (PLI_LOAD(b->failed) && pli_run.exit_code == 0)
+        pli_run.exit_code = 1;
+    pli_bench_flush();
+}
+
+/* Adds the compiler of the benchmarks to the facts: not the one of this file. */
+static void pli_bench_compiler(const pli_machine *m, const pli_bench_entry *entry)
+{
+    pli_fact(m, "compiler", "%s%s%s", entry->compiler, entry->flags[0] ? ", flags " : "",
+             entry->flags);
+    while (entry && entry->optimised)
+        entry = entry->next;
+    if (entry) {
+        pli_warn(m, "compiler", "%s was compiled without optimisation, so that its times say "
+                 "little; mend: add -O2", entry->file);
+    }
+}
+
+/* Prints, once, the lines above the first result. */
+static void pli_bench_labels(void)
+{
+    static const char *const key[] = {"goos", "goarch", "pkg", "cpu"};
+    pli_machine *m = &pli_run.machine;
+    char cpu[64];
+    if (pli_run.labelled)
+        return;
+    pli_run.labelled = true;
+    pli_os_cpu_model(cpu);
+    const char *value[] = {pli_os_name(), pli_os_arch(), pli_bench_entries->pkg, cpu};
+    printf("%s", m->json ? "{\"type\":\"environment\",\"format\":1" : "");
+    for (int i = 0; i < 4; i++) {
+        if (m->json) {
+            printf(",\"%s\":", key[i]);
+            pli_json_string(stdout, value[i]);
+        } else if (value[i][0]) {
+            printf("%s: %s\n", key[i], value[i]);
+        }
+    }
+    pli_machine_start(m);
+    pli_bench_compiler(m, pli_bench_entries);
+    if (pli_run.flags.shuffle.on)
+        pli_fact(m, "shuffle", "%" PRId64, pli_run.flags.shuffle.seed);
+    if (pli_run.no_allocs)
+        pli_fact(m, "allocs", "not counted in this build (static, sanitizer or "
+                 "PERFLAB_NO_INTERPOSE): no B/op, no allocs/op");
+    printf("%s", m->json ? "}\n" : "");
+    pli_bench_flush();
+}
+
+/* -- Running -- */
+
+/* Measures one benchmark for one value of -cpu, one of -count times. */
+static void pli_bench_step(pli_bench *b, int procs, bool first)
+{
+    b->api.procs = procs;
+    if (!pli_run.flags.json && !pli_run.flags.verbose) {
+        pli_text_name(b);
+        pli_bench_flush();
+    }
+    if (!first) { /* as new: the first run alone has been made by pli_bench_try */
+        b->show_allocs = false;
+        b->bytes = 0;
+        b->log_size = 0;
+        b->log[0] = '\0';
+        PLI_STORE(b->failed, 0);
+        pli_bench_run_n(b, 1);
+    }
+    if (!PLI_LOAD(b->failed))
+        pli_bench_grow(b);
+    pli_bench_end(b);
+}
+
+/* All measurements of one benchmark, in Go's order: -cpu outside, -count inside. */
+static void pli_bench_measure(pli_bench *b)
+{
+    pli_bench_labels();
+    for (int i = 0; i < pli_run.flags.cpu.count; i++) {
+        for (int64_t j = 0; j < pli_run.flags.count && pli_run.exit_code != 2; j++)
+            pli_bench_step(b, pli_run.flags.cpu.value[i], i == 0 && j == 0);
+    }
+}
+
+/* Makes the column of names fit, with room to spare, so that it seldom grows. */
+static void pli_bench_widen(const char *name)
+{
+    int width = (int)strlen(name) + pli_run.suffix_width + 1;
+    if (width > pli_run.name_width)
+        pli_run.name_width = width + 8;
+}
+
+/* Runs the body with n = 1. Returns whether there is anything more to measure. */
+static bool pli_bench_try(pli_bench *b)
+{
+    pli_bench_widen(b->name);
+    pli_bench_run_n(b, 1);
+    bool failed = PLI_LOAD(b->failed);
+    if (failed) {
+        int procs = b->api.procs;
+        b->api.procs = 1; /* Go prints this one without -P */
+        pli_bench_end(b);
+        b->api.procs = procs;
+    }
+    return !failed && !b->has_sub;
+}
+
+/* Runs fn as a benchmark of that name, when the filter lets it. False: out of
+   memory. */
+static bool pli_bench_child(pli_bench *parent, const char *name,
+                            void (*fn)(pl_bench *b, void *arg), void *arg)
+{
+    bool partial = false;
+    if (pli_run.exit_code == 2 || !pli_filter_match(&pli_run.filter, name, &partial))
+        return true;
+    pli_bench *b = calloc(1, sizeof *b);
+    if (!b)
+        return false;
+    b->parent = parent;
+    b->name = name;
+    b->fn = fn;
+    b->arg = arg;
+    b->api.procs = pli_run.flags.cpu.value[0];
+    b->has_sub = partial; /* only sub-benchmarks can match: it is run to find them */
+    if (pli_run.flags.verbose && !pli_run.flags.json) {
+        pli_bench_labels();
+        printf("%s\n", name);
+    }
+    if (pli_bench_try(b))
+        pli_bench_measure(b);
+    free(b);
+    return true;
+}
+
+void pl_bench_run(pl_bench *bench, const char *name, void (*fn)(pl_bench *b, void *arg), void *arg)
+{
+    pli_bench *b = pli_bench_of(bench);
+    char *clean = pli_name_clean(name);
+    const char *full = clean ? pli_name_unique(&pli_run.names, b->name, clean) : NULL;
+    b->has_sub = true;
+    free(clean);
+    if (!full || !pli_bench_child(b, full, fn, arg))
+        pl_bench_fail(&b->api, "pl_bench_run: out of memory for \"%s\"", name);
+}
+
+/* -- pl_bench_main -- */
+
+/* Says on stderr what went wrong in the benchmark that runs. The line that waits for its result
+   is ended first, past stdio: the body may be inside a printf. */
+static void pli_bench_broken(const char *name, const char *what)
+{
+    if (!pli_run.flags.json && write(STDOUT_FILENO, "\n", 1) < 0)
+        pli_run.exit_code = 2;
+    fprintf(stderr, "perflab: %s %s\n", name ? name : "the harness", what);
+}
+
+/* Runs at exit(). One inside a benchmark, or a longjmp out of it to a main that returns, must not
+   look like success. */
+static void pli_bench_exiting(void)
+{
+    if (pli_run.current && pli_run.pid == getpid()) {
+        fflush(NULL);
+        pli_bench_broken(pli_run.current, "ended the program (exit, longjmp or pthread_exit); let "
+                         "it return, and report faults with pl_bench_fail");
+        _exit(1);
+    }
+}
+
+/* The thread of -timeout sleeps until the time is over or pli_watch.done is set. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool done;
+} pli_watch = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+
+/* pthread_cond_timedwait knows the clock on the wall alone, which may be set: so the time that is
+   left is computed anew after each wake-up. */
+static void *pli_bench_watch(void *unused)
+{
+    uint64_t end = pl_now_ns() + (uint64_t)pli_run.flags.timeout_ns, now;
+    (void)unused;
+    pthread_mutex_lock(&pli_watch.lock);
+    while (!pli_watch.done && (now = pl_now_ns()) < end) {
+        uint64_t until = pli_os_clock_ns_sig(CLOCK_REALTIME) + (end - now);
+        struct timespec t = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
+        pthread_cond_timedwait(&pli_watch.changed, &pli_watch.lock, &t);
+    }
+    bool late = !pli_watch.done;
+    pthread_mutex_unlock(&pli_watch.lock);
+    if (late) {
+        pli_lock_take(&pli_run.lock);
+        pli_bench_broken(pli_run.current, "was running when -timeout was over; raise it, or lower "
+                         "-benchtime or -count");
+        _exit(2);
+    }
+    return NULL;
+}
+
+/* Returns the registered benchmarks that can match, shuffled when asked for, with
+   NULL at the end; NULL when out of memory. */
+static pli_bench_entry **pli_bench_order(void)
+{
+    size_t count = 0;
+    for (pli_bench_entry *e = pli_bench_entries; e; e = e->next)
+        count++;
+    pli_bench_entry **order = calloc(count + 1, sizeof *order);
+    uint64_t random = (uint64_t)pli_run.flags.shuffle.seed;
+    count = 0;
+    for (pli_bench_entry *e = pli_bench_entries; order && e; e = e->next) {
+        bool partial;
+        if (pli_filter_match(&pli_run.filter, e->name, &partial)) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            size_t at = pli_run.flags.shuffle.on ? (size_t)(random >> 33) % (count + 1) : count;
+            order[count++] = order[at]; /* what stood there moves to the end */
+            order[at] = e;
+        }
+    }
+    return order;
+}
+
+/* Sets the width of the names, by Go's rule. */
+static void pli_bench_columns(pli_bench_entry **order)
+{
+    char suffix[16];
+    int most = 1;
+    for (int i = 0; i < pli_run.flags.cpu.count; i++) {
+        int procs = pli_run.flags.cpu.value[i];
+        most = procs > most ? procs : most;
+    }
+    pli_run.suffix_width = most == 1 ? 0 : snprintf(suffix, sizeof suffix, "-%d", most);
+    for (; *order; order++) {
+        int width = (int)strlen((*order)->name) + 2 * pli_run.suffix_width + 1;
+        pli_run.name_width = width > pli_run.name_width ? width : pli_run.name_width;
+    }
+}
+
+/* Runs every benchmark that matches; false when out of memory. */
+static bool pli_bench_all(void)
+{
+    pli_bench_entry **order = pli_bench_order();
+    bool enough = order != NULL;
+    if (enough)
+        pli_bench_columns(order);
+    for (int i = 0; enough && order[i]; i++)
+        enough = pli_bench_child(NULL, order[i]->name, order[i]->fn, NULL);
+    free(order);
+    return enough;
+}
+
+/* Prints the last lines, and a warning when nothing was run. */
+static void pli_bench_finish(void)
+{
+    const pli_machine *m = &pli_run.machine;
+    const char *pass = pli_run.exit_code == 0 ? "true" : "false";
+    bool nothing = pli_run.results == 0 && pli_run.exit_code == 0;
+    if (nothing && pli_bench_entries)
+        fprintf(stderr, "perflab: warning: no benchmarks to run: none matches -bench \"%s\"; -list "
+                        "prints their names\n", pli_run.flags.bench);
+    else if (nothing)
+        fprintf(stderr, "perflab: warning: no benchmarks to run: the program has none; write one "
+                        "with PL_BENCH(Name)\n");
+    if (m->json)
+        printf("{\"type\":\"end\",\"passed\":%s,\"results\":%d", pass, pli_run.results);
+    if (pli_run.labelled)
+        pli_machine_end(m);
+    printf("%s\n", m->json ? "}" : pli_run.exit_code == 0 ? "PASS" : "FAIL");
+    pli_bench_flush();
+}
+
+/* Prints the names that match -list. */
+static void pli_bench_list(void)
+{
+    for (pli_bench_entry *e = pli_bench_entries; e; e = e->next) {
+        bool partial;
+        if (pli_filter_match(&pli_run.filter, e->name, &partial))
+            printf("%s\n", e->name);
+    }
+    pli_bench_flush();
+}
+
+/* Runs all under the eye of -timeout. */
+static void pli_bench_guarded(void)
+{
+    pthread_t watch;
+    bool watched = pli_run.flags.timeout_ns > 0;
+    pli_watch.done = false;
+    if (watched && pthread_create(&watch, NULL, pli_bench_watch, NULL) != 0) {
+        fprintf(stderr, "perflab: no thread can be started for -timeout; raise ulimit -u\n");
+        pli_run.exit_code = 2;
+        return;
+    }
+    if (!pli_bench_all()) {
+        fprintf(stderr, "perflab: out of memory for the benchmarks; raise ulimit -v\n");
+        pli_run.exit_code = 2;
+    }
+    if (watched) {
+        pthread_mutex_lock(&pli_watch.lock);
+        pli_watch.done = true;
+        pthread_cond_signal(&pli_watch.changed);
+        pthread_mutex_unlock(&pli_watch.lock);
+        pthread_join(watch, NULL);
+    }
+    pli_bench_finish();
+}
+
+/* Compiles the expressions; false when it has reported a fault. */
+static bool pli_bench_filters(void)
+{
+    const pli_flags *f = &pli_run.flags;
+    bool good = pli_filter_init(&pli_run.filter, "run", f->run); /* checked, not used */
+    pli_filter_free(&pli_run.filter);
+    return good && pli_filter_init(&pli_run.filter, f->list ? "list" : "bench",
+                                   f->list ? f->list : f->bench);
+}
+
+/* Reads the flags and does what they ask for. */
+static void pli_bench_session(char **argv)
+{
+    pli_run.flags = (pli_flags){.bench = "", .run = "", .count = 1, .time.ns = 1000000000,
+                                .cpu = {1, {pli_os_cpu_count()}}};
+    pli_run.no_allocs = !pli_malloc_in_charge();
+    pli_run.pid = getpid();
+    if (!pli_flags_parse(&pli_run.flags, argv) || !pli_bench_filters()) {
+        pli_run.exit_code = 2;
+        return;
+    }
+    pli_run.machine = (pli_machine){.out = stdout, .json = pli_run.flags.json};
+    if (pli_run.flags.help) {
+        pli_flags_usage();
+        pli_bench_flush();
+    } else if (pli_run.flags.list) {
+        pli_bench_list();
+    } else {
+        pli_bench_guarded();
+    }
+    pli_filter_free(&pli_run.filter);
+    pli_name_free(&pli_run.names);
+}
+
+int pl_bench_main(int argc, char **argv)
+{
+    static bool guarded;
+    (void)argc;
+    memset(&pli_run, 0, sizeof pli_run);
+    if (!guarded)
+        guarded = atexit(pli_bench_exiting) == 0;
+    pli_bench_session(argv);
+    return pli_run.exit_code;
 }
 
 #endif /* PERFLAB_IMPL_DONE */

@@ -81,7 +81,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return COULD_NOT
 
 
-def _command(subs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, help: str,
+def _command(subs: "argparse._SubParsersAction[_Parser]", name: str, help: str,
              run: Callable[[argparse.Namespace], int], lab: bool = True,
              building: bool = False) -> argparse.ArgumentParser:
     sub = subs.add_parser(name, help=help, description=f"{name}: {help}", allow_abbrev=False)

@@ -20,7 +20,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from .model import GraderError
 
-MEMORY_KIB, CPU_SECONDS, FILE_BLOCKS = 4 << 20, 30, 1 << 18      # a block has 512 bytes
+MEMORY_KIB, CPU_SECONDS, FILE_BLOCKS = 2 << 20, 30, 1 << 18      # a block has 512 bytes
 WALL_SECONDS = 60
 LIMITED = ('ulimit -v "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; ulimit -f "$3"; '
            'shift 3; exec "$@"')

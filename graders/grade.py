@@ -72,8 +72,8 @@ def submission(lab: Lab, path: Optional[Path]) -> Submission:
     if not place.exists():
         raise GraderError(f"{place}: there is no such file or folder; name a C file, or a folder "
                           "with student.c and answers.ini")
-    answers = (folder / "answers.ini" for folder in (place.parent, lab.path))
-    return Submission(place, place, next((path for path in answers if path.is_file()), None))
+    beside = (folder / "answers.ini" for folder in (place.parent, lab.path))
+    return Submission(place, place, next((path for path in beside if path.is_file()), None))
 
 
 def grade(lab: Lab, what: Submission, options: Options, progress: Progress) -> Result:
@@ -88,7 +88,10 @@ def grade(lab: Lab, what: Submission, options: Options, progress: Progress) -> R
                           build.cache_folder(options.root))
     progress.say("building ...")
     trusted = build.build_trusted(lab, recipe)
-    known, layers, warnings, extra = _Findings(), 0, [], {}
+    known = _Findings()
+    extra: Dict[str, Any] = {}
+    layers: Optional[int] = None
+    warnings: List[str] = []
     try:
         student = build.build_student(lab, what.source, trusted, recipe)
     except SubmissionError as error:
@@ -111,7 +114,7 @@ def unmeasured(lab: Lab, path: Path, options: Options, error: GraderError) -> Re
 
 def _measure(lab: Lab, what: Submission, options: Options, progress: Progress, known: _Findings,
              trusted: build.Trusted, student: build.Side,
-             rng: Random) -> Tuple[int, List[str], Dict[str, Any]]:
+             rng: Random) -> Tuple[Optional[int], List[str], Dict[str, Any]]:
     """Everything that runs. Fills ``known``; returns the layers, warnings and raw figures."""
     cpus = machine.choose_cpus()
     with _pinned(cpus), Judge(trusted.judge) as judge:
@@ -200,10 +203,10 @@ def _drift(before: Sequence[Pair], during: Sequence[Pair]) -> str:
 
 def _warnings(rig: Rig) -> List[str]:
     printed = rig.printed
-    if not printed.bytes:
+    if not printed.size:
         return []
     words = short(printed.sample.decode("utf-8", "replace"), 30)
-    return [f"your code printed {printed.bytes:,} bytes ('{words}'): nobody reads them, "
+    return [f"your code printed {printed.size:,} bytes ('{words}'): nobody reads them, "
             "and they cost time"]
 
 
@@ -222,8 +225,9 @@ def _result(lab: Lab, what: Submission, seed: int, known: _Findings, facts: Mach
 def _state(known: _Findings) -> str:
     """All three parts make a PASS; a part that is decided against it makes a FAIL."""
     assert known.time
-    parts = (*known.findings, *(known.answers or ()))
-    if known.time.state == FAIL or not all(part.passed for part in parts):
+    right = [found.passed for found in known.findings]
+    right += [answer.passed for answer in known.answers or ()]
+    if known.time.state == FAIL or not all(right):
         return FAIL
     return INCONCLUSIVE if known.time.state == INCONCLUSIVE else PASS
 

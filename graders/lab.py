@@ -81,7 +81,7 @@ class _Section:
         self._read: Set[str] = set()
 
     def error(self, key: str, what: str) -> GraderError:
-        return GraderError(f"{self.where} {key}: {what}")
+        return GraderError(f"{self.where} {short(key)}: {what}")
 
     def text(self, key: str, default: Optional[str] = None) -> str:
         """The value on one line; an empty one is as good as none."""
@@ -291,8 +291,8 @@ def _explain(error: configparser.Error) -> str:
     if isinstance(error, configparser.ParsingError) and error.errors:
         return f":{error.errors[0][0]}: neither '[section]' nor 'key = value'"
     if isinstance(error, configparser.DuplicateSectionError):
-        return f":{error.lineno}: [{error.section}] is there twice; join the two"
+        return f":{error.lineno}: [{short(error.section)}] is there twice; join the two"
     if isinstance(error, configparser.DuplicateOptionError):
-        return (f":{error.lineno}: [{error.section}] {error.option}: is there twice; "
+        return (f":{error.lineno}: [{short(error.section)}] {short(error.option)}: is there twice; "
                 "delete one of the two")
-    return f": {' '.join(str(error).split())}"
+    return f": {short(str(error), 200)}"

@@ -63,14 +63,15 @@ def fastest(sysfs: Path, usable: Set[int]) -> Set[int]:
     return {cpu for cpu in usable if capacity[cpu] == best}
 
 
-def facts(built_with: compiler.Compiler, flags: Sequence[str], layers: int,
+def facts(built_with: compiler.Compiler, flags: Sequence[str], layers: Optional[int],
           more: Sequence[str] = ()) -> Machine:
-    """What stands beside the verdict."""
+    """What stands beside the verdict. Without ``layers`` no worker was started."""
     disturbing = [f"{check.text}: {check.fix}" for check in disturbances() if check.fix]
     return Machine(
         processor=_processor(), cores=len(os.sched_getaffinity(0)),
         system=f"{platform.system()} {platform.release()}", compiler=built_with.name,
-        flags=" ".join(flags), sandbox=sandbox.active(layers), missing=sandbox.missing(layers),
+        flags=" ".join(flags), sandbox=() if layers is None else sandbox.active(layers),
+        missing=() if layers is None else sandbox.missing(layers),
         warnings=(*more, *disturbing))
 
 

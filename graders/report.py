@@ -199,14 +199,8 @@ def _for_terminal(result: Result) -> str:
 
 def _to_stream(content: str) -> None:
     encoding = sys.stdout.encoding or "ascii"
-    try:
-        sys.stdout.write(content.encode(encoding, "backslashreplace").decode(encoding))
-        sys.stdout.flush()
-    except OSError:
-        # What is left in the buffer would fail once more, with a traceback, when Python ends.
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
+    sys.stdout.write(content.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
 
 
 def _to_file(content: str, path: Path) -> None:

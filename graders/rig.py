@@ -1,15 +1,15 @@
 """Both sides of one lab, ready to run: the one way in which everything is measured.
 
 Each sample is a fresh process with a random amount of environment padding, on one processor of
-the fastest kind, and its output is compared with the judge's. What goes wrong with slow.c is the lab's
-fault and ends the grading; what goes wrong with the student's code is the student's to know.
+the fastest kind, and its output is compared with the judge's. What goes wrong with slow.c is the
+lab's fault and ends the grading; what goes wrong with the student's code is the student's to know.
 """
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Callable, Dict, Iterable, List, Sequence, Tuple, TypeVar
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple, TypeVar
 
 from .build import Side, Trusted
 from .machine import Cpus
@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 @dataclass
 class Printed:
     """What the student's code wrote to stdout or stderr, which nobody reads: worth a warning."""
-    bytes: int = 0
+    size: int = 0
     sample: bytes = b""
 
 
@@ -37,7 +37,7 @@ class Rig:
                  rng: Random) -> None:
         self.sides = {SLOW: trusted.slow, STUDENT: student}
         self.printed = Printed()
-        self.layers = 0
+        self.layers: Optional[int] = None     # not known before the first worker
         self.cpus = cpus
         self._where = cpus.workers
         self._null = trusted.null
@@ -144,7 +144,7 @@ class Rig:
 
     def _note(self, printed: bytes) -> None:
         if printed:
-            self.printed.bytes += len(printed)
+            self.printed.size += len(printed)
             self.printed.sample = self.printed.sample or printed[:60]
 
     @staticmethod

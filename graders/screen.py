@@ -17,10 +17,11 @@ from .model import FAIL, INCONCLUSIVE, PASS, Answer, Finding, Result, TimeVerdic
 from .plain import printable, short
 
 Item = TypeVar("Item")
-LABEL, MARK = 11, 9                     # widths of the columns; the text takes what is left
+Row = Tuple[bool, str]                  # whether it holds, and the words
+LABEL, MARK = 11, 6                     # widths of the columns; the text takes what is left
 DETAIL_LINES = 12                       # more than that is in --format json
 COMMAND = re.compile(r"\bmake (?=\w)")   # stays on one line with its target
-OK, NOT_YET, OPEN = "ok", "not yet", "open"
+OK, NOT_YET, OPEN = "ok", "no", "open"
 COLOURS = {OK: "32", PASS: "1;32", NOT_YET: "33", FAIL: "1;31", "ERROR": "1;31",
            OPEN: "36", INCONCLUSIVE: "1;36", "dim": "2", "bold": "1"}
 
@@ -57,7 +58,6 @@ def text(result: Result, colour: bool = False, width: int = 80, under_make: bool
     """The screen. ``under_make`` explains the line that make adds below it."""
     screen = _Screen(colour, width)
     screen.line(f"Lab {result.lab.id}: {result.lab.title}", "bold")
-    screen.blank()
     _facts(screen, result)
     screen.blank()
     if result.error_kind:
@@ -198,10 +198,8 @@ def _parts(screen: _Screen, result: Result) -> None:
         screen.row("output", OK, f"right for all {result.outputs_checked} inputs")
     if result.time:
         _time(screen, result.time, _points(result, 0))
-    _list(screen, "evidence", [(f.passed, _finding_words(f)) for f in result.findings],
-          _points(result, 1))
-    _list(screen, "diagnosis", [(a.passed, _answer_words(a)) for a in result.answers],
-          _points(result, 2))
+    _list(screen, "evidence", _evidence_rows(result.findings), _points(result, 1))
+    _list(screen, "diagnosis", _diagnosis_rows(result.answers), _points(result, 2))
 
 
 def _time(screen: _Screen, time: TimeVerdict, points: str) -> None:
@@ -213,27 +211,34 @@ def _time(screen: _Screen, time: TimeVerdict, points: str) -> None:
                    style="dim")
         screen.row("", "", f"noise here {100 * time.noise:.1f} % (slow.c against itself)",
                    style="dim")
-    screen.row("", "", f"wrong less than once in {round(1 / time.alpha):,}, if code at the bar is as "
-               "likely to measure below it as above", style="dim")
+    screen.row("", "", f"wrong less than once in {round(1 / time.alpha):,}, if code at the bar "
+               "is as likely to measure below it as above", style="dim")
     if time.note:
         screen.row("", "", f"note: {time.note}")
 
 
-def _list(screen: _Screen, label: str, rows: Sequence[Tuple[bool, str]], points: str) -> None:
+def _list(screen: _Screen, label: str, rows: Sequence[Row], points: str) -> None:
     for number, (passed, words) in enumerate(rows):
         screen.row("" if number else label, OK if passed else NOT_YET, words,
                    "" if number else points)
 
 
-def _finding_words(finding: Finding) -> str:
-    words = _titled(finding.spec.title, finding.text)
-    if finding.passed or finding.spec.because in words:
-        return words
-    return f"{words.rstrip('. ')}. {finding.spec.because}"
+def _evidence_rows(findings: Sequence[Finding]) -> List[Row]:
+    """A row for each finding; the first that does not hold says what that means."""
+    rows = [(finding.passed, _titled(finding.spec.title, finding.text)) for finding in findings]
+    for number, finding in enumerate(findings):
+        if not finding.passed:
+            rows[number] = (False, f"{rows[number][1].rstrip('. ')}. {finding.spec.because}")
+            break
+    return rows
 
 
-def _answer_words(answer: Answer) -> str:
-    return _titled(answer.question.name, answer.text)
+def _diagnosis_rows(answers: Sequence[Answer]) -> List[Row]:
+    """A row for each answer, and one for all that are blank: the next step tells how to begin."""
+    rows = [(answer.passed, _titled(answer.question.name, answer.text))
+            for answer in answers if answer.given]
+    blank = ", ".join(answer.question.name for answer in answers if not answer.given)
+    return rows + ([(False, f"{blank}: not answered yet")] if blank else [])
 
 
 def _titled(title: str, words: str) -> str:

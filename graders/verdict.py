@@ -125,11 +125,12 @@ class SignTest:
         low, high, confidence = median_interval(ratios)
         if state == INCONCLUSIVE:
             note = self._why_undecided(len(counted), note)
+        remarks = filter(None, (note, self._discards(), unusual(centre)))
         return TimeVerdict(
             state=state, bar=self.bar, pairs=tuple(self._pairs),
             wins=sum(self._side(pair) > 0 for pair in counted), counted=len(counted),
             ratio=centre, low=low, high=high, confidence=float(confidence),
-            alpha=self.alpha, noise=noise, note="; ".join(filter(None, (note, self._discards(), unusual(centre)))))
+            alpha=self.alpha, noise=noise, note="; ".join(remarks))
 
     def _side(self, pair: Pair) -> int:
         """1 for a win, -1 for a loss, 0 for a tie: exact."""

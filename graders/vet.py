@@ -20,6 +20,9 @@ from .plain import short
 STARTUP = re.compile(r"\.(preinit_array|init_array|fini_array|ctors|dtors|init|fini)(\..*)?$")
 STARTUP_KINDS = (14, 15, 16)
 DIRECTIVE = re.compile(r"(?:^|[;:])\s*\.(incbin|include|macro|irpc?)\b", re.M)
+# A path that starts at the root, or climbs. The compiler is asked too, but reading /dev/zero takes
+# it a while.
+ELSEWHERE = re.compile(r'^[ \t]*#[ \t]*\w+[ \t]*[<"](/[^">\n]*|[^">\n]*\.\.[^">\n]*)[">]', re.M)
 STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 PLACE = re.compile(r"^student\.c:(\d+)(?::\d+)?: (?:fatal )?error: (.*)$", re.M)
 UNDEFINED = re.compile(r"undefined (?:reference to|symbol:?) [`']?([\w.]+)")
@@ -47,7 +50,10 @@ def names(program: Path, side: Path, workload: Path,
 
 def check_includes(work: Path, source: str, compiler: Compiler, flags: Sequence[str]) -> None:
     """Refuses files from elsewhere, before a compiler can quote them in its messages."""
-    done = compiler.run([*flags, "-fno-diagnostics-show-caret", "-M", "-MG", source], work)
+    text = (work / source).read_text(encoding="utf-8", errors="replace")
+    for elsewhere in ELSEWHERE.findall(text):
+        raise _foreign(elsewhere)
+    done = compiler.run([*flags, "-M", "-MG", source], work)
     if done.status:
         own = [line for line in done.err.splitlines() if line.startswith("student.c:")]
         raise compile_error(Finished(done.status, "", "\n".join(own) if not done.ran_out
@@ -56,9 +62,7 @@ def check_includes(work: Path, source: str, compiler: Compiler, flags: Sequence[
     for name in _prerequisites(done.out):
         path = Path(os.path.realpath(work / name))
         if path.exists() and not any(folder in path.parents for folder in allowed):
-            raise SubmissionError(
-                "forbidden", f"your code includes {short(name, 60)}, which is neither a file of "
-                "this lab nor a header of the system; include lab.h and standard headers only")
+            raise _foreign(name)
 
 
 def check_assembly(path: Path) -> None:
@@ -117,6 +121,12 @@ def link_error(done: Finished) -> SubmissionError:
             "check the spelling, or add the function")
     lines = [re.sub(r"\S*/", "", line) for line in done.err.splitlines()]
     return SubmissionError("link", "your code does not link", "\n".join(_shorten(lines)))
+
+
+def _foreign(name: str) -> SubmissionError:
+    return SubmissionError(
+        "forbidden", f"your code includes {short(name, 60)}, which is neither a file of this lab "
+        "nor a header of the system; include lab.h and standard headers only")
 
 
 def _defined(path: Path) -> Set[str]:

@@ -37,6 +37,7 @@
 enum {
     COMMANDS = 3, REPLIES = 4, SHARED = 5,      /* descriptors */
     HEADER_SIZE = 4096,
+    STACK_SLACK = 64 << 10,                     /* how near to the stack a fault has to be */
     EXIT_DENIED = 120,                          /* the filter refused a system call */
     EXIT_SETUP = 121,                           /* the worker itself could not begin */
     LAYER_NO_NEW_PRIVS = 1, LAYER_LIMITS = 2, LAYER_SECCOMP = 4, LAYER_AFFINITY = 8,
@@ -52,6 +53,7 @@ typedef struct shared {
     char denied_name[24];
     uint64_t fault_address;     /* of the signal that ended the worker */
     uint64_t exhausted;         /* 1 when the address space was used up at that moment */
+    uint64_t overflow;          /* 1 when the address is close to the end of the stack */
     uint64_t layers;            /* LAYER_ bits that are in force */
 } shared;
 
@@ -119,9 +121,13 @@ enum { RULES = sizeof rules / sizeof *rules, CLONE3 = 435 };
 #if defined __x86_64__
 #define FILTER_ARCH 0xc000003eu     /* AUDIT_ARCH_X86_64 */
 #define RESULT_REGISTER(context) ((context)->uc_mcontext.gregs[REG_RAX])
+#define STACK_REGISTER(context) ((context)->uc_mcontext.gregs[REG_RSP])
 #elif defined __aarch64__
 #define FILTER_ARCH 0xc00000b7u     /* AUDIT_ARCH_AARCH64 */
 #define RESULT_REGISTER(context) ((context)->uc_mcontext.regs[0])
+#define STACK_REGISTER(context) ((context)->uc_mcontext.sp)
+#else
+#define STACK_REGISTER(context) ((void)(context), 0)
 #endif
 
 #ifdef FILTER_ARCH
@@ -274,12 +280,14 @@ static void close_others(void) {
 /* Notes the address, and whether there was memory left: what crashes after a malloc that returned
    NULL at the limit ran out of memory. Then the signal takes its usual course. */
 static void on_crash(int number, siginfo_t *info, void *context) {
-    (void)context;
+    uint64_t top = (uint64_t)STACK_REGISTER((ucontext_t *)context);
     size_t probe = 64 << 20;
     void *memory = mmap(NULL, probe, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     header->exhausted = memory == MAP_FAILED;
     if (memory != MAP_FAILED) munmap(memory, probe);
     header->fault_address = number == SIGABRT ? 0 : (uint64_t)(uintptr_t)info->si_addr;
+    header->overflow = number == SIGSEGV &&
+                       header->fault_address + STACK_SLACK - top < 2 * STACK_SLACK;
     signal(number, SIG_DFL);
 }
 

@@ -29,7 +29,7 @@ from .plain import printable, short
 
 COMMANDS, REPLIES, SHARED = 3, 4, 5         # descriptors in the worker
 HEADER_SIZE = 4096
-HEADER = struct.Struct("<8s4Q6q24s3Q")      # struct shared in worker.c
+HEADER = struct.Struct("<8s4Q6q24s4Q")      # struct shared in worker.c
 MAGIC = b"PLWORK1\0"
 EXIT_DENIED, EXIT_SETUP = 120, 121          # in worker.c
 CPUCLOCK_SCHED = 2
@@ -41,14 +41,15 @@ JUDGE_SECONDS = 60.0
 SPARE_MEMORY = 1 << 30                      # beyond input and output
 PRINTED_BYTES = 1 << 16                     # what a worker may write to stdout and stderr
 
-HINTS = {
-    "SIGSEGV": "it used memory that is not its own",
-    "SIGBUS": "it used memory that is not there",
-    "SIGABRT": "it called abort; a failed assert and damaged malloc memory do that too",
-    "SIGFPE": "it divided by zero",
-    "SIGILL": "it ran into an impossible instruction; a missing return can do that",
-    "SIGTRAP": "it ran into an impossible instruction; a missing return can do that",
+HINTS: Dict[int, str] = {
+    signal.SIGSEGV: "it used memory that is not its own",
+    signal.SIGBUS: "it used memory that is not there",
+    signal.SIGABRT: "it called abort; a failed assert and damaged malloc memory do that too",
+    signal.SIGFPE: "it divided by zero",
+    signal.SIGILL: "it ran into an impossible instruction; a missing return can do that",
+    signal.SIGTRAP: "it ran into an impossible instruction; a missing return can do that",
 }
+OUT_OF_MEMORY = "out of memory"
 DENIED = {
     "tried to start a new process (fork)": ("clone", "fork", "vfork"),
     "tried to start another program (exec)": ("execve", "execveat"),
@@ -314,8 +315,7 @@ class Worker:
             if doing == "start":
                 raise GraderError(f"a worker did not start within {seconds:.0f} s; "
                                   "the machine is too busy to grade, try again later")
-            raise SubmissionError("hang", f"your code did not {doing} within {seconds:.0f} s "
-                                  "(slow.c is far from needing that long); it was stopped")
+            raise self._too_long(seconds, doing)
         reply = os.read(self._from, 1).decode("latin-1")
         if not reply:
             self._died()
@@ -324,6 +324,16 @@ class Worker:
                 "protocol", f"something wrote '{printable(reply)}' into the grader's pipe; "
                 "leave descriptors that your code did not open alone")
         return reply
+
+    def _too_long(self, seconds: float, doing: str) -> SubmissionError:
+        """Endless computing, or endless allocating that a slow machine did not bring to its end."""
+        taken = _resident_bytes(self._pid)
+        if taken > SPARE_MEMORY // 4 + self._size:
+            return SubmissionError(
+                "memory", f"your code had taken {taken >> 20:,} MiB of memory after {seconds:.0f} s"
+                " and wanted more; it was stopped")
+        return SubmissionError("hang", f"your code did not {doing} within {seconds:.0f} s "
+                               "(slow.c is far from needing that long); it was stopped")
 
     def _wait(self) -> int:
         if self._status is None:
@@ -336,10 +346,10 @@ class Worker:
         output = self.printed().decode("utf-8", "replace").strip()
         tail = printable("\n".join(output.splitlines()[-6:]))
         detail = f"The last lines it printed:\n{tail}" if tail else ""
-        denied, fault, exhausted = self._ending()
+        denied = self._denied()
         if os.WIFSIGNALED(status):
-            raise _signalled(signal.Signals(os.WTERMSIG(status)), denied, fault, exhausted,
-                             self._place.seconds, detail)
+            hint = self._hint(os.WTERMSIG(status))
+            raise _signalled(os.WTERMSIG(status), denied, hint, self._place.seconds, detail)
         code = os.WEXITSTATUS(status)
         if code == EXIT_SETUP:
             raise GraderError(f"a worker cannot work on this machine: {short(output, 100)}")
@@ -360,11 +370,22 @@ class Worker:
         raise SubmissionError("protocol", "your code closed the grader's pipe; leave descriptors "
                               "that it did not open alone")
 
-    def _ending(self) -> Tuple[str, int, bool]:
-        """What worker.c noted about its end: a refused call, an address, memory used up."""
+    def _denied(self) -> str:
+        """The name of the system call that the filter refused last, or ""."""
         fields = self._header()
         name = bytes(fields[11]).partition(b"\0")[0].decode("ascii", "replace")
-        return name if fields[10] else "", int(fields[12]), bool(fields[13])
+        return (name or str(fields[10])) if fields[10] else ""
+
+    def _hint(self, number: int) -> str:
+        """What a crash means, as far as the worker could note it."""
+        _, fault, exhausted, overflow, _ = self._header()[-5:]
+        if exhausted:
+            return OUT_OF_MEMORY
+        if overflow:
+            return "the stack is full; look for a recursion without an end, or a huge local array"
+        if number == signal.SIGSEGV and fault < PAGE:
+            return "it used a NULL pointer"
+        return HINTS.get(number, "")
 
     def _header(self) -> Tuple[Any, ...]:
         return HEADER.unpack_from(self._memory)
@@ -380,7 +401,8 @@ def compare(case: Case, got: bytes) -> None:
     if at == len(got):
         what = f"it ends after {at:,} of {len(expected):,} bytes"
     elif at == len(expected):
-        what = f"it has {len(got) - at:,} bytes too many after the right {at:,}"
+        more = len(got) - at
+        what = f"it has {more:,} byte{'s' * (more > 1)} too many after the right {at:,}"
     else:
         what = f"byte {at:,} of {len(expected):,} is the first that differs"
     raise SubmissionError(
@@ -402,27 +424,21 @@ def _escape(data: bytes) -> str:
                    for byte in data)
 
 
-def _signalled(number: signal.Signals, denied: str, fault: int, exhausted: bool, seconds: float,
+def _signalled(number: int, denied: str, hint: str, seconds: float,
                detail: str) -> SubmissionError:
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     if number in (signal.SIGXCPU, signal.SIGKILL):
         return SubmissionError("hang", f"your code used more than {seconds:.0f} s of processor "
                                "time for one operation; it was stopped")
     if number == signal.SIGSYS:
-        return _forbidden(denied or "a system call")
-    if exhausted:
-        return SubmissionError("memory", f"your code ran out of memory (limit {_limit_words()}) "
-                               f"and crashed ({number.name})", detail)
-    hint = HINTS.get(number.name, "")
-    if number == signal.SIGSEGV and fault < PAGE:
-        hint = "it used a NULL pointer"
+        return _forbidden(denied or "unknown")
+    if hint == OUT_OF_MEMORY:
+        return SubmissionError("memory", f"your code used up its memory ({SPARE_MEMORY >> 20:,} "
+                               f"MiB) and crashed with {name}", detail)
     if denied:
         hint += f"; before that it {_denied_words(denied)}, which is refused here"
-    return SubmissionError("crash", f"your code crashed with {number.name}"
-                           + (f": {hint}" if hint else ""), detail)
-
-
-def _limit_words() -> str:
-    return f"{SPARE_MEMORY >> 20:,} MiB"
+    words = f": {hint}" if hint else ""
+    return SubmissionError("crash", f"your code crashed with {name}{words}", detail)
 
 
 def _forbidden(name: str) -> SubmissionError:
@@ -433,6 +449,8 @@ def _forbidden(name: str) -> SubmissionError:
 def _denied_words(name: str) -> str:
     if name in DENIED_WORDS:
         return DENIED_WORDS[name]
+    if name == "unknown":       # system() and popen() block the signal that would tell the name
+        return "tried to start another program (system or popen), or something like it"
     if name.startswith(("open", "creat")):
         return "tried to open a file"
     return f"used the system call {short(name)}"
@@ -441,6 +459,13 @@ def _denied_words(name: str) -> str:
 def _seal_size(descriptor: int) -> None:
     add_seals, seal_seal, seal_shrink = 1033, 1, 2      # Linux; Python 3.9 has names for them
     fcntl.fcntl(descriptor, add_seals, seal_seal | seal_shrink)
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return PAGE * int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _pages(size: int) -> int:

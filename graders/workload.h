@@ -4,8 +4,8 @@
    slow.c or student.c out on it. Everything that crosses a process boundary is plain bytes.
 
    workload_make and workload_expect run in the judge, a process of its own that never runs code
-   of a student. The others run in a worker, a fresh process for every measurement. docs/internals.md
-   shows both at work. */
+   of a student. The others run in a worker, a fresh process for every measurement.
+   docs/internals.md shows both at work. */
 #ifndef WORKLOAD_H
 #define WORKLOAD_H
 

@@ -43,9 +43,9 @@ def timed(ratio: float, bar: Fraction = Fraction(4), seed: int = 1, spread: floa
 
 def findings(growth: float, allocs: float) -> Tuple[Finding, ...]:
     return (Finding(GROWTH, growth, 1.98, growth <= 1.35,
-                    f"growth of time with n: {growth:.2f}, at most 1.35 (slow.c: 1.98)"),
+                    f"growth of time with n: {growth:.2f}, at most 1.35 (slow 1.98)"),
             Finding(ALLOCS, allocs, 5001, allocs <= 40,
-                    f"allocations per result: {allocs:,.0f}, at most 40 (slow.c: 5,001)"))
+                    f"allocations per result: {allocs:,.0f}, at most 40 (slow 5,001)"))
 
 
 def answered(exponent: str, time_4n: str) -> Tuple[Answer, ...]:

@@ -48,7 +48,7 @@ def test_screens_fit(name: str, width: int) -> None:
     lines = report.text(RESULTS[name], width=width).split("\n")
     assert all(len(line) <= max(width, 60) for line in lines)
     assert lines[-2:] == ["", ""]                       # ends with a blank line
-    assert width < 80 or len(lines) <= 28
+    assert width < 80 or len(lines) <= 29
     assert not any(line != line.rstrip() for line in lines)
 
 
@@ -58,6 +58,12 @@ def test_colour_changes_nothing_but_colour(name: str) -> None:
     assert "\x1b" not in plain and "\x1b[" in coloured
     stripped = COLOUR.sub("", coloured)
     assert [line.rstrip() for line in stripped.split("\n")] == plain.split("\n")
+
+
+def test_long_details_are_cut_to_the_screen() -> None:
+    screen = report.text(failed("compile", "a", "\n".join(["x" * 200] * 40)))
+    lines = screen.split("\n")
+    assert max(map(len, lines)) == 80 and len(lines) < 30 and "    ... 28 more lines" in lines
 
 
 def test_the_line_about_make_is_for_make_alone() -> None:
@@ -206,6 +212,14 @@ def test_junit_survives_any_output_of_a_student(words: str) -> None:
     assert outcome(suite, "output") == "error:crash"
 
 
+def test_junit_says_by_how_much_it_is_too_slow() -> None:
+    suite = check_shape(report.junit(RESULTS["slower"]))
+    assert [item.get("message") for item in suite.iter("failure")][0] == (
+        "slower than slow.c (0.80x), 25 % more time; the bar is 4x")
+    skipped = ElementTree.fromstring(report.junit(RESULTS["noisy"])).find(".//skipped")
+    assert skipped is not None and "time budget of 20 s" in (skipped.text or "")
+
+
 def test_junit_escapes_markup_and_control_characters() -> None:
     document = report.junit(failed("crash", "<b>&\"'\x1b[2J\x00 ]]>"))
     assert "\x1b" not in document and document.isascii()
@@ -300,9 +314,10 @@ def test_standard_output_is_plain_unless_it_is_a_terminal() -> None:
     assert run("json", PYTHONIOENCODING="ascii").stdout == report.json(SHIPPED)
 
 
-def test_a_full_standard_output_is_one_line() -> None:
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_a_full_standard_output_is_one_line(format: str) -> None:
     with open("/dev/full", "w") as full:
-        done = run("text", full)
+        done = run(format, full)
     assert done.returncode == 2
     assert done.stderr == ("cannot write the report to standard output: No space left on device; "
                            "name another place with --output FILE\n")

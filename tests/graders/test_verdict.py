@@ -186,11 +186,12 @@ def test_lucky_layouts_do_not_decide(side: str, lucky: Sequence[int]) -> None:
         assert test.state != PASS
 
 
-def test_a_layout_against_the_others_is_named() -> None:
+@pytest.mark.parametrize("side", ["slow_layout", "student_layout"])
+def test_a_layout_against_the_others_is_named(side: str) -> None:
     """53 wins of 72 are enough for a PASS, but one layout loses four fifths of its own pairs."""
     test, turns = SignTest(Fraction(2)), itertools.count()
     drive(test, Random(5), lambda slot: (
-        1000, 400 if slot.student_layout or next(turns) % 5 == 0 else 600))
+        1000, 400 if getattr(slot, side) or next(turns) % 5 == 0 else 600))
     counted = test.decide()
     assert test.state == INCONCLUSIVE and counted.wins >= WINS_NEEDED[counted.counted]
     assert counted.note == "the result depends on where the linker puts the code"
