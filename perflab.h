@@ -1774,6 +1774,9 @@ static inline size_t pli_chunk_bytes(size_t word)
 static int pli_next_is_glibc(void)
 {
 #if PLI_GLIBC
+    const char *preload = getenv("LD_PRELOAD"); /* valgrind replaces glibc's malloc in its place */
+    if (preload && strstr(preload, "vgpreload"))
+        return 0;
     if (pli_next.malloc != __libc_malloc &&
         !pli_same_object(*(void **)&pli_next.malloc, (const void *)(uintptr_t)gnu_get_libc_version))
         return 0;
