@@ -66,8 +66,8 @@
    tcmalloc or mimalloc stay in charge where they are linked or preloaded)
        malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign valloc pvalloc
        free_sized free_aligned_sized, and the 20 forms of C++'s operator new and delete
-   In a statically linked program, and in one built with a sanitizer, the C library's or the
-   sanitizer's own definitions stay in place; pl_memstats_write says so.
+   Beside a sanitizer nothing is counted, and where another malloc takes the place of this one in a
+   static link neither; pl_memstats_write says so.
 
    WHAT IT DOES NOT DO
        It does not replace the allocator, start threads, write files or install signal handlers
@@ -564,9 +564,11 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 
 /* PLI_LINUX and PLI_GLIBC are 0 or 1, so that a misspelt name is an error and not a silent 0. */
 #if defined(__linux__)
-#include <linux/futex.h>
 #include <sys/syscall.h>
 #define PLI_LINUX 1
+/* From linux/futex.h, which a machine with only a compiler and musl does not have. */
+#define PLI_FUTEX_WAIT_PRIVATE 128
+#define PLI_FUTEX_WAKE_PRIVATE 129
 #else
 #define PLI_LINUX 0
 #endif
@@ -574,8 +576,10 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 #include <gnu/libc-version.h>
 #include <malloc.h>
 #define PLI_GLIBC 1
+#define PLI_MALLINFO2 __GLIBC_PREREQ(2, 33)
 #else
 #define PLI_GLIBC 0
+#define PLI_MALLINFO2 0
 #endif
 
 /* Sanitizers bring an allocator of their own that must see every block. */
@@ -698,7 +702,7 @@ PLI_SOMETIMES static void pli_os_yield(void)
 static void pli_os_wait(uint32_t *word, uint32_t value)
 {
 #if PLI_LINUX
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+    syscall(SYS_futex, word, PLI_FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 #else
     (void)word, (void)value;
     sched_yield();
@@ -709,7 +713,7 @@ static void pli_os_wait(uint32_t *word, uint32_t value)
 static void pli_os_wake(uint32_t *word)
 {
 #if PLI_LINUX
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    syscall(SYS_futex, word, PLI_FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 #else
     (void)word;
 #endif
@@ -736,7 +740,7 @@ typedef struct pli_os_heap { int64_t sys, inuse, releasable; } pli_os_heap;
 static pli_os_heap pli_os_heap_read(void)
 {
     pli_os_heap h = {0, 0, 0};
-#if PLI_GLIBC && __GLIBC_PREREQ(2, 33)
+#if PLI_MALLINFO2
     struct mallinfo2 m = mallinfo2();
     h.sys = (int64_t)(m.arena + m.hblkhd);
     h.inuse = (int64_t)(m.uordblks + m.hblkhd);
@@ -1235,8 +1239,8 @@ static void pli_thread_exit(void *block)
     pli_lock_give(&pli_threads.lock);
 }
 
-/* fork copies the lock as it is: held by some other thread, it would stay held in the child for ever.
-   So the forking thread takes it first, and both sides give it back. */
+/* fork copies the lock as it is: held by some other thread, it would stay held in the child for
+   ever. So the forking thread takes it first, and both sides give it back. */
 static void pli_fork_prepare(void)
 {
     pli_lock_take(&pli_threads.lock);
@@ -1409,8 +1413,7 @@ static void pli_counts_settle(pli_counts *c)
 {
     int64_t live, high;
     pli_totals window = pli_counts_window(c, &live, &high);
-    PLI_STORE(c->epoch, c->epoch + 1);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    __atomic_exchange_n(&c->epoch, c->epoch + 1, __ATOMIC_ACQ_REL);
     PLI_STORE(c->mallocs, c->mallocs + (uint64_t)window.mallocs);
     PLI_STORE(c->frees, c->frees + (uint64_t)window.frees);
     PLI_STORE(c->bytes, c->bytes + (uint64_t)window.bytes);
@@ -1513,7 +1516,7 @@ static inline int pli_heap_died(size_t bytes)
 #endif /* PLI_INTERPOSE */
 
 /* One thread's totals, by anyone. *live is its window, not settled yet, and *high the top of it. */
-static pli_totals pli_counts_read(const pli_counts *c, int64_t *live, int64_t *high)
+static pli_totals pli_counts_read(pli_counts *c, int64_t *live, int64_t *high)
 {
     for (;;) {
         uint64_t epoch = PLI_LOAD_ACQUIRE(c->epoch);
@@ -1521,8 +1524,8 @@ static pli_totals pli_counts_read(const pli_counts *c, int64_t *live, int64_t *h
         t.mallocs += (int64_t)PLI_LOAD(c->mallocs);
         t.frees += (int64_t)PLI_LOAD(c->frees);
         t.bytes += (int64_t)PLI_LOAD(c->bytes);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (!(epoch & 1) && PLI_LOAD(c->epoch) == epoch)
+        /* Adding 0, unlike a load, cannot be done before the loads above it. */
+        if (!(epoch & 1) && __atomic_fetch_add(&c->epoch, 0, __ATOMIC_ACQ_REL) == epoch)
             return t;
     }
 }
@@ -1592,15 +1595,50 @@ enum { PLI_NEXT_UNKNOWN, PLI_NEXT_GLIBC, PLI_NEXT_OTHER, PLI_NEXT_DORMANT };
     X(void, free_aligned_sized, (void *p, size_t alignment, size_t size))                          \
     X(size_t, malloc_usable_size, (void *p))
 
+/* The same for C++. Each row: name here, linker name, parameters, arguments; for new also size,
+   alignment (0: the usual one), and whether failure is NULL instead of an exception. */
+#define PLI_Z PLI_MANGLED_SIZE
+#define PLI_NT "RKSt9nothrow_t"
+#define PLI_AL "St11align_val_t"
+#define PLI_CPP_NEW(X)                                                                             \
+    X(new_one, "_Znw" PLI_Z, (size_t n), (n), n, 0, 0)                                             \
+    X(new_many, "_Zna" PLI_Z, (size_t n), (n), n, 0, 0)                                            \
+    X(new_one_nt, "_Znw" PLI_Z PLI_NT, (size_t n, const void *t), (n, t), n, 0, 1)                 \
+    X(new_many_nt, "_Zna" PLI_Z PLI_NT, (size_t n, const void *t), (n, t), n, 0, 1)                \
+    X(new_one_al, "_Znw" PLI_Z PLI_AL, (size_t n, size_t a), (n, a), n, a, 0)                      \
+    X(new_many_al, "_Zna" PLI_Z PLI_AL, (size_t n, size_t a), (n, a), n, a, 0)                     \
+    X(new_one_al_nt, "_Znw" PLI_Z PLI_AL PLI_NT, (size_t n, size_t a, const void *t),              \
+      (n, a, t), n, a, 1)                                                                          \
+    X(new_many_al_nt, "_Zna" PLI_Z PLI_AL PLI_NT, (size_t n, size_t a, const void *t),             \
+      (n, a, t), n, a, 1)
+#define PLI_CPP_DELETE(X)                                                                          \
+    X(del_one, "_ZdlPv", (void *p), (p))                                                           \
+    X(del_many, "_ZdaPv", (void *p), (p))                                                          \
+    X(del_one_n, "_ZdlPv" PLI_Z, (void *p, size_t n), (p, n))                                      \
+    X(del_many_n, "_ZdaPv" PLI_Z, (void *p, size_t n), (p, n))                                     \
+    X(del_one_nt, "_ZdlPv" PLI_NT, (void *p, const void *t), (p, t))                               \
+    X(del_many_nt, "_ZdaPv" PLI_NT, (void *p, const void *t), (p, t))                              \
+    X(del_one_al, "_ZdlPv" PLI_AL, (void *p, size_t a), (p, a))                                    \
+    X(del_many_al, "_ZdaPv" PLI_AL, (void *p, size_t a), (p, a))                                   \
+    X(del_one_n_al, "_ZdlPv" PLI_Z PLI_AL, (void *p, size_t n, size_t a), (p, n, a))               \
+    X(del_many_n_al, "_ZdaPv" PLI_Z PLI_AL, (void *p, size_t n, size_t a), (p, n, a))              \
+    X(del_one_al_nt, "_ZdlPv" PLI_AL PLI_NT, (void *p, size_t a, const void *t), (p, a, t))        \
+    X(del_many_al_nt, "_ZdaPv" PLI_AL PLI_NT, (void *p, size_t a, const void *t), (p, a, t))
+
+#define PLI_NEXT_FIELD_NEW(name, symbol, parameters, ...) void *(*name) parameters;
+#define PLI_NEXT_FIELD_DELETE(name, symbol, parameters, arguments) void (*name) parameters;
 #define PLI_NEXT_FIELD(type, name, parameters) type(*name) parameters;
 
 typedef struct pli_next_table {
     PLI_NEXT(PLI_NEXT_FIELD)
+    PLI_CPP_NEW(PLI_NEXT_FIELD_NEW)
+    PLI_CPP_DELETE(PLI_NEXT_FIELD_DELETE)
     uint32_t mode;    /* PLI_NEXT_...; written last, with release */
     uint32_t finding; /* 1: a thread has begun to look */
     uint32_t counts_new; /* operator new comes from the allocator itself and does not pass malloc */
-    uintptr_t slow_below; /* blocks up to this address take the slow path: 0, that is NULL only, when
-                             the next malloc is glibc's; else all. One comparison does for both. */
+    uintptr_t slow_below; /* blocks up to this address take the slow path: 0, that is NULL only,
+                             when the next malloc is glibc's; else all. One comparison does for
+                             both. */
 } pli_next_table;
 
 static pli_next_table pli_next; /* tentative: malloc and free start at pli_boot_..., see below */
@@ -1644,13 +1682,69 @@ static size_t pli_arena_size(const void *p)
 PLI_HOOK void *malloc(size_t size);
 static void *pli_own_malloc(size_t size)
     __attribute__((malloc, nothrow, alloc_size(1), alias("malloc"), used));
+PLI_HOOK void free(void *p);
+static void pli_own_free(void *p) __attribute__((nothrow, alias("free"), used));
 
-/* glibc's own names for its allocator. The reference also makes a static link take in libc's
-   malloc, whose definitions then replace the weak ones here: perflab steps aside. */
+/* Whether the program's malloc and free are the two here: a static link may have preferred libc's,
+   another library may stand in front. Compilers take it that two names are two functions. */
+static int pli_malloc_is_ours(void)
+{
+    void *(*its_malloc)(size_t) = malloc;
+    void (*its_free)(void *) = free;
+    __asm__("" : "+r"(its_malloc), "+r"(its_free));
+    return its_malloc == pli_own_malloc && its_free == pli_own_free;
+}
+
+/* In a static program there is nothing to look up in; libc's own names for its allocator serve.
+   musl keeps its to itself: they are only found in a static program, and some may be missing. */
 #if PLI_GLIBC
-extern void *__libc_malloc(size_t size);
-static void *(*const pli_libc_malloc)(size_t) __attribute__((used)) = __libc_malloc;
+#define PLI_LIBC_NAME
+#else
+#define PLI_LIBC_NAME __attribute__((weak))
 #endif
+PLI_LIBC_NAME extern void *__libc_malloc(size_t size);
+PLI_LIBC_NAME extern void *__libc_calloc(size_t count, size_t size);
+PLI_LIBC_NAME extern void *__libc_realloc(void *p, size_t size);
+PLI_LIBC_NAME extern void __libc_free(void *p);
+#if PLI_GLIBC
+extern void *__libc_memalign(size_t alignment, size_t size);
+
+static int pli_static_posix_memalign(void **out, size_t alignment, size_t size)
+{
+    if (alignment < sizeof(void *) || (alignment & (alignment - 1)))
+        return EINVAL;
+    void *p = __libc_memalign(alignment, size);
+    if (p)
+        *out = p;
+    return p ? 0 : ENOMEM;
+}
+#endif
+
+static void pli_next_static(pli_next_table *t)
+{
+    t->malloc = __libc_malloc;
+    t->calloc = __libc_calloc;
+    t->realloc = __libc_realloc;
+    t->free = __libc_free;
+#if PLI_GLIBC
+    t->memalign = __libc_memalign;
+    t->aligned_alloc = __libc_memalign;
+    t->posix_memalign = pli_static_posix_memalign;
+    t->malloc_usable_size = malloc_usable_size;
+#endif
+}
+
+/* A sanitizer's malloc must not be asked for sizes before the sanitizer has started, and its
+   reports are worth more than counts: beside one, the hooks only hand on. */
+extern void __asan_init(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
+extern void __msan_init(void) __attribute__((weak));
+extern void __lsan_init(void) __attribute__((weak));
+
+static int pli_sanitizer_present(void)
+{
+    return __asan_init || __tsan_init || __msan_init || __lsan_init;
+}
 
 /* Whether two addresses lie in the same executable or library. */
 static int pli_same_object(const void *a, const void *b)
@@ -1680,8 +1774,11 @@ static inline size_t pli_chunk_bytes(size_t word)
 static int pli_next_is_glibc(void)
 {
 #if PLI_GLIBC
-    if (!pli_same_object((const void *)(uintptr_t)pli_next.malloc,
-                         (const void *)(uintptr_t)gnu_get_libc_version))
+    const char *preload = getenv("LD_PRELOAD"); /* valgrind replaces glibc's malloc in its place */
+    if (preload && strstr(preload, "vgpreload"))
+        return 0;
+    if (pli_next.malloc != __libc_malloc &&
+        !pli_same_object(*(void **)&pli_next.malloc, (const void *)(uintptr_t)gnu_get_libc_version))
         return 0;
     int same = 1;
     for (size_t size = 1; size < 300000; size = size * 3 + 1) {
@@ -1695,15 +1792,20 @@ static int pli_next_is_glibc(void)
 #endif
 }
 
-/* RTLD_NEXT asks for the definition that the program would use if this one were not there. The table
-   changes as a whole, so that no call sees half of it. */
+/* RTLD_NEXT asks for the definition that the program would use if this one were not there. The
+   table changes as a whole, so that no call sees half of it. */
 static void pli_next_look_up(void)
 {
 #define PLI_NEXT_LOOK_UP(type, name, parameters)                                                   \
     *(void **)&found.name = dlsym(RTLD_NEXT, #name);
+#define PLI_NEXT_LOOK_UP_CPP(name, symbol, ...)                                                    \
+    *(void **)&found.name = dlsym(RTLD_NEXT, symbol);
     pli_next_table found = pli_next;
     PLI_NEXT(PLI_NEXT_LOOK_UP)
-    found.mode = PLI_NEXT_UNKNOWN;
+    if (!found.malloc)
+        pli_next_static(&found);
+    PLI_CPP_NEW(PLI_NEXT_LOOK_UP_CPP)
+    PLI_CPP_DELETE(PLI_NEXT_LOOK_UP_CPP)
     pli_next = found;
 }
 
@@ -1724,6 +1826,12 @@ static void pli_fatal(const char *text)
     abort();
 }
 
+static PLI_COLD void pli_no_next(void)
+{
+    pli_fatal("perflab: no malloc to go on to (a static link): compile perflab.h with "
+              "-DPERFLAB_NO_INTERPOSE\n");
+}
+
 /* Returns the mode. Inside the thread that is looking, and only there, it is PLI_NEXT_UNKNOWN. */
 static PLI_COLD uint32_t pli_next_find(void)
 {
@@ -1739,10 +1847,12 @@ static PLI_COLD uint32_t pli_next_find(void)
     pli_self = &pli_nested;
     pli_next_look_up();
     if (!pli_next.malloc || !pli_next.free || !pli_next.realloc || !pli_next.calloc)
-        pli_fatal("perflab: no malloc to forward to: compile with -DPERFLAB_NO_INTERPOSE\n");
-    void *new_function = dlsym(RTLD_NEXT, "_Znw" PLI_MANGLED_SIZE);
-    pli_next.counts_new = pli_same_object(new_function, *(void **)&pli_next.malloc);
-    uint32_t mode = pli_next_is_glibc() ? PLI_NEXT_GLIBC : PLI_NEXT_OTHER;
+        pli_no_next();
+    pli_next.counts_new =
+        pli_same_object(*(void **)&pli_next.new_one, *(void **)&pli_next.malloc);
+    uint32_t mode = PLI_NEXT_DORMANT;
+    if (pli_malloc_is_ours() && !pli_sanitizer_present())
+        mode = pli_next_is_glibc() ? PLI_NEXT_GLIBC : PLI_NEXT_OTHER;
     pli_next_silence_copies();
     PLI_STORE_RELEASE(pli_next.mode, mode);
     PLI_STORE(pli_next.slow_below, mode == PLI_NEXT_GLIBC ? 0 : UINTPTR_MAX);
@@ -1798,13 +1908,16 @@ static pli_next_table pli_next = {
 /* The usable size of a live block. Never call it after the block was given to the next free. */
 static size_t pli_block_bytes(const void *p)
 {
-    if (PLI_LOAD(pli_next.mode) == PLI_NEXT_GLIBC)
+    uint32_t mode = PLI_LOAD(pli_next.mode);
+    if (mode == PLI_NEXT_GLIBC)
         return pli_chunk_bytes(pli_chunk_word(p));
+    if (mode == PLI_NEXT_DORMANT)
+        return 0; /* nothing will be counted, and a sanitizer may not be ready to answer */
     return pli_next.malloc_usable_size ? pli_next.malloc_usable_size((void *)(uintptr_t)p) : 0;
 }
 
-/* Blocks of other allocators, mmapped ones of glibc's, no block at all, and all that the hot path of
-   pli_heap_born leaves over. */
+/* Blocks of other allocators, mmapped ones of glibc's, no block at all, and all that the hot path
+   of pli_heap_born leaves over. */
 static PLI_COLD void *pli_block_born_slow(void *p)
 {
     uint32_t mode = PLI_LOAD(pli_next.mode);
@@ -1885,8 +1998,9 @@ static PLI_COLD void *pli_realloc_of_arena(void *p, size_t size)
     return q;
 }
 
-/* realloc(p, 0) frees where the next realloc says so by returning NULL, as glibc's does; others keep
-   a block of no size. Old bytes are read first: afterwards the block may be somebody else's. */
+/* realloc(p, 0) frees where the next realloc says so by returning NULL, as glibc's does; others
+   keep a block of no size. Old bytes are read first: afterwards the block may be somebody else's.
+   */
 PLI_HOOK void *realloc(void *p, size_t size)
 {
     if (!p)
@@ -1916,6 +2030,8 @@ PLI_HOOK int posix_memalign(void **out, size_t alignment, size_t size)
 {
     if (pli_next_mode() == PLI_NEXT_UNKNOWN)
         return (*out = pli_arena_alloc(alignment, size)) ? 0 : ENOMEM;
+    if (!pli_next.posix_memalign)
+        pli_no_next();
     int error = PLI_NESTED(pli_next.posix_memalign(out, alignment, size));
     if (error == 0)
         pli_block_born(*out);
@@ -1926,6 +2042,8 @@ PLI_HOOK void *aligned_alloc(size_t alignment, size_t size)
 {
     if (pli_next_mode() == PLI_NEXT_UNKNOWN)
         return pli_arena_alloc(alignment, size);
+    if (!pli_next.aligned_alloc)
+        pli_no_next();
     return pli_block_born(PLI_NESTED(pli_next.aligned_alloc(alignment, size)));
 }
 
@@ -1975,37 +2093,7 @@ PLI_HOOK void free_aligned_sized(void *p, size_t alignment, size_t size)
 
 /* -- C++: operator new and delete --
    libstdc++'s call malloc and free, which count. jemalloc, tcmalloc and mimalloc bring operators of
-   their own that do not; then the counting is done here. Each row: name here, linker name,
-   parameters, arguments, size, alignment (0: the usual one), whether failure is NULL instead of an
-   exception. */
-
-#define PLI_Z PLI_MANGLED_SIZE
-#define PLI_NT "RKSt9nothrow_t"
-#define PLI_AL "St11align_val_t"
-#define PLI_CPP_NEW(X)                                                                             \
-    X(new_one, "_Znw" PLI_Z, (size_t n), (n), n, 0, 0)                                             \
-    X(new_many, "_Zna" PLI_Z, (size_t n), (n), n, 0, 0)                                            \
-    X(new_one_nt, "_Znw" PLI_Z PLI_NT, (size_t n, const void *t), (n, t), n, 0, 1)                 \
-    X(new_many_nt, "_Zna" PLI_Z PLI_NT, (size_t n, const void *t), (n, t), n, 0, 1)                \
-    X(new_one_al, "_Znw" PLI_Z PLI_AL, (size_t n, size_t a), (n, a), n, a, 0)                      \
-    X(new_many_al, "_Zna" PLI_Z PLI_AL, (size_t n, size_t a), (n, a), n, a, 0)                     \
-    X(new_one_al_nt, "_Znw" PLI_Z PLI_AL PLI_NT, (size_t n, size_t a, const void *t),              \
-      (n, a, t), n, a, 1)                                                                          \
-    X(new_many_al_nt, "_Zna" PLI_Z PLI_AL PLI_NT, (size_t n, size_t a, const void *t),             \
-      (n, a, t), n, a, 1)
-#define PLI_CPP_DELETE(X)                                                                          \
-    X(del_one, "_ZdlPv", (void *p), (p))                                                           \
-    X(del_many, "_ZdaPv", (void *p), (p))                                                          \
-    X(del_one_n, "_ZdlPv" PLI_Z, (void *p, size_t n), (p, n))                                      \
-    X(del_many_n, "_ZdaPv" PLI_Z, (void *p, size_t n), (p, n))                                     \
-    X(del_one_nt, "_ZdlPv" PLI_NT, (void *p, const void *t), (p, t))                               \
-    X(del_many_nt, "_ZdaPv" PLI_NT, (void *p, const void *t), (p, t))                              \
-    X(del_one_al, "_ZdlPv" PLI_AL, (void *p, size_t a), (p, a))                                    \
-    X(del_many_al, "_ZdaPv" PLI_AL, (void *p, size_t a), (p, a))                                   \
-    X(del_one_n_al, "_ZdlPv" PLI_Z PLI_AL, (void *p, size_t n, size_t a), (p, n, a))               \
-    X(del_many_n_al, "_ZdaPv" PLI_Z PLI_AL, (void *p, size_t n, size_t a), (p, n, a))              \
-    X(del_one_al_nt, "_ZdlPv" PLI_AL PLI_NT, (void *p, size_t a, const void *t), (p, a, t))        \
-    X(del_many_al_nt, "_ZdaPv" PLI_AL PLI_NT, (void *p, size_t a, const void *t), (p, a, t))
+   their own that do not; then the counting is done here. */
 
 /* Without a C++ runtime behind: a C program that loads a C++ library privately. */
 static PLI_COLD void *pli_new_without_runtime(size_t size, size_t alignment, int may_fail)
@@ -2017,18 +2105,15 @@ static PLI_COLD void *pli_new_without_runtime(size_t size, size_t alignment, int
     return p;
 }
 
-/* Each operator finds its next definition on first use: a C program has none of them. Exceptions pass
-   through these frames by the unwind tables that every x86-64 and aarch64 object carries. */
+/* Exceptions pass through these frames by the unwind tables that every x86-64 and aarch64 object
+   carries. In a program without a C++ runtime there is nothing to go on to. */
 #define PLI_DEFINE_NEW(name, symbol, parameters, arguments, size, alignment, may_fail)             \
     PLI_HOOK void *pli_##name parameters __asm__(symbol);                                          \
     void *pli_##name parameters                                                                    \
     {                                                                                              \
-        static void *(*next) parameters;                                                           \
-        if (PLI_UNLIKELY(!next))                                                                   \
-            *(void **)&next = dlsym(RTLD_NEXT, symbol);                                            \
-        if (!next)                                                                                 \
+        if (pli_next_mode() == PLI_NEXT_UNKNOWN || !pli_next.name)                                 \
             return pli_new_without_runtime(size, alignment, may_fail);                             \
-        void *p = next arguments;                                                                  \
+        void *p = pli_next.name arguments;                                                         \
         return pli_next.counts_new ? pli_block_born(p) : p;                                        \
     }
 
@@ -2036,27 +2121,22 @@ static PLI_COLD void *pli_new_without_runtime(size_t size, size_t alignment, int
     PLI_HOOK void pli_##name parameters __asm__(symbol);                                           \
     void pli_##name parameters                                                                     \
     {                                                                                              \
-        static void (*next) parameters;                                                            \
-        if (PLI_UNLIKELY(!next))                                                                   \
-            *(void **)&next = dlsym(RTLD_NEXT, symbol);                                            \
-        if (!next) {                                                                               \
+        if (!p || pli_arena_holds(p) || pli_next_mode() == PLI_NEXT_UNKNOWN || !pli_next.name) {   \
             free(p);                                                                               \
             return;                                                                                \
         }                                                                                          \
-        if (p && pli_next.counts_new)                                                              \
+        if (pli_next.counts_new)                                                                   \
             pli_block_died(pli_block_bytes(p));                                                    \
-        next arguments;                                                                            \
+        pli_next.name arguments;                                                                   \
     }
 
 PLI_CPP_NEW(PLI_DEFINE_NEW)
 PLI_CPP_DELETE(PLI_DEFINE_DELETE)
 
-/* Whether malloc in this program is the one above, and counts. */
+/* Whether the hooks above see every block of this program and count it. */
 static int pli_malloc_in_charge(void)
 {
-    void *(*in_charge)(size_t) = malloc;
-    __asm__("" : "+r"(in_charge)); /* compilers take it that two names are two functions, or one */
-    return in_charge == pli_own_malloc && pli_next_mode() != PLI_NEXT_DORMANT;
+    return pli_malloc_is_ours() && pli_next_mode() != PLI_NEXT_DORMANT;
 }
 
 /* Whether the allocator behind all this is libc's own, so that mallinfo2 speaks of this heap. */
