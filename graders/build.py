@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, FrozenSet, Iterable, List, Sequence, Tuple
 
-from . import vet
+from . import compiler, vet
 from .compiler import Compiler, Finished
 from .model import GraderError, Lab, SubmissionError
 from .plain import short
@@ -76,6 +76,16 @@ class Recipe:
     def flags(self) -> Tuple[str, ...]:
         """The flags of slow.c and student.c, as the report shows them."""
         return (*self.optimise.split(), "-g", *self.compiler.extra)
+
+
+def recipe_for(root: Path, cc: str, optimise: str) -> Recipe:
+    """The compiler called ``cc`` with the flags that were asked for, if it takes them."""
+    recipe = Recipe(compiler.find(cc), optimise, cache_folder(root))
+    refusal = recipe.compiler.refuses(recipe.flags)
+    if refusal:
+        raise GraderError(f"--opt '{short(optimise)}': {short(refusal, 120)}; "
+                          "write for example --opt=-O3")
+    return recipe
 
 
 def cache_folder(root: Path) -> Path:

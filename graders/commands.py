@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
-from . import build, compiler, lab as labs_module, machine, report, sandbox
+from . import build, lab as labs_module, machine, report, sandbox
 from .model import EXIT_CODES, GraderError, Lab, Result
 from .plain import printable
 from .progress import Progress
@@ -63,8 +63,7 @@ def bench(options: argparse.Namespace) -> int:
     from . import grade as grading
     lab = labs_module.load(options.root, options.lab)
     source = grading.submission(lab, options.submission).source
-    recipe = build.Recipe(compiler.find(options.cc), options.opt,
-                          build.cache_folder(options.root))
+    recipe = build.recipe_for(options.root, options.cc, options.opt)
     trusted = build.build_trusted(lab, recipe)
     worst, saved = 0, []
     for name, path in (("slow", lab.path / "slow.c"), ("student", source)):

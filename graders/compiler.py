@@ -63,6 +63,12 @@ class Compiler:
         """Runs it in ``folder``, within the limits."""
         return _run([*self.command, *arguments], folder)
 
+    def refuses(self, flags: Sequence[str]) -> str:
+        """Why it does not take the flags, or ""."""
+        with tempfile.TemporaryDirectory(prefix="perflab-") as folder:
+            done = self.run([*flags, "-x", "c", "-c", "/dev/null", "-o", "flags.o"], Path(folder))
+        return (done.err.strip().splitlines() or ["no message"])[0] if done.status else ""
+
     def library(self, name: str, folder: Path) -> Optional[Path]:
         """Where the linker finds a shared library."""
         path = Path(self.run([f"-print-file-name={name}"], folder).out.strip())
@@ -122,6 +128,7 @@ def _identity(command: Sequence[str], macros: Dict[str, str]) -> str:
 
 
 def _knows(command: Sequence[str], flag: str, folder: Path) -> bool:
+    """Whether it takes the flag without so much as a warning."""
     done = _run([*command, "-Werror", flag, "-x", "c", "-c", "/dev/null", "-o", "flag.o"], folder)
     return done.status == 0
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from . import build, compiler, diagnosis, evidence, machine, sandbox, verdict
+from . import build, diagnosis, evidence, machine, sandbox, verdict
 from .model import (ERROR, FAIL, INCONCLUSIVE, PASS, Answer, Finding, GraderError, Lab, Machine,
                     Pair, Result, SubmissionError, TimeVerdict)
 from .plain import short
@@ -84,8 +84,7 @@ def grade(lab: Lab, what: Submission, options: Options, progress: Progress) -> R
     if what.answers:
         diagnosis.read(lab, what.answers)       # a malformed file is known before the long part
     seed = secrets.randbits(32) if options.seed is None else options.seed
-    recipe = build.Recipe(compiler.find(options.cc), options.optimise,
-                          build.cache_folder(options.root))
+    recipe = build.recipe_for(options.root, options.cc, options.optimise)
     progress.say("building ...")
     trusted = build.build_trusted(lab, recipe)
     known = _Findings()

@@ -108,9 +108,12 @@ class Judge:
     """The process that knows the answers. It never runs a student's code."""
 
     def __init__(self, program: Path) -> None:
-        self._process = subprocess.Popen(
-            [str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, env={}, bufsize=0, start_new_session=True)
+        try:
+            self._process = subprocess.Popen(
+                [str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, env={}, bufsize=0, start_new_session=True)
+        except OSError as error:
+            raise _unstartable(program, error) from None
 
     def make(self, seed: int, n: int) -> Case:
         """The case of that seed and size, the same each time."""
@@ -275,8 +278,7 @@ class Worker:
                 file_actions=[(os.POSIX_SPAWN_DUP2, source, to) for source, to in places],
                 setpgroup=0, setsigmask=[], setsigdef=[signal.SIGPIPE, signal.SIGINT])
         except OSError as error:
-            raise GraderError(f"{program}: cannot be started: {error.strerror}; "
-                              "try 'make clean' and grade again") from None
+            raise _unstartable(program, error) from None
         self._close(commands)
         self._close(replies)
         return pid
@@ -440,6 +442,11 @@ def _signalled(number: int, denied: str, hint: str, seconds: float,
         hint += f"; before that it {_denied_words(denied)}, which is refused here"
     words = f": {hint}" if hint else ""
     return SubmissionError("crash", f"your code crashed with {name}{words}", detail)
+
+
+def _unstartable(program: Path, error: OSError) -> GraderError:
+    return GraderError(f"{program}: cannot be started: {error.strerror}; try 'make clean', "
+                       "or a compiler that builds for this machine (--cc, make: CC=)")
 
 
 def _forbidden(name: str) -> SubmissionError:

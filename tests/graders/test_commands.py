@@ -33,11 +33,13 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build_folder: Path) -> 
     (["grade", "90", "--submission", "/no/where"], "/no/where: there is no such file"),
     (["grade", "90", "--submission", "/tmp"], "no student.c"),
     (["grade", "90", "--cc", "no-such-cc"], "no C compiler 'no-such-cc'"),
+    (["grade", "90", "--opt=-Onothing"], "--opt '-Onothing'"),
+    (["bench", "90", "--opt=-fno-such-flag"], "--opt '-fno-such-flag'"),
     (["hint", "90", "4"], "hints 1 to 3"), (["hint", "90", "x"], "'x'"),
     (["watch", "90", "--submission", "/no/where"], "/no/where")])
 def test_bad_arguments_are_one_line(arguments: List[str], words: str) -> None:
     command = [sys.executable, "-m", "graders", *arguments]
-    if arguments and arguments[0] in ("grade", "hint", "watch"):
+    if arguments and arguments[0] in ("grade", "hint", "watch", "bench"):
         command = command_line(*arguments)
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")

@@ -167,6 +167,14 @@ def test_a_worker_that_cannot_begin_is_no_fault_of_the_student(trusted: build.Tr
             pass
 
 
+def test_a_program_for_another_machine_is_named(tmp_path: Path) -> None:
+    foreign = tmp_path / "judge"
+    foreign.write_bytes(b"\x7fELF nonsense")
+    foreign.chmod(0o755)
+    with pytest.raises(GraderError, match="judge: cannot be started"):
+        Judge(foreign)
+
+
 @pytest.mark.parametrize("slow_ns,seconds", [(0, 2), (10 ** 8, 2), (10 ** 9, 20), (10 ** 11, 60)])
 def test_time_limits_follow_slow(slow_ns: int, seconds: float) -> None:
     assert worker.time_limit(slow_ns) == seconds
