@@ -24,7 +24,7 @@ from .rig import SLOW, STUDENT, Rig
 from .worker import Judge
 
 SEEDS_PER_SIZE = 3
-NOISE_PAIRS = 6
+NOISE_PAIRS, NOISE_SECONDS = 6, 1.0
 DRIFT = 1.25            # slow.c may change its own speed by this factor while it is measured
 TIME_BUDGET = 20.0      # seconds of pairs; after that the verdict is INCONCLUSIVE
 
@@ -117,7 +117,7 @@ def _measure(lab: Lab, what: Submission, options: Options, progress: Progress, k
     """Everything that runs. Fills ``known``; returns the layers, warnings and raw figures."""
     cpus = machine.choose_cpus()
     with _pinned(cpus), Judge(trusted.judge) as judge:
-        rig = Rig(trusted, student, judge, cpus, lab.clock, rng)
+        rig = Rig(trusted, student, judge, cpus, lab.clock, Random(rng.getrandbits(64)))
         extra: Dict[str, Any] = {"cpus": cpus.workers}
         try:
             known.outputs_checked = check_outputs(rig, lab, rng, progress)
@@ -148,7 +148,7 @@ def measure_time(rig: Rig, lab: Lab, rng: Random, budget: float, progress: Progr
     """Pairs of slow and student until the sign test is decided, or time is up."""
     deadline = time.monotonic() + budget
     floor = rig.floor()
-    same = [_pair(rig, lab, slot, floor, SLOW) for slot in _noise_slots(rng)]
+    same = _noise_pairs(rig, lab, rng, floor)
     test = verdict.SignTest(lab.bar)
     ratios: List[float] = []
     for slot in verdict.plan(rng, test):
@@ -165,9 +165,16 @@ def measure_time(rig: Rig, lab: Lab, rng: Random, budget: float, progress: Progr
     return replace(result, note="; ".join(filter(None, (result.note, _drift(same, result.pairs)))))
 
 
-def _noise_slots(rng: Random) -> List[verdict.Slot]:
-    return [verdict.Slot(rng.getrandbits(48), rng.random() < 0.5, number % verdict.LAYOUTS,
-                         (number + 1) % verdict.LAYOUTS) for number in range(NOISE_PAIRS)]
+def _noise_pairs(rig: Rig, lab: Lab, rng: Random, floor: int) -> List[Pair]:
+    """Slow against slow, in different layouts: fewer of them where slow.c takes long."""
+    slots = [verdict.Slot(rng.getrandbits(48), rng.random() < 0.5, number % verdict.LAYOUTS,
+                          (number + 1) % verdict.LAYOUTS) for number in range(NOISE_PAIRS)]
+    started, pairs = time.monotonic(), []
+    for slot in slots:
+        pairs.append(_pair(rig, lab, slot, floor, SLOW))
+        if len(pairs) >= verdict.LAYOUTS and time.monotonic() - started > NOISE_SECONDS:
+            break
+    return pairs
 
 
 def _pair(rig: Rig, lab: Lab, slot: verdict.Slot, floor: int, other: str) -> Pair:
