@@ -562,6 +562,7 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 #include <time.h>
 #include <unistd.h>
 
+/* PLI_LINUX and PLI_GLIBC are 0 or 1, so that a misspelt name is an error and not a silent 0. */
 #if defined(__linux__)
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -604,6 +605,7 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 #define PLI_MANGLED_SIZE "j"
 #endif
 
+/* Products of two 64-bit numbers, for scaling without loss. */
 __extension__ typedef unsigned __int128 pli_wide;
 
 /* Thread-local variables of a preloaded library must not be allocated on first use: that would call
@@ -612,7 +614,9 @@ __extension__ typedef unsigned __int128 pli_wide;
 #define PLI_SOMETIMES __attribute__((unused)) /* some configurations have no caller */
 #define PLI_CACHE_LINE 128 /* two lines: processors fetch them in pairs */
 
-static uint64_t pli_os_clock_ns(clockid_t clock)
+/* Nanoseconds of one of the system's clocks. The kernel answers most of them without a system call
+   (vdso); the CPU time clocks take one, 5 to 10 times as long. A failing clock reads 0. */
+static uint64_t pli_os_clock_ns_sig(clockid_t clock)
 {
     struct timespec t = {0, 0};
     clock_gettime(clock, &t);
@@ -676,12 +680,15 @@ static int pli_os_ticks_usable(void)
 #endif
 }
 
+/* Fresh zeroed memory from the system, in whole pages; NULL when there is none. The only source of
+   memory that perflab may use inside malloc. */
 PLI_SOMETIMES static void *pli_os_map(size_t size)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Lets another thread have this processor: for waits that are short but not certain to be. */
 PLI_SOMETIMES static void pli_os_yield(void)
 {
     sched_yield();
@@ -698,6 +705,7 @@ static void pli_os_wait(uint32_t *word, uint32_t value)
 #endif
 }
 
+/* Wakes one thread that waits on word. Waking nobody is harmless. */
 static void pli_os_wake(uint32_t *word)
 {
 #if PLI_LINUX
@@ -723,6 +731,8 @@ static int64_t pli_os_data_bytes(void)
    where the allocator in charge is not the C library's or does not tell. */
 typedef struct pli_os_heap { int64_t sys, inuse, releasable; } pli_os_heap;
 
+/* mallinfo2 walks all arenas of glibc and takes their locks: not for hot paths, not in handlers.
+   Older releases had only mallinfo, whose 32-bit fields overflow: that is worse than nothing. */
 static pli_os_heap pli_os_heap_read(void)
 {
     pli_os_heap h = {0, 0, 0};
@@ -819,6 +829,7 @@ static void pli_os_relax(void)
    access: on every supported processor that is an ordinary load and store, so that the owner pays
    nothing for them. */
 
+/* Hints for the one branch in a hot path that decides between counting and the slow path. */
 #define PLI_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PLI_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define PLI_COLD __attribute__((noinline, cold))
@@ -832,6 +843,8 @@ static void pli_os_relax(void)
    waits. */
 typedef struct pli_lock { uint32_t state; } pli_lock;
 
+/* The usual case is one atomic exchange. A thread that has to wait marks the lock as contended, so
+   that only then the owner pays for a system call when it gives the lock back. */
 static void pli_lock_take(pli_lock *lock)
 {
     uint32_t expected = 0;
@@ -1020,12 +1033,13 @@ static struct {
     uint64_t remeasure;   /* in ticks after the first anchor */
 } pli_clock;
 
+/* A moment on both clocks. Eight tries are enough: an interrupt hits at most a few of them. */
 static pli_anchor pli_anchor_take_sig(void)
 {
     pli_anchor best = {0, 0, UINT64_MAX};
     for (int i = 0; i < 8; i++) {
         uint64_t before = pli_os_ticks_sig();
-        uint64_t ns = pli_os_clock_ns(CLOCK_MONOTONIC);
+        uint64_t ns = pli_os_clock_ns_sig(CLOCK_MONOTONIC);
         uint64_t gap = pli_os_ticks_sig() - before;
         if (gap < best.gap)
             best = (pli_anchor){before + gap / 2, ns, gap};
@@ -1033,7 +1047,9 @@ static pli_anchor pli_anchor_take_sig(void)
     return best;
 }
 
-static PLI_COLD uint32_t pli_clock_init_sig(void)
+/* Runs once, in practice: from the constructor, or from the first pl_ticks of an earlier one. Twice
+   at once is harmless: both threads find the same source, and either anchor is a right one. */
+static PLI_COLD uint32_t pli_clock_init(void)
 {
     int saved_errno = errno;
     pli_clock.first = pli_anchor_take_sig();
@@ -1047,12 +1063,12 @@ static PLI_COLD uint32_t pli_clock_init_sig(void)
 __attribute__((constructor)) static void pli_clock_start(void)
 {
     if (PLI_LOAD_ACQUIRE(pli_clock.source) == PLI_TICKS_UNKNOWN)
-        pli_clock_init_sig();
+        pli_clock_init();
 }
 
 uint64_t pl_now_ns(void)
 {
-    return pli_os_clock_ns(CLOCK_MONOTONIC);
+    return pli_os_clock_ns_sig(CLOCK_MONOTONIC);
 }
 
 uint64_t pl_ticks(void)
@@ -1060,7 +1076,7 @@ uint64_t pl_ticks(void)
     uint32_t source = PLI_LOAD(pli_clock.source);
     if (PLI_LIKELY(source == PLI_TICKS_COUNTER))
         return pli_os_ticks_sig();
-    if (source == PLI_TICKS_UNKNOWN && pli_clock_init_sig() == PLI_TICKS_COUNTER)
+    if (source == PLI_TICKS_UNKNOWN && pli_clock_init() == PLI_TICKS_COUNTER)
         return pli_os_ticks_sig();
     return pl_now_ns();
 }
@@ -1092,12 +1108,12 @@ uint64_t pl_ticks_to_ns(uint64_t difference)
 
 uint64_t pl_thread_cpu_ns(void)
 {
-    return pli_os_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    return pli_os_clock_ns_sig(CLOCK_THREAD_CPUTIME_ID);
 }
 
 uint64_t pl_process_cpu_ns(void)
 {
-    return pli_os_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    return pli_os_clock_ns_sig(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 void pl_timer_start(pl_timer *t)
@@ -1200,6 +1216,7 @@ static struct {
 
 #if PLI_INTERPOSE
 
+/* Under the lock, in the dying thread or, after fork, for one that is not there any more. */
 static void pli_thread_death(pli_thread *t)
 {
     for (int i = 0; i < pli_threads.collectors; i++)
@@ -1218,6 +1235,8 @@ static void pli_thread_exit(void *block)
     pli_lock_give(&pli_threads.lock);
 }
 
+/* fork copies the lock as it is: held by some other thread, it would stay held in the child for ever.
+   So the forking thread takes it first, and both sides give it back. */
 static void pli_fork_prepare(void)
 {
     pli_lock_take(&pli_threads.lock);
@@ -1240,6 +1259,8 @@ static void pli_fork_child(void)
     pli_threads.lock.state = 0;
 }
 
+/* The key is made late, when the first thread needs it, since making it in a constructor would come
+   after threads that other constructors started. Under the lock. */
 static void pli_threads_prepare(void)
 {
     if (pli_threads.prepared)
@@ -1255,6 +1276,8 @@ __attribute__((constructor)) static void pli_threads_watch_fork(void)
     pthread_atfork(pli_fork_prepare, pli_fork_parent, pli_fork_child);
 }
 
+/* A collector adds its hooks before it meets its first thread. More than PLI_COLLECTORS_MAX are a
+   mistake of perflab's own, found by its tests. */
 static void pli_collector_add(const pli_thread_hooks *hooks)
 {
     pli_lock_take(&pli_threads.lock);
@@ -1279,6 +1302,7 @@ static pli_thread *pli_thread_find_block(void)
     return pli_threads.all;
 }
 
+/* A block for the calling thread, in state USED, or NULL when there is no key or no memory. */
 static pli_thread *pli_thread_birth(void)
 {
     pli_lock_take(&pli_threads.lock);
@@ -1330,9 +1354,9 @@ static PLI_COLD pli_thread *pli_thread_join(void)
             settle: below                          settle: above
 
    Settling moves the counts into full 64-bit totals and the live bytes into the one sum of all
-   threads, and starts again in the middle. It happens when the thread's live bytes moved by WINDOW either way,
-   so that the common sum is never further off than that, and when born or died overflow, that is
-   before the blocks can reach 2^28: a block has 8 bytes at least.
+   threads, and starts again in the middle. It happens when the thread's live bytes moved by WINDOW
+   either way, so that the common sum is never further off than that, and when born overflows, that
+   is before the blocks can reach 2^28: a block has 8 bytes at least.
 
    Invariant: mallocs + blocks of born, frees + blocks of died, and the same for bytes, are exact at
    any moment at which no settling is under way (epoch even); pli_heap.live + the windows of all
@@ -1347,6 +1371,7 @@ static PLI_COLD pli_thread *pli_thread_join(void)
 #define PLI_BLOCKS_OF(word) ((word) & (((uint64_t)1 << PLI_BLOCK_BITS) - 1))
 #define PLI_BIG_BLOCK ((size_t)1 << 20) /* does not go through the words */
 
+/* Sums in full 64 bits. */
 typedef struct pli_totals { int64_t mallocs, frees, bytes; } pli_totals;
 
 static struct {
@@ -1371,6 +1396,7 @@ static pli_totals pli_counts_window(const pli_counts *c, int64_t *live, int64_t 
 
 #if PLI_INTERPOSE
 
+/* Empties the window: nothing counted, live bytes in the middle. */
 static void pli_counts_restart(pli_counts *c)
 {
     PLI_STORE(c->died, PLI_COUNT_START);
@@ -1394,12 +1420,14 @@ static void pli_counts_settle(pli_counts *c)
     PLI_STORE_RELEASE(c->epoch, c->epoch + 1);
 }
 
+/* A block may have served another thread before: its totals went to pli_heap.gone at its death. */
 static void pli_heap_birth(pli_thread *t)
 {
     t->heap.mallocs = t->heap.frees = t->heap.bytes = 0;
     pli_counts_restart(&t->heap);
 }
 
+/* What a thread has counted stays counted, and what it left allocated stays live. */
 static void pli_heap_death(pli_thread *t)
 {
     pli_counts_settle(&t->heap);
@@ -1410,6 +1438,7 @@ static void pli_heap_death(pli_thread *t)
 
 static const pli_thread_hooks pli_heap_hooks = {pli_heap_birth, pli_heap_death, NULL};
 
+/* The heap is the one collector that is met before constructors run: it registers on first use. */
 static PLI_COLD void pli_heap_prepare(void)
 {
     if (__atomic_exchange_n(&pli_heap.ready, 1, __ATOMIC_ACQ_REL) == 0)
@@ -1570,6 +1599,8 @@ typedef struct pli_next_table {
     uint32_t mode;    /* PLI_NEXT_...; written last, with release */
     uint32_t finding; /* 1: a thread has begun to look */
     uint32_t counts_new; /* operator new comes from the allocator itself and does not pass malloc */
+    uintptr_t slow_below; /* blocks up to this address take the slow path: 0, that is NULL only, when
+                             the next malloc is glibc's; else all. One comparison does for both. */
 } pli_next_table;
 
 static pli_next_table pli_next; /* tentative: malloc and free start at pli_boot_..., see below */
@@ -1621,6 +1652,7 @@ extern void *__libc_malloc(size_t size);
 static void *(*const pli_libc_malloc)(size_t) __attribute__((used)) = __libc_malloc;
 #endif
 
+/* Whether two addresses lie in the same executable or library. */
 static int pli_same_object(const void *a, const void *b)
 {
     Dl_info of_a, of_b;
@@ -1663,6 +1695,8 @@ static int pli_next_is_glibc(void)
 #endif
 }
 
+/* RTLD_NEXT asks for the definition that the program would use if this one were not there. The table
+   changes as a whole, so that no call sees half of it. */
 static void pli_next_look_up(void)
 {
 #define PLI_NEXT_LOOK_UP(type, name, parameters)                                                   \
@@ -1682,6 +1716,7 @@ static void pli_next_silence_copies(void)
         step_aside();
 }
 
+/* Says why on descriptor 2, without stdio, which may allocate, and ends the program. */
 static void pli_fatal(const char *text)
 {
     ssize_t n = write(2, text, strlen(text));
@@ -1710,6 +1745,7 @@ static PLI_COLD uint32_t pli_next_find(void)
     uint32_t mode = pli_next_is_glibc() ? PLI_NEXT_GLIBC : PLI_NEXT_OTHER;
     pli_next_silence_copies();
     PLI_STORE_RELEASE(pli_next.mode, mode);
+    PLI_STORE(pli_next.slow_below, mode == PLI_NEXT_GLIBC ? 0 : UINTPTR_MAX);
     pli_self = self;
     errno = saved_errno;
     return mode;
@@ -1721,10 +1757,12 @@ static inline uint32_t pli_next_mode(void)
     return PLI_LIKELY(mode != PLI_NEXT_UNKNOWN) ? mode : pli_next_find();
 }
 
+/* From now on the hooks of this copy only hand on. */
 PLI_PUBLIC void pl_step_aside(void)
 {
     pli_next_mode();
     PLI_STORE(pli_next.mode, PLI_NEXT_DORMANT);
+    PLI_STORE(pli_next.slow_below, UINTPTR_MAX);
 }
 
 /* The first malloc and free of the program go through these. */
@@ -1742,7 +1780,8 @@ static PLI_COLD void pli_boot_free(void *p)
         pli_next.free(p);
 }
 
-static pli_next_table pli_next = {.malloc = pli_boot_malloc, .free = pli_boot_free};
+static pli_next_table pli_next = {
+    .malloc = pli_boot_malloc, .free = pli_boot_free, .slow_below = UINTPTR_MAX};
 
 /* -- Counting a block by its address -- */
 
@@ -1756,6 +1795,7 @@ static pli_next_table pli_next = {.malloc = pli_boot_malloc, .free = pli_boot_fr
         pli_value;                                                                                 \
     })
 
+/* The usable size of a live block. Never call it after the block was given to the next free. */
 static size_t pli_block_bytes(const void *p)
 {
     if (PLI_LOAD(pli_next.mode) == PLI_NEXT_GLIBC)
@@ -1763,6 +1803,8 @@ static size_t pli_block_bytes(const void *p)
     return pli_next.malloc_usable_size ? pli_next.malloc_usable_size((void *)(uintptr_t)p) : 0;
 }
 
+/* Blocks of other allocators, mmapped ones of glibc's, no block at all, and all that the hot path of
+   pli_heap_born leaves over. */
 static PLI_COLD void *pli_block_born_slow(void *p)
 {
     uint32_t mode = PLI_LOAD(pli_next.mode);
@@ -1777,7 +1819,7 @@ static PLI_COLD void *pli_block_born_slow(void *p)
 /* Counts p and returns it. */
 static inline void *pli_block_born(void *p)
 {
-    if (PLI_UNLIKELY(!p) || PLI_UNLIKELY(pli_next.mode != PLI_NEXT_GLIBC))
+    if (PLI_UNLIKELY((uintptr_t)p <= pli_next.slow_below))
         return pli_block_born_slow(p);
     size_t word = pli_chunk_word(p);
     if (PLI_UNLIKELY(word & 2) || PLI_UNLIKELY(!pli_heap_born(pli_chunk_bytes_plain(word))))
@@ -1796,14 +1838,17 @@ static void pli_block_died(size_t bytes)
 
 /* -- The C entry points -- */
 
+/* The two hot paths. As written they compile to a call, two comparisons of a register with memory,
+   one test of a bit, and one counting step; free ends in a jump. Measured in bench/README.md. */
 PLI_HOOK void *malloc(size_t size)
 {
     return pli_block_born(pli_next.malloc(size));
 }
 
+/* NULL, blocks of the arena, of other allocators, mmapped ones, and windows that are left. */
 static PLI_COLD void pli_free_slow(void *p)
 {
-    if (pli_arena_holds(p))
+    if (!p || pli_arena_holds(p))
         return;
     if (pli_next_mode() != PLI_NEXT_UNKNOWN)
         pli_block_died(pli_block_bytes(p));
@@ -1812,15 +1857,14 @@ static PLI_COLD void pli_free_slow(void *p)
 
 PLI_HOOK void free(void *p)
 {
-    if (!p)
-        return;
-    if (PLI_UNLIKELY(pli_next.mode != PLI_NEXT_GLIBC) || PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
+    if (PLI_UNLIKELY((uintptr_t)p <= pli_next.slow_below) || PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
         PLI_UNLIKELY(!pli_heap_died(pli_chunk_bytes_plain(pli_chunk_word(p)))))
         pli_free_slow(p);
     else
         pli_next.free(p);
 }
 
+/* The zeroing is left to the next calloc, which knows which pages are fresh. */
 PLI_HOOK void *calloc(size_t count, size_t size)
 {
     uint32_t mode = pli_next_mode();
@@ -1831,6 +1875,7 @@ PLI_HOOK void *calloc(size_t count, size_t size)
     return pli_block_born(PLI_NESTED(pli_next.calloc(count, size)));
 }
 
+/* A block that dlsym asked for and now grows moves out of the arena. */
 static PLI_COLD void *pli_realloc_of_arena(void *p, size_t size)
 {
     void *q = malloc(size);
@@ -1840,6 +1885,8 @@ static PLI_COLD void *pli_realloc_of_arena(void *p, size_t size)
     return q;
 }
 
+/* realloc(p, 0) frees where the next realloc says so by returning NULL, as glibc's does; others keep
+   a block of no size. Old bytes are read first: afterwards the block may be somebody else's. */
 PLI_HOOK void *realloc(void *p, size_t size)
 {
     if (!p)
@@ -1853,6 +1900,7 @@ PLI_HOOK void *realloc(void *p, size_t size)
     return pli_block_born(q);
 }
 
+/* The same overflow check everywhere, also where libc has no reallocarray. */
 PLI_HOOK void *reallocarray(void *p, size_t count, size_t size)
 {
     size_t total;
@@ -1969,6 +2017,8 @@ static PLI_COLD void *pli_new_without_runtime(size_t size, size_t alignment, int
     return p;
 }
 
+/* Each operator finds its next definition on first use: a C program has none of them. Exceptions pass
+   through these frames by the unwind tables that every x86-64 and aarch64 object carries. */
 #define PLI_DEFINE_NEW(name, symbol, parameters, arguments, size, alignment, may_fail)             \
     PLI_HOOK void *pli_##name parameters __asm__(symbol);                                          \
     void *pli_##name parameters                                                                    \
@@ -2009,6 +2059,7 @@ static int pli_malloc_in_charge(void)
     return in_charge == pli_own_malloc && pli_next_mode() != PLI_NEXT_DORMANT;
 }
 
+/* Whether the allocator behind all this is libc's own, so that mallinfo2 speaks of this heap. */
 static int pli_malloc_is_libc(void)
 {
     return !pli_malloc_in_charge() || pli_next_mode() == PLI_NEXT_GLIBC;
@@ -2062,6 +2113,7 @@ pl_result pl_memstats_read(pl_memstats *out)
     return PL_OK;
 }
 
+/* The kinds of the fields become the initialisers of the difference. */
 pl_memstats pl_memstats_diff(const pl_memstats *after, const pl_memstats *before)
 {
 #define PLI_DIFF_TOTAL(name) after->name - before->name
@@ -2071,6 +2123,7 @@ pl_memstats pl_memstats_diff(const pl_memstats *after, const pl_memstats *before
     return (pl_memstats){PL_MEMSTATS(PLI_DIFF)};
 }
 
+/* One line on what the numbers cover, since a silent zero would be taken for a fact. */
 static const char *pli_memstats_remark(const pl_memstats *m)
 {
     if (m->counted)
@@ -3573,7 +3626,7 @@ static void *pli_bench_watch(void *unused)
     (void)unused;
     pthread_mutex_lock(&pli_watch.lock);
     while (!pli_watch.done && (now = pl_now_ns()) < end) {
-        uint64_t until = pli_os_clock_ns(CLOCK_REALTIME) + (end - now);
+        uint64_t until = pli_os_clock_ns_sig(CLOCK_REALTIME) + (end - now);
         struct timespec t = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
         pthread_cond_timedwait(&pli_watch.changed, &pli_watch.lock, &t);
     }

@@ -1,28 +1,30 @@
 """The values that travel between the modules: plain, immutable, without behaviour of their own.
 
-    lab.py makes a Lab; build.py a Build; worker.py Runs; verdict.py a TimeVerdict; evidence.py Findings;
-    diagnosis.py Answers; grade.py puts them into one Result, and report.py turns that into any format.
+    lab.py makes a Lab; build.py a Build; worker.py Runs; verdict.py a TimeVerdict; evidence.py
+    Findings; diagnosis.py Answers; grade.py puts them into one Result, and report.py turns that
+    into any format.
 """
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 PASS, FAIL, INCONCLUSIVE, ERROR = "PASS", "FAIL", "INCONCLUSIVE", "ERROR"
 EXIT_CODES = {PASS: 0, FAIL: 1, INCONCLUSIVE: 75, ERROR: 2}
 
 
 class GraderError(Exception):
-    """Grading is impossible (missing compiler, malformed lab.ini, ...). One line: what, where, and the fix."""
+    """Grading is impossible (no compiler, a malformed lab.ini). One line: what, where, the fix."""
 
 
 class SubmissionError(Exception):
     """The student's code stops the grading: does not compile, crashes, hangs, answers wrongly.
 
-    ``kind`` is a stable word for machines (compile, link, crash, hang, forbidden, early-exit, wrong-output, ...),
-    the message is the line that the student reads, ``detail`` what stands below it (compiler output, a diff).
+    ``kind`` is a stable word for machines (compile, link, crash, hang, forbidden, early-exit,
+    wrong-output, ...), the message is the line that the student reads, ``detail`` what stands
+    below it (compiler output, a diff).
     """
 
     def __init__(self, kind: str, message: str, detail: str = "") -> None:
@@ -35,7 +37,7 @@ class SubmissionError(Exception):
 class EvidenceSpec:
     """One section ``[evidence.NAME]`` of lab.ini."""
     name: str
-    kind: str                       # growth_exponent, allocs_per_op, bytes_per_output_byte, ...: see evidence.py
+    kind: str                       # growth_exponent, allocs_per_op, ...: see evidence.py
     title: str                      # what the report calls it
     maximum: Optional[Fraction]     # the measured value may not be above it
     minimum: Optional[Fraction]     # nor below
@@ -52,10 +54,11 @@ class Question:
     measure: str                    # what the answer is checked against: see diagnosis.py
     low: Optional[Fraction]         # accepted whatever this machine measures
     high: Optional[Fraction]
-    tolerance: Optional[Fraction]   # relative distance to the grader's own measurement that is accepted too
+    tolerance: Optional[Fraction]   # accepted relative distance to a measurement of ours
     sizes: Tuple[int, ...]
     machine: bool                   # the answer depends on the machine it was measured on
     how: str                        # the command that shows the right answer
+    words: Tuple[str, ...] = ()     # accepted answers of kind word
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,17 @@ class Lab:
     clock: str                      # "cpu" or "wall"
     bar: Fraction                   # student must be faster than slow by this factor
     n: int                          # size of the timed operation
-    oracle_sizes: Tuple[int, ...]   # sizes at which outputs are compared before anything is measured
+    oracle_sizes: Tuple[int, ...]   # sizes at which outputs are compared before measuring
     points: Tuple[int, int, int]    # time, evidence, diagnosis
     evidence: Tuple[EvidenceSpec, ...]
     questions: Tuple[Question, ...]
     hints: Tuple[str, ...]
+    summary: str = ""               # one sentence for tables of labs
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One sample: slow and student on the same input, in fresh processes, one right after the other."""
+    """One sample: slow and student on the same input, each in a fresh process, in turn."""
     seed: int
     slow_ns: int
     student_ns: int
@@ -161,4 +165,4 @@ class Result:
     error_text: str = ""
     error_detail: str = ""
     next_step: str = ""
-    extra: dict = field(default_factory=dict)
+    extra: Dict[str, Any] = field(default_factory=dict)

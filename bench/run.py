@@ -1,0 +1,326 @@
+"""What perflab costs, beside the alternatives, measured on this machine.
+
+    python3 bench/run.py                    every entry, a few minutes
+    python3 bench/run.py --only malloc      the entries whose name begins so
+    python3 bench/run.py --verdicts         also grades lab 03 many times (bench/verdicts.py)
+    python3 bench/run.py --markdown FILE    writes the table for bench/README.md too
+
+Both sides of a ratio are measured in turn, so that a change of the machine's speed meets both. The
+ratio is the median over rounds; the spread is the middle half of them. Exit 1 when a limit is
+exceeded. Run it with nothing else running.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "build" / "bench"
+ROUNDS = 15
+LAB = "03"
+SOLUTION = "solutions/03_string_building"
+Pairs = List[Tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. With no pairs there is only a value of our own, and its limit."""
+    name: str
+    beside: str
+    unit: str
+    pairs: Pairs = field(default_factory=list)
+    values: Sequence[float] = ()
+    limit: Optional[float] = None
+    note: str = ""
+
+    def ratios(self) -> List[float]:
+        """Ours over the other's, by round."""
+        return sorted(ours / other for ours, other in self.pairs)
+
+    def figure(self) -> float:
+        """What the limit is about: the median ratio, or the median value."""
+        return statistics.median(self.ratios() if self.pairs else self.values)
+
+    def over(self) -> bool:
+        """Whether the limit is exceeded."""
+        return self.limit is not None and self.figure() > self.limit
+
+
+class Command:
+    """A program with its arguments, and what it finds in the environment besides ours."""
+
+    def __init__(self, arguments: Sequence[str], **more: str) -> None:
+        self.arguments = list(arguments)
+        self.environment = dict(os.environ, **more)
+
+
+class Missing(Exception):
+    """An entry that cannot be measured here, and why."""
+
+
+# measuring ----------------------------------------------------------------------------------------
+
+
+def output(command: Command) -> str:
+    """What a program prints; a program that fails ends the entry with its last line."""
+    done = subprocess.run(command.arguments, cwd=ROOT, env=command.environment,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          universal_newlines=True)
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or ["nothing on stderr"]
+        line = next((line for line in said if "error" in line), said[-1])
+        raise Missing(f"{Path(command.arguments[0]).name}: exit {done.returncode}: {line}")
+    return done.stdout
+
+
+def seconds(command: Command) -> float:
+    """How long a command takes."""
+    start = time.perf_counter()
+    output(command)
+    return time.perf_counter() - start
+
+
+def in_turn(ours: Callable[[], float], other: Callable[[], float], rounds: int = ROUNDS) -> Pairs:
+    """Measures both sides in each round, the order turned each time; the first round warms up."""
+    pairs: Pairs = []
+    for turn in range(rounds + 1):
+        if turn % 2:
+            first = ours()
+            pairs.append((first, other()))
+        else:
+            second = other()
+            pairs.append((ours(), second))
+    return pairs[1:]
+
+
+def numbers(ours: Command, other: Command, rounds: int = ROUNDS) -> Pairs:
+    """Two programs in turn, each of which prints a number last."""
+    return in_turn(lambda: float(output(ours).split()[-1]),
+                   lambda: float(output(other).split()[-1]), rounds)
+
+
+def rounds_of(program: str) -> Pairs:
+    """The pairs that a program measured itself: a line each, ours first."""
+    lines = [line.split() for line in output(Command([program])).splitlines()]
+    return [(float(ours), float(other)) for ours, other in lines]
+
+
+def compile_to(name: str, *arguments: str, compiler: str = "cc") -> str:
+    """Compiles something of this folder into build/bench; returns the program's path."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    target = OUT / name
+    output(Command([compiler, "-O2", *arguments, "-I.", "-o", str(target), "-pthread", "-lm"]))
+    return str(target)
+
+
+def perflab_object() -> str:
+    """The implementation, as the header's first page compiles it."""
+    return compile_to("perflab.o", "-DPERFLAB_IMPL", "-x", "c", "-c", "perflab.h")
+
+
+def library(name: str) -> str:
+    """A shared library of another project, found where Debian puts it."""
+    for folder in (*Path("/usr/lib").glob("*-linux-*"), Path("/usr/lib/heaptrack")):
+        if (folder / name).exists():
+            return str(folder / name)
+    raise Missing(f"{name} is not here; make test-deps lists its package")
+
+
+# entries ------------------------------------------------------------------------------------------
+
+
+def ticks() -> Iterator[Row]:
+    """pl_ticks beside the bare instruction."""
+    program = compile_to("ticks", "bench/ticks.c", perflab_object())
+    yield Row("pl_ticks", "bare rdtsc", "ns", rounds_of(program), limit=1.1)
+
+
+def loop() -> Iterator[Row]:
+    """PL_LOOP on an empty body beside a dec/jnz loop, by both compilers."""
+    for compiler in ("gcc", "clang"):
+        if not shutil.which(compiler):
+            raise Missing(f"{compiler} is not here")
+        program = compile_to(f"loop_overhead-{compiler}", "bench/loop_overhead.c",
+                             perflab_object(), compiler=compiler)
+        yield Row(f"PL_LOOP, empty body, {compiler}", "dec/jnz loop", "ns", rounds_of(program),
+                  limit=1.2)
+
+
+def malloc() -> Iterator[Row]:
+    """A malloc and free pair with exact statistics, linked and preloaded, beside plain glibc."""
+    plain = compile_to("malloc_plain", "bench/malloc_pair.c")
+    linked = compile_to("malloc_linked", "bench/malloc_pair.c", perflab_object())
+    preload = compile_to("libperflab.so", "-shared", "-fPIC", "-DPERFLAB_IMPL", "-x", "c",
+                         "perflab.h")
+    for mode in ("same", "mixed"):
+        for threads, linked_limit in (("1", 1.15), ("2", 1.2)):
+            beside = Command([plain, threads, mode])
+            what = f"malloc+free, {mode}, {threads} thread{'s' * (threads != '1')}"
+            yield Row(f"{what}, linked", "glibc", "ns",
+                      numbers(Command([linked, threads, mode]), beside), limit=linked_limit)
+            yield Row(f"{what}, preloaded", "glibc", "ns",
+                      numbers(Command([plain, threads, mode], LD_PRELOAD=preload), beside),
+                      limit=1.25)
+
+
+def allocators() -> Iterator[Row]:
+    """For comparison: another allocator, and a heap profiler that records every call."""
+    plain = [compile_to("malloc_plain", "bench/malloc_pair.c"), "1", "same"]
+    for name, file, rounds in (("jemalloc", "libjemalloc.so.2", ROUNDS),
+                               ("heaptrack", "libheaptrack_preload.so", 3)):
+        what = f"malloc+free, same, 1 thread, {name}"
+        try:
+            ours = Command(plain, LD_PRELOAD=library(file), DUMP_HEAPTRACK_OUTPUT=os.devnull)
+            yield Row(what, "glibc", "ns", numbers(ours, Command(plain), rounds))
+        except Missing as why:
+            yield Row(what, "glibc", "ns", note=str(why))
+
+
+def compiling() -> Iterator[Row]:
+    """Compile time of including the header, and of the implementation."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    texts = {"without.c": "", "with.c": '#include "perflab.h"\n'}
+    for name, text in texts.items():
+        (OUT / name).write_text(text + "int main(void) { return 0; }\n")
+    compiler, result = ["cc", "-O2", "-I.", "-c"], ["-o", str(OUT / "x.o")]
+    with_it, without = (Command([*compiler, str(OUT / name), *result])
+                        for name in ("with.c", "without.c"))
+    pairs = in_turn(lambda: seconds(with_it), lambda: seconds(without))
+    yield Row("including perflab.h", "", "ms", values=[1000 * (a - b) for a, b in pairs],
+              limit=15)
+    whole = Command([*compiler, "-DPERFLAB_IMPL", "-x", "c", "perflab.h", *result])
+    yield Row("implementing perflab.h", "", "s", values=[seconds(whole) for _ in range(5)],
+              limit=1.5)
+
+
+def verdict() -> Iterator[Row]:
+    """Seconds until lab 03 has its verdict, both ways."""
+    for name, submission, state in (("as shipped", "labs/03_string_building", "FAIL"),
+                                    ("with the solution", SOLUTION, "PASS")):
+        times = [graded(submission, state) for _ in range(7)]
+        yield Row(f"verdict for lab {LAB}, {name}", "", "s", values=times, limit=5)
+
+
+def graded(submission: str, state: str) -> float:
+    """Seconds of one grading, which must end as expected."""
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "graders", "grade", "--submission", submission,
+                           "--format", "json", LAB], cwd=ROOT, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    elapsed = time.perf_counter() - start
+    got = json.loads(done.stdout)["state"] if done.stdout else done.stderr.strip()[-200:]
+    if got != state:
+        raise Missing(f"grading {submission}: {got}, expected {state}")
+    return elapsed
+
+
+ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (ticks, loop, malloc, allocators, compiling,
+                                                  verdict)
+
+
+# the table ----------------------------------------------------------------------------------------
+
+HEADINGS = ("what", "here", "beside it", "ratio", "middle half", "at most", "")
+
+
+def cells(row: Row) -> Tuple[str, ...]:
+    """A row as text."""
+    if not row.pairs and not row.values:
+        return (row.name, "-", "-", "-", "-", "-", row.note)
+    limit = f"{row.limit:g}" if row.limit is not None else "-"
+    note = "; ".join(filter(None, ("OVER THE LIMIT" if row.over() else "", row.note)))
+    if not row.pairs:
+        low, high = middle_half(sorted(row.values))
+        limit += f" {row.unit}" if row.limit is not None else ""
+        return (row.name, f"{row.figure():.3g} {row.unit}", "-", "-", f"{low:.3g}-{high:.3g}",
+                limit, note)
+    ours, other = (statistics.median(side) for side in zip(*row.pairs))
+    low, high = middle_half(row.ratios())
+    return (row.name, f"{ours:.3g} {row.unit}", f"{row.beside} {other:.3g} {row.unit}",
+            f"{row.figure():.3f}", f"{low:.3f}-{high:.3f}", limit, note)
+
+
+def middle_half(ordered: Sequence[float]) -> Tuple[float, float]:
+    """First and third quartile."""
+    return ordered[len(ordered) // 4], ordered[len(ordered) - 1 - len(ordered) // 4]
+
+
+def show(rows: Sequence[Row]) -> None:
+    """The table, aligned, for a terminal."""
+    lines = [HEADINGS, *(cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The same as Markdown, with the machine and the date."""
+    lines = [machine(), "", "| " + " | ".join(HEADINGS) + " |",
+             "|" + "---|" * len(HEADINGS)]
+    lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def machine() -> str:
+    """Processor, system and compiler in a line."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else ():
+        if line.startswith("model name"):
+            processor = line.partition(":")[2].strip()
+            break
+    compiler = output(Command(["cc", "--version"])).splitlines()[0]
+    libc = " ".join(platform.libc_ver()).strip()
+    return (f"{processor}, {os.cpu_count()} processors, {platform.system()} "
+            f"{platform.release().split('-')[0]}, {libc}, {compiler}, "
+            f"{time.strftime('%Y-%m-%d')}: `make bench`")
+
+
+def measure(entry: Callable[[], Iterator[Row]]) -> List[Row]:
+    """An entry's rows; one that cannot be measured is a row that says why."""
+    print(f"... {(entry.__doc__ or '').strip()}", file=sys.stderr, flush=True)
+    rows: List[Row] = []
+    try:
+        for row in entry():
+            rows.append(row)
+    except Missing as why:
+        rows.append(Row(entry.__name__, "", "", note=str(why)))
+    return rows
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="bench/run.py", description="What perflab costs.")
+    parser.add_argument("--only", default="", metavar="NAME", help="entries that begin so: "
+                        + ", ".join(entry.__name__ for entry in ENTRIES))
+    parser.add_argument("--markdown", metavar="FILE", help="write the table there too")
+    parser.add_argument("--verdicts", action="store_true", help="run bench/verdicts.py afterwards")
+    options = parser.parse_args(arguments)
+    chosen = [entry for entry in ENTRIES if entry.__name__.startswith(options.only)]
+    if not chosen:
+        parser.error(f"no entry begins with '{options.only}'; --help lists them")
+    rows = [row for entry in chosen for row in measure(entry)]
+    show(rows)
+    if options.markdown:
+        Path(options.markdown).write_text(markdown(rows))
+    status = 1 if any(row.over() for row in rows if row.pairs or row.values) else 0
+    if options.verdicts:
+        status |= subprocess.call([sys.executable, str(ROOT / "bench" / "verdicts.py")])
+    return status
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

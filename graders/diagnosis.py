@@ -1,0 +1,130 @@
+"""Checks the student's answers about slow.c: answers.ini against lab.ini and a measurement.
+
+An answer counts when it lies in the interval of lab.ini, or near enough to what the grader
+measured itself. A wrong one is told which command shows the right one, never how far off it is.
+"""
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Dict, Mapping, Optional, Tuple
+
+from .model import Answer, GraderError, Lab, Question
+from .plain import short
+
+NUMBER = re.compile(r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})(e[+-]?\d{1,2})?")
+DECORATION = re.compile(r"(?:~|about |\u2248|=)?\s*(.*?)\s*(?:x|\u00d7|times|fold)?", re.S)
+COMMENT = re.compile(r"(^|\s)[#;].*")
+
+
+def check(lab: Lab, answers_path: Optional[Path],
+          measured: Mapping[str, float]) -> Tuple[Answer, ...]:
+    """Every question of the lab, checked, in the order of lab.ini.
+
+    ``measured`` holds the grader's own measurements by the name of the question. Without a file
+    at ``answers_path`` every answer is blank, so that a student.c alone can be graded.
+    """
+    given = read(lab, answers_path) if answers_path and answers_path.exists() else {}
+    return tuple(_answer(question, given.get(question.name, ""), measured.get(question.name))
+                 for question in lab.questions)
+
+
+def read(lab: Lab, path: Path) -> Dict[str, str]:
+    """The answers as they are written. Errors name the file, the line and the fix."""
+    given: Dict[str, str] = {}
+    in_section = False
+    for number, raw in enumerate(_text(path).split("\n"), 1):
+        where = f"{path}:{number}"
+        line = COMMENT.sub("", raw).strip()
+        if line.startswith("["):
+            in_section = _section(where, line)
+        elif line:
+            if not in_section:
+                raise GraderError(f"{where}: answers stand below a line [answers]; "
+                                  "put it above this one")
+            name, value = _key(where, line, lab)
+            if name in given:
+                raise GraderError(f"{where}: '{name}' is answered twice; delete one of the lines")
+            given[name] = value
+    return given
+
+
+def parse_number(text: str) -> Tuple[Optional[Fraction], str]:
+    """The number in a friendly notation (2, 2.0, ~2, 16x), or None and what to write instead."""
+    match = DECORATION.fullmatch(text.strip().lower())
+    core = match[1] if match else ""
+    if NUMBER.fullmatch(core):
+        return Fraction(core), ""
+    if re.fullmatch(r"[+-]?\d+,\d+", core):
+        return None, f"write the decimals after a point: {core.replace(',', '.')}"
+    return None, "write a number only, for example 3 or 0.5"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise GraderError(f"{path}: byte {error.start} is not UTF-8; "
+                          "save the file as UTF-8") from None
+    except OSError as error:
+        raise GraderError(f"{path}: cannot be read: {error.strerror}; make it a readable file, "
+                          "or restore it with 'make labNN-reset'") from None
+
+
+def _section(where: str, line: str) -> bool:
+    if line.lower() != "[answers]":
+        raise GraderError(f"{where}: the only section is [answers], this is '{short(line)}'; "
+                          "write [answers]")
+    return True
+
+
+def _key(where: str, line: str, lab: Lab) -> Tuple[str, str]:
+    key, equals, value = line.partition("=")
+    name = key.strip().lower()
+    if not equals:
+        raise GraderError(f"{where}: '{short(line)}' is no answer; write 'question = answer'")
+    known = [question.name for question in lab.questions]
+    if name not in known:
+        raise GraderError(f"{where}: '{short(name)}' is not a question of lab {lab.id}; "
+                          f"its questions are: {', '.join(known) or 'none'}")
+    return name, value.strip()
+
+
+def _answer(question: Question, given: str, measured: Optional[float]) -> Answer:
+    passed, text = _judge(question, given, measured)
+    return Answer(question=question, given=given, measured=measured, passed=passed, text=text)
+
+
+def _judge(question: Question, given: str, measured: Optional[float]) -> Tuple[bool, str]:
+    shown = short(given)
+    if not given:
+        return False, f"not answered yet: {question.how}"
+    if question.kind == "word":
+        passed = _plain(given) in map(_plain, question.words)
+    else:
+        number, advice = parse_number(given)
+        if number is None:
+            return False, f"'{shown}' cannot be read as a number: {advice}"
+        passed = _within(question, number) or _near(question, number, measured)
+    if passed:
+        return True, f"{shown} is right"
+    return False, f"{shown} is not what slow.c does; look again: {question.how}"
+
+
+def _within(question: Question, number: Fraction) -> bool:
+    return (question.low is not None and question.high is not None
+            and question.low <= number <= question.high)
+
+
+def _near(question: Question, number: Fraction, measured: Optional[float]) -> bool:
+    if measured is None or question.tolerance is None or not math.isfinite(measured):
+        return False
+    target = Fraction(measured)
+    return abs(number - target) <= question.tolerance * abs(target)
+
+
+def _plain(word: str) -> str:
+    """A name as it is compared: without quotes, and without the () that marks a function."""
+    return re.sub(r"\(.*\)$", "", word.strip().strip("'\"`")).strip()

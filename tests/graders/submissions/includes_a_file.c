@@ -1,0 +1,5 @@
+/* forbidden: includes /etc/hostname
+   The compiler would quote it in its messages. */
+#include "lab.h"
+
+#include "/etc/hostname"

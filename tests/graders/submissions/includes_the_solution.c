@@ -1,0 +1,5 @@
+/* forbidden: includes ../
+   Climbs out of its folder. */
+#include "lab.h"
+
+#include "../../../solutions/90_squeeze/student.c"

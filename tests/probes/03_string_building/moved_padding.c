@@ -1,0 +1,36 @@
+/* slow.c behind a function that is never called and fills a page: other addresses, same code. */
+#include "lab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+__attribute__((used))
+static void padding(void)
+{
+    __asm__ volatile(".skip 5000, 0x90");
+}
+
+/* append_field makes room for one more field and its separator, then adds both at the end. */
+static char *append_field(char *out, const char *field, const char *separator)
+{
+    char *bigger = realloc(out, strlen(out) + strlen(field) + 2);
+    if (bigger == NULL) {
+        free(out);
+        return NULL;
+    }
+    strcat(bigger, field);
+    strcat(bigger, separator);
+    return bigger;
+}
+
+char *log_export(const struct log_record *records, size_t count)
+{
+    char *out = calloc(1, 1);
+    for (size_t r = 0; r < count && out != NULL; r++) {
+        for (size_t f = 0; f < LOG_FIELDS && out != NULL; f++) {
+            const char *separator = f + 1 < LOG_FIELDS ? "\t" : "\n";
+            out = append_field(out, records[r].field[f], separator);
+        }
+    }
+    return out;
+}
