@@ -77,7 +77,8 @@ static void test_quiet(void)
 {
     static const fake_file quiet[] = {
         {CLOCK, "tsc\n"}, {GOVERNOR, "performance\n"}, {NO_TURBO, "1\n"},
-        {"/proc/loadavg", "0.00 0.01 0.05 1/234 5678\n"}, {ASLR, "2\n"}, {PERSONA, "00000000\n"}, {0}};
+        {"/proc/loadavg", "0.00 0.01 0.05 1/234 5678\n"}, {ASLR, "2\n"}, {PERSONA, "00000000\n"},
+        {0}};
     const char *text = facts(quiet, false, NULL);
     says(text, "# clock: tsc\n", "quiet");
     says(text, "# governor: performance\n", "quiet");
