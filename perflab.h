@@ -564,8 +564,10 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 
 /* PLI_LINUX and PLI_GLIBC are 0 or 1, so that a misspelt name is an error and not a silent 0. */
 #if defined(__linux__)
-#include <linux/futex.h>
 #include <sys/syscall.h>
+/* The kernel's numbers, which never change: <linux/futex.h> is not there beside every libc. */
+#define PLI_FUTEX_WAIT_PRIVATE 128
+#define PLI_FUTEX_WAKE_PRIVATE 129
 #define PLI_LINUX 1
 #else
 #define PLI_LINUX 0
@@ -698,7 +700,7 @@ PLI_SOMETIMES static void pli_os_yield(void)
 static void pli_os_wait(uint32_t *word, uint32_t value)
 {
 #if PLI_LINUX
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+    syscall(SYS_futex, word, PLI_FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 #else
     (void)word, (void)value;
     sched_yield();
@@ -709,7 +711,7 @@ static void pli_os_wait(uint32_t *word, uint32_t value)
 static void pli_os_wake(uint32_t *word)
 {
 #if PLI_LINUX
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    syscall(SYS_futex, word, PLI_FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 #else
     (void)word;
 #endif
@@ -736,7 +738,7 @@ typedef struct pli_os_heap { int64_t sys, inuse, releasable; } pli_os_heap;
 static pli_os_heap pli_os_heap_read(void)
 {
     pli_os_heap h = {0, 0, 0};
-#if PLI_GLIBC && __GLIBC_PREREQ(2, 33)
+#if PLI_GLIBC && __GLIBC__ * 100 + __GLIBC_MINOR__ >= 233
     struct mallinfo2 m = mallinfo2();
     h.sys = (int64_t)(m.arena + m.hblkhd);
     h.inuse = (int64_t)(m.uordblks + m.hblkhd);
