@@ -150,14 +150,15 @@ def run_tap(command: Sequence[str]) -> Outcome:
 
 
 def unit_options(source: Path) -> Dict[str, List[str]]:
-    """Reads the test's own wishes, a comment such as `/* run: without=tsan,asan flags=-ldl */`."""
+    """Reads the wishes of a test: `/* run: without=tsan,asan flags=-ldl alone=yes */`."""
     wishes = re.search(r"/\* run: (.*?) \*/", source.read_text())
     words = wishes.group(1).split() if wishes else []
-    options = {"without": [], "flags": []}  # type: Dict[str, List[str]]
+    options: Dict[str, List[str]] = {"without": [], "flags": [], "alone": []}
     for word in words:
         key, _, value = word.partition("=")
         if key not in options or not value:
-            sys.exit(f"{source}: '{word}' in the run: comment; write without=NAME,... or flags=...")
+            sys.exit(f"{source}: '{word}' in the run: comment; write without=NAME,... flags=... "
+                     "or alone=yes")
         options[key] += value.split(",")
     unknown = set(options["without"]) - set(VARIANTS)
     if unknown:
@@ -188,7 +189,7 @@ def unit_suites() -> Iterator[Suite]:
             if variant not in options["without"]:
                 yield Suite(f"unit/{source.stem[5:]} {variant}", needs,
                             partial(run_unit, source, variant, options["flags"]),
-                            fast=variant == "gcc-O2")
+                            fast=variant == "gcc-O2", alone=bool(options["alone"]))
 
 
 # pytest -------------------------------------------------------------------------------------------

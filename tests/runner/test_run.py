@@ -66,7 +66,8 @@ def test_a_unit_test_passes_only_when_plan_results_and_status_agree(
 
 def test_a_unit_test_may_leave_variants_out(runner: ModuleType, tmp_path: Path) -> None:
     source = unit_test(tmp_path, "return 0;")
-    source.write_text("/* run: without=tsan,asan flags=-ldl */\n" + source.read_text())
+    source.write_text("/* run: without=tsan,asan flags=-ldl alone=yes */\n" + source.read_text())
+    assert all(suite.alone for suite in runner.unit_suites())
     names = [suite.name for suite in runner.unit_suites()]
     assert names == ["unit/thing gcc-O0", "unit/thing gcc-O2",
                      "unit/thing clang-O0", "unit/thing clang-O2"]
