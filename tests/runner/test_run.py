@@ -102,6 +102,13 @@ def test_pytest_is_counted(runner: ModuleType, tmp_path: Path) -> None:
     assert "assert 1 == 2" in outcome.text
 
 
+def test_a_fast_run_leaves_slow_files_out(runner: ModuleType, tmp_path: Path) -> None:
+    folder = python_test(tmp_path, THREE)
+    (folder / "test_long.py").write_text("def test_long(): pass\n")
+    assert runner.run_pytest(folder).passed == 2
+    assert runner.run_pytest(folder, ["test_long.py"]).passed == 1
+
+
 def test_a_skipped_test_fails_on_ci(runner: ModuleType, tmp_path: Path,
                                     monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "CI", True)
