@@ -55,19 +55,19 @@
            PASS
 
        It is Go's format: the name and on how many processors, iterations, and values with their
-       units. One run is an anecdote: to compare two versions, take ten of each and let benchstat say
-       what is noise.
+       units. One run is an anecdote: to compare two versions, take ten of each and let benchstat
+       say what is noise.
 
            $ ./old -count 10 > old.txt; ./new -count 10 > new.txt; benchstat old.txt new.txt
 
        -bench REGEX     what to run, part by part: 'Sort/n=10$'    -list [REGEX]   only the names
        -benchtime 2s    how long each, or 100x: how often          -count N        how many results
        -benchmem        bytes and allocations too                  -cpu 1,2,4      threads
-       -json            an object a line (format: >>benchmain)     -v              names and logs now
+       -json            an object a line (see >>benchmain)         -v              logs at once
        -shuffle on      another order each time                    -timeout 10m    give up then
 
-       The exit code is 0 when all passed, 1 when a benchmark failed, 2 for a wrong flag, a timeout or
-       an output that cannot be written.
+       The exit code is 0 when all passed, 1 when a benchmark failed, 2 for a wrong flag, a timeout
+       or an output that cannot be written.
 
    CONFIGURATION (define where the implementation is compiled; none is defined by default)
        PERFLAB_NO_INTERPOSE   leaves malloc, free, operator new, ... alone: pl_memstats counts
@@ -567,7 +567,18 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 /* ==== >>platform =================================================================================
    The only place with #if on the operating system, the processor or the C library. Its contract is
    the list of pli_os_ functions below: small, without state, one implementation each; a system that
-   cannot do a thing says so in the return value, and the caller says it to the user. */
+   cannot do a thing says so in the return value, and the caller says it to the user.
+
+       pli_os_clock_ns_sig, pli_os_ticks_sig, pli_os_ticks_usable     time
+       pli_os_read_file, pli_os_map                                   small files, pages of memory
+       pli_os_yield, pli_os_relax, pli_os_wait, pli_os_wake           waiting for other threads
+       pli_os_data_bytes, pli_os_heap_read                            memory, as the system sees it
+       pli_os_name, pli_os_arch, pli_os_cpu_count, pli_os_cpu_model   facts of the machine
+
+   None of them allocates, so that all of them may be called inside malloc. To bring perflab to
+   another system is to write this section again; where a function has nothing better, the portable
+   fallback at its end is right, only poorer: ticks become nanoseconds, waiting becomes yielding,
+   sizes become 0, and the text says so. */
 
 #ifdef __cplusplus
 #error "perflab: compile the implementation as C: cc -DPERFLAB_IMPL -x c -c perflab.h -o perflab.o"
@@ -813,7 +824,8 @@ static const char *pli_os_arch(void)
 #endif
 }
 
-/* Processors that this process may run on, for -cpu: fewer than there are under taskset or in a container. */
+/* Processors that this process may run on, for -cpu: fewer than there are under taskset or in a
+   container. */
 static int pli_os_cpu_count(void)
 {
 #if PLI_LINUX
@@ -875,8 +887,14 @@ static void pli_os_relax(void)
 #define PLI_LOAD_ACQUIRE(object) __atomic_load_n(&(object), __ATOMIC_ACQUIRE)
 #define PLI_STORE_RELEASE(object, value) __atomic_store_n(&(object), (value), __ATOMIC_RELEASE)
 
-/* A lock that works inside malloc and before constructors: 0 free, 1 held, 2 held and somebody
-   waits. */
+/* A lock that works inside malloc and before constructors. Its one word is the futex too:
+
+       0 free ──take──► 1 held ──another take──► 2 held, somebody waits
+         ▲                │ give                      │ give: wakes one
+         └────────────────┴───────────────────────────┘
+
+   A waiter takes the lock by writing 2, since it cannot know whether it was the last one. Not
+   recursive, and no lock of anybody else is ever taken while this one is held. */
 typedef struct pli_lock { uint32_t state; } pli_lock;
 
 /* The usual case is one atomic exchange. A thread that has to wait marks the lock as contended, so
@@ -891,6 +909,7 @@ static void pli_lock_take(pli_lock *lock)
         pli_os_wait(&lock->state, 2);
 }
 
+/* Wakes one waiter only: it will mark the lock as contended again and so wake the next. */
 static void pli_lock_give(pli_lock *lock)
 {
     if (__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2)
@@ -1057,9 +1076,10 @@ const char *pl_version(void)
           +-------------------------- ticks
 
    The further apart, the finer the rate, so nobody has to sleep for it: the second anchor moves
-   whenever the program has run twice as long as at the last conversion. An anchor reads the clock
-   between two reads of the counter and keeps the tightest of several tries; the error is half that
-   gap. */
+   whenever the program has run twice as long as at the last conversion. Each conversion uses the
+   newest rate, so the same difference may come out a few ppm apart early and late in a run. An
+   anchor reads the clock between two reads of the counter and keeps the tightest of several tries;
+   the error is half that gap. */
 
 typedef struct pli_anchor { uint64_t ticks, ns, gap; } pli_anchor;
 
@@ -1211,6 +1231,17 @@ uint64_t pl_timer_ns(const pl_timer *t)
    All counters of those three are 0, and the hot paths test before they write: so each of them goes
    the slow way by itself, without a test of its own (see >>heap).
 
+   The life of a thread, as far as perflab sees it:
+
+       first malloc or free      UNBORN ─► ORPHAN ─► its own block      pli_thread_join, birth hooks
+       ... works ...             the hot paths write to its block
+       its key's destructor      its own block ─► ORPHAN                pli_thread_exit, death hooks
+       later destructors, libc   ORPHAN: counted under the common totals, atomically
+       fork, in the child        blocks of the others: death hooks, FREE
+
+   Nothing has to wrap pthread_create for that, so that threads that existed before perflab was
+   loaded, and threads that were made by other means, take part as soon as they allocate.
+
    Invariant: a block in state USED belongs to one live thread, and only that thread writes its
    counters. Birth, death and fork happen under pli_threads.lock. Collectors register hooks for the
    three moments. */
@@ -1285,6 +1316,7 @@ static void pli_fork_prepare(void)
     pli_lock_take(&pli_threads.lock);
 }
 
+/* The parent goes on as if nothing had been. */
 static void pli_fork_parent(void)
 {
     pli_lock_give(&pli_threads.lock);
@@ -1395,6 +1427,16 @@ static PLI_COLD pli_thread *pli_thread_join(void)
        born - died   0 ............. WINDOW ............. 2 WINDOW
                      |                 | start               |
             settle: below                          settle: above
+
+   Two blocks of 24 and 40 bytes, the first of them freed, in hexadecimal, less the start values:
+
+       born   0x00000040 0000002        64 bytes in 2 blocks
+       died   0x00000018 0000001        24 bytes in 1 block
+       live   0x00000028 0000001        40 bytes in 1 block, by one subtraction
+
+   A separate counter of blocks would be a second read and write in each call. Measured on the
+   machine of bench/README.md, the call and return round the next malloc is half of what perflab
+   adds to a malloc and free pair, and all the counting the other half.
 
    Settling moves the counts into full 64-bit totals and the live bytes into the one sum of all
    threads, and starts again in the middle. It happens when the thread's live bytes moved by WINDOW
@@ -1608,6 +1650,20 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
    stands in the word before the block and is read from there; elsewhere malloc_usable_size is
    asked.
 
+   What the next malloc is, is found out once, by the first call of any entry point (pli_next_find):
+
+       UNKNOWN ──► GLIBC     sizes from the chunk; malloc and free take their hot paths
+          │    ──► OTHER     jemalloc, tcmalloc, mimalloc, musl, valgrind ...: sizes by asking
+          └──────► DORMANT   the hooks hand on and count nothing: another perflab stands in front,
+                             a sanitizer is there, or the link has put libc's malloc in our place
+
+   The last case is a static program. The definitions here are weak, so that linking succeeds
+   whatever libc.a brings along; where malloc and free come from two allocators' names then, half a
+   count would be worse than none.
+
+   A signal handler that calls malloc breaks the rules of malloc itself; perflab adds no new danger:
+   a count may be lost, never the heap.
+
    Finding the next definitions takes dlsym, which may itself allocate: while it is at work, blocks
    come from a small arena, are never reused, and are not counted. */
 
@@ -1690,6 +1746,7 @@ paths */
 
 static struct { size_t used; char bytes[PLI_ARENA_SIZE] __attribute__((aligned(64))); } pli_arena;
 
+/* One comparison each way: no block of an allocator lies inside this program's own data. */
 static int pli_arena_holds(const void *p)
 {
     return (const char *)p >= pli_arena.bytes && (const char *)p < pli_arena.bytes + PLI_ARENA_SIZE;
@@ -1710,6 +1767,7 @@ static void *pli_arena_alloc(size_t alignment, size_t size)
     return (void *)p;
 }
 
+/* For realloc. Never freed, so the size stays true. */
 static size_t pli_arena_size(const void *p)
 {
     return ((const size_t *)p)[-1] & ~(size_t)15;
@@ -1748,6 +1806,7 @@ PLI_LIBC_NAME extern void __libc_free(void *p);
 #if PLI_GLIBC
 extern void *__libc_memalign(size_t alignment, size_t size);
 
+/* glibc has no second name for this one. */
 static int pli_static_posix_memalign(void **out, size_t alignment, size_t size)
 {
     if (alignment < sizeof(void *) || (alignment & (alignment - 1)))
@@ -1759,6 +1818,7 @@ static int pli_static_posix_memalign(void **out, size_t alignment, size_t size)
 }
 #endif
 
+/* What is missing afterwards stays NULL: pli_no_next tells the user when it is needed. */
 static void pli_next_static(pli_next_table *t)
 {
     t->malloc = __libc_malloc;
@@ -1799,11 +1859,13 @@ static inline size_t pli_chunk_word(const void *p)
     return ((const size_t *)p)[-1];
 }
 
+/* For chunks that were not mmapped alone. The low three bits are flags. */
 static inline size_t pli_chunk_bytes_plain(size_t word)
 {
     return (word & ~(size_t)7) - sizeof(size_t);
 }
 
+/* A mmapped chunk has no neighbour whose first word it could use: it loses one more. */
 static inline size_t pli_chunk_bytes(size_t word)
 {
     return pli_chunk_bytes_plain(word) - (word & 2 ? sizeof(size_t) : 0);
@@ -1865,6 +1927,7 @@ static void pli_fatal(const char *text)
     abort();
 }
 
+/* Better than a jump to address 0, far away from the reason. */
 static PLI_COLD void pli_no_next(void)
 {
     pli_fatal("perflab: no malloc to go on to (a static link): compile perflab.h with "
@@ -1900,6 +1963,7 @@ static PLI_COLD uint32_t pli_next_find(void)
     return mode;
 }
 
+/* The mode for entry points that are not hot: finds it out when needed. */
 static inline uint32_t pli_next_mode(void)
 {
     uint32_t mode = PLI_LOAD_ACQUIRE(pli_next.mode);
@@ -1923,6 +1987,7 @@ static PLI_COLD void *pli_boot_malloc(size_t size)
     return pli_next.malloc(size);
 }
 
+/* A free before the first malloc: of a block from before perflab was loaded, or of the arena. */
 static PLI_COLD void pli_boot_free(void *p)
 {
     if (pli_next_find() != PLI_NEXT_UNKNOWN && !pli_arena_holds(p))
@@ -2353,7 +2418,7 @@ static void pli_machine_turbo(const pli_machine *m)
                  "echo %d | sudo tee %s", intel_on, path[!intel_on]);
 }
 
-/* The load is an average of a minute, this program's last run included: so it is a warning only when
+/* The load is an average of a minute, this program's last run included: a warning only when
    somebody else wants to run at this moment too ("2/345": two of 345 threads, this one among them).
    Half the processors busy is where others begin to share caches and clock rate. */
 static void pli_machine_load(const pli_machine *m)
