@@ -1134,6 +1134,7 @@ uint64_t pl_now_ns(void)
     return pli_os_clock_ns_sig(CLOCK_MONOTONIC);
 }
 
+/* One load, one comparison and the instruction itself: see bench/ticks.c. */
 uint64_t pl_ticks(void)
 {
     uint32_t source = PLI_LOAD(pli_clock.source);
@@ -1169,6 +1170,8 @@ uint64_t pl_ticks_to_ns(uint64_t difference)
     return (uint64_t)(((pli_wide)difference * rate) >> PLI_RATE_SHIFT);
 }
 
+/* CPU time counts what a thread computed, not what it waited for: two runs on a busy machine agree
+   in it where their wall clocks do not. */
 uint64_t pl_thread_cpu_ns(void)
 {
     return pli_os_clock_ns_sig(CLOCK_THREAD_CPUTIME_ID);
@@ -1481,7 +1484,8 @@ static pli_totals pli_counts_window(const pli_counts *c, int64_t *live, int64_t 
 
 #if PLI_INTERPOSE
 
-/* Empties the window: nothing counted, live bytes in the middle. */
+/* Empties the window: nothing counted, live bytes in the middle. Three stores, so a reader between
+   them would see half of each: the epoch tells it to try again. */
 static void pli_counts_restart(pli_counts *c)
 {
     PLI_STORE(c->died, PLI_COUNT_START);
@@ -1646,7 +1650,8 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
                    pli_heap_born(usable bytes)
 
    A block is counted after it was allocated and before it is freed, so that no thread can be handed
-   memory that is still counted as somebody else's. Where the next malloc is glibc's, the size
+   memory that is still counted as somebody else's. Failures count nothing: the next malloc's NULL
+   and errno go back to the program as they are. Where the next malloc is glibc's, the size
    stands in the word before the block and is read from there; elsewhere malloc_usable_size is
    asked.
 
@@ -2251,10 +2256,12 @@ static int pli_malloc_is_libc(void)
 
 #else /* !PLI_INTERPOSE */
 
+/* Nothing to step aside from. */
 void pl_step_aside(void)
 {
 }
 
+/* Without hooks there is nothing that could count. */
 static int pli_malloc_in_charge(void)
 {
     return 0;
@@ -2267,7 +2274,11 @@ static int pli_malloc_is_libc(void)
 
 #endif
 
-/* -- The statistics -- */
+/* -- The statistics --
+   Three sources: the sums of all threads (>>heap), what the allocator says of itself, and what the
+   kernel says of the process. Only the first is exact at any moment; the others round up to pages
+   and keep memory that was freed. The difference between alloc and heap_inuse is what blocks cost
+   beyond their bytes; between heap_inuse and heap_sys, what fragmentation and caching keep. */
 
 /* What the allocator tells of itself; a lower bound where it tells nothing. */
 static void pli_memstats_system(pl_memstats *out)
@@ -2319,6 +2330,7 @@ static const char *pli_memstats_remark(const pl_memstats *m)
     return "nothing: another malloc is in place (static link, other tool); alloc is libc's word";
 }
 
+/* The names are those of the struct, so that a reader of the text finds them in the header. */
 pl_result pl_memstats_write(const pl_memstats *m, FILE *out)
 {
     if (!m || !out)
