@@ -42,6 +42,33 @@
                        PL_BENCH_MAIN()
                        ./program -bench Sum -benchmem -count 10      (-help lists the flags)
 
+   BENCHMARKS
+       A file with PL_BENCHs and PL_BENCH_MAIN(), linked with perflab.o, is a program that measures:
+
+           $ ./strings -benchmem
+           goos: linux
+           goarch: amd64
+           cpu: AMD EPYC
+           # governor: unknown      ... more facts about the machine, and warnings with their cure
+           BenchmarkStrlen-2   100000000     10.05 ns/op   99476.88 MB/s    0 B/op    0 allocs/op
+           BenchmarkStrdup-2    94820635     14.44 ns/op                   40 B/op    1 allocs/op
+           PASS
+
+       It is Go's format: the name and on how many processors, iterations, and values with their
+       units. One run is an anecdote: to compare two versions, take ten of each and let benchstat
+       say what is noise.
+
+           $ ./old -count 10 > old.txt; ./new -count 10 > new.txt; benchstat old.txt new.txt
+
+       -bench REGEX     what to run, part by part: 'Sort/n=10$'    -list [REGEX]   only the names
+       -benchtime 2s    how long each, or 100x: how often          -count N        how many results
+       -benchmem        bytes and allocations too                  -cpu 1,2,4      threads
+       -json            an object a line (see >>benchmain)         -v              logs at once
+       -shuffle on      another order each time                    -timeout 10m    give up then
+
+       The exit code is 0 when all passed, 1 when a benchmark failed, 2 for a wrong flag, a timeout
+       or an output that cannot be written.
+
    CONFIGURATION (define where the implementation is compiled; none is defined by default)
        PERFLAB_NO_INTERPOSE   leaves malloc, free, operator new, ... alone: pl_memstats counts
                               nothing then
@@ -234,7 +261,8 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
    it are done, loads after it are done again. It costs no instruction by itself. */
 #define PL_CLOBBER() __asm__ volatile("" : : : "memory")
 
-/* PL_NOINLINE before a function keeps it a real call, with no copy of it made for a caller. */
+/* PL_NOINLINE before a function keeps it a real call, with no copy of it made for a caller. The
+   compiler may still see that it has no effect, and leave a call without use out: PL_KEEP it. */
 #if defined(__clang__)
 #define PL_NOINLINE __attribute__((noinline))
 #else
@@ -253,30 +281,27 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
 #ifdef __cplusplus
 extern "C++" {
 /* pli_kind says where values of a type live: 1 in a general register, 2 in a float register,
-   0 in memory. Written out, as <type_traits> would double the time to include this file. */
+   0 in memory. Written out: with <type_traits> including this file takes half as long again
+   (17 ms instead of 11, g++ 12). */
 template <class T> struct pli_kind { enum { value = __is_enum(T) ? 1 : 0 }; };
 template <class T> struct pli_kind<T *> { enum { value = 1 }; };
 #define PLI_KIND(T, kind) \
     template <> struct pli_kind<T> { enum { value = sizeof(T) <= sizeof(void *) ? kind : 0 }; }
-PLI_KIND(bool, 1);
-PLI_KIND(char, 1);
-PLI_KIND(signed char, 1);
-PLI_KIND(unsigned char, 1);
-PLI_KIND(wchar_t, 1);
-PLI_KIND(short, 1);
-PLI_KIND(unsigned short, 1);
-PLI_KIND(int, 1);
-PLI_KIND(unsigned, 1);
-PLI_KIND(long, 1);
-PLI_KIND(unsigned long, 1);
-PLI_KIND(long long, 1);
-PLI_KIND(unsigned long long, 1);
-PLI_KIND(float, 2);
-PLI_KIND(double, 2);
+PLI_KIND(bool, 1); PLI_KIND(wchar_t, 1);
+PLI_KIND(char, 1); PLI_KIND(signed char, 1); PLI_KIND(unsigned char, 1);
+PLI_KIND(short, 1); PLI_KIND(unsigned short, 1);
+PLI_KIND(int, 1); PLI_KIND(unsigned, 1);
+PLI_KIND(long, 1); PLI_KIND(unsigned long, 1);
+PLI_KIND(long long, 1); PLI_KIND(unsigned long long, 1);
+PLI_KIND(float, 2); PLI_KIND(double, 2);
+/* What has no register is kept and hidden by its address: with "memory" the compiler must take it
+   that the asm reads what is there, and writes it. */
 template <int kind> struct pli_opaque {
     template <class T> static void keep(const T &v) { __asm__ volatile("" : : "r"(&v) : "memory"); }
     template <class T> static void hide(T &v) { __asm__ volatile("" : : "r"(&v) : "memory"); }
 };
+/* A value in a register goes into the asm (kept), or in and out again (hidden): what comes out is
+   anybody's guess. "memory" for what a kept pointer points to. */
 template <> struct pli_opaque<1> {
     template <class T> static void keep(T v) { __asm__ volatile("" : : "r"(v) : "memory"); }
     template <class T> static void hide(T &v) { __asm__ volatile("" : "+r"(v)); }
@@ -288,6 +313,7 @@ template <> struct pli_opaque<2> {
     }
     template <class T> static void hide(T &v) { __asm__ volatile("" : "+" PLI_FLOAT_REG(v)); }
 };
+/* The references cost nothing: they are gone when these are inlined. */
 template <class T> inline void pli_keep(const T &v) { pli_opaque<pli_kind<T>::value>::keep(v); }
 template <class T> inline void pli_hide(T &v) { pli_opaque<pli_kind<T>::value>::hide(v); }
 }
@@ -295,10 +321,13 @@ template <class T> inline void pli_hide(T &v) { pli_opaque<pli_kind<T>::value>::
 #define PL_HIDE(lvalue) pli_hide(lvalue)
 #else
 /* In C the same choice is made by the compiler's own classes of types: 1 integer, 5 pointer.
-   The branches not taken must compile as well, hence an operand of a fitting type in them. */
+   The branches not taken must compile as well, hence an operand of a fitting type in them; none
+   of them leaves an instruction behind, even without optimisation. See pli_opaque for the asm. */
+/* Whether a value fits into a general register; __int128 does not, nor what is a struct. */
 #define PLI_IN_REG(v) \
     ((__builtin_classify_type(v) == 1 || __builtin_classify_type(v) == 5) && \
      sizeof(v) <= sizeof(void *))
+/* Whether it lives in a float register; long double and _Complex do not everywhere. */
 #define PLI_IN_FLOAT_REG(v) \
     (__builtin_types_compatible_p(__typeof__(v), float) || \
      __builtin_types_compatible_p(__typeof__(v), double))
@@ -538,7 +567,18 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 /* ==== >>platform =================================================================================
    The only place with #if on the operating system, the processor or the C library. Its contract is
    the list of pli_os_ functions below: small, without state, one implementation each; a system that
-   cannot do a thing says so in the return value, and the caller says it to the user. */
+   cannot do a thing says so in the return value, and the caller says it to the user.
+
+       pli_os_clock_ns_sig, pli_os_ticks_sig, pli_os_ticks_usable     time
+       pli_os_read_file, pli_os_map                                   small files, pages of memory
+       pli_os_yield, pli_os_relax, pli_os_wait, pli_os_wake           waiting for other threads
+       pli_os_data_bytes, pli_os_heap_read                            memory, as the system sees it
+       pli_os_name, pli_os_arch, pli_os_cpu_count, pli_os_cpu_model   facts of the machine
+
+   None of them allocates, so that all of them may be called inside malloc. To bring perflab to
+   another system is to write this section again; where a function has nothing better, the portable
+   fallback at its end is right, only poorer: ticks become nanoseconds, waiting becomes yielding,
+   sizes become 0, and the text says so. */
 
 #ifdef __cplusplus
 #error "perflab: compile the implementation as C: cc -DPERFLAB_IMPL -x c -c perflab.h -o perflab.o"
@@ -565,6 +605,9 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 /* PLI_LINUX and PLI_GLIBC are 0 or 1, so that a misspelt name is an error and not a silent 0. */
 #if defined(__linux__)
 #include <sys/syscall.h>
+/* The kernel's numbers, which never change: <linux/futex.h> is not there beside every libc. */
+#define PLI_FUTEX_WAIT_PRIVATE 128
+#define PLI_FUTEX_WAKE_PRIVATE 129
 #define PLI_LINUX 1
 /* From linux/futex.h, which a machine with only a compiler and musl does not have. */
 #define PLI_FUTEX_WAIT_PRIVATE 128
@@ -781,7 +824,8 @@ static const char *pli_os_arch(void)
 #endif
 }
 
-/* Processors that this process may run on: fewer than there are under taskset or in a container. */
+/* Processors that this process may run on, for -cpu: fewer than there are under taskset or in a
+   container. */
 static int pli_os_cpu_count(void)
 {
 #if PLI_LINUX
@@ -789,7 +833,7 @@ static int pli_os_cpu_count(void)
     if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
         return CPU_COUNT(&set);
 #endif
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    long count = sysconf(_SC_NPROCESSORS_ONLN); /* also with more processors than a cpu_set_t */
     return count > 0 ? (int)count : 1;
 }
 
@@ -798,7 +842,7 @@ static void pli_os_cpu_model(char *name)
 {
     name[0] = '\0';
 #if defined(__x86_64__) || defined(__i386__)
-    unsigned words[13] = {0}, *w = words;
+    unsigned words[13] = {0}, *w = words; /* 48 letters from three leaves, and an end */
     for (unsigned leaf = 0x80000002u; leaf <= 0x80000004u; leaf++, w += 4)
         __asm__ volatile("cpuid"
                          : "=a"(w[0]), "=b"(w[1]), "=c"(w[2]), "=d"(w[3]) : "a"(leaf), "c"(0));
@@ -843,8 +887,14 @@ static void pli_os_relax(void)
 #define PLI_LOAD_ACQUIRE(object) __atomic_load_n(&(object), __ATOMIC_ACQUIRE)
 #define PLI_STORE_RELEASE(object, value) __atomic_store_n(&(object), (value), __ATOMIC_RELEASE)
 
-/* A lock that works inside malloc and before constructors: 0 free, 1 held, 2 held and somebody
-   waits. */
+/* A lock that works inside malloc and before constructors. Its one word is the futex too:
+
+       0 free ──take──► 1 held ──another take──► 2 held, somebody waits
+         ▲                │ give                      │ give: wakes one
+         └────────────────┴───────────────────────────┘
+
+   A waiter takes the lock by writing 2, since it cannot know whether it was the last one. Not
+   recursive, and no lock of anybody else is ever taken while this one is held. */
 typedef struct pli_lock { uint32_t state; } pli_lock;
 
 /* The usual case is one atomic exchange. A thread that has to wait marks the lock as contended, so
@@ -859,6 +909,7 @@ static void pli_lock_take(pli_lock *lock)
         pli_os_wait(&lock->state, 2);
 }
 
+/* Wakes one waiter only: it will mark the lock as contended again and so wake the next. */
 static void pli_lock_give(pli_lock *lock)
 {
     if (__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2)
@@ -876,7 +927,8 @@ PLI_SOMETIMES static void pli_raise(int64_t *peak, int64_t value)
 
 /* -- Numbers and text as other programs write and read them -- */
 
-/* Reads a whole decimal number in [least, most]; false for anything else. */
+/* Reads a whole decimal number in [least, most]; false for anything else: what overflows, what has
+   other characters behind it, and nothing at all. */
 static bool pli_parse_int64(const char *text, int64_t least, int64_t most, int64_t *out)
 {
     char *end;
@@ -948,17 +1000,23 @@ static void pli_format_double(char *out, size_t size, int width, int digits, dou
     }
 }
 
-/* Reads one character and returns its length in bytes. What is not UTF-8 (a stray or missing byte,
+/*     first byte   bytes   bits of the character
+       00 .. 7F     1       7
+       C2 .. DF     2       5 + 6             (C0 and C1 would be longer forms of ASCII)
+       E0 .. EF     3       4 + 6 + 6
+       F0 .. F4     4       3 + 6 + 6 + 6     (up to U+10FFFF)
+
+   Reads one character and returns its length in bytes. What is not UTF-8 (a stray or missing byte,
    a form longer than need be, a surrogate) is U+FFFD, a byte at a time. */
 static int pli_utf8_decode(const char *text, uint32_t *rune)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *s = (const unsigned char *)text;
     int size = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
-    uint32_t r = size == 1 ? *s : *s & (0x7fu >> size);
+    uint32_t r = size == 1 ? *s : *s & (0x7fu >> size); /* the bits of the first byte */
     for (int i = 1; i < size; i++) {
         r = r << 6 | (s[i] & 0x3f);
-        size = (s[i] & 0xc0) == 0x80 ? size : 0;
+        size = (s[i] & 0xc0) == 0x80 ? size : 0; /* also at the end of the text */
     }
     bool good = size > 0 && r >= least[size] && r <= 0x10ffff && (r < 0xd800 || r > 0xdfff);
     *rune = good ? r : 0xfffd;
@@ -1018,9 +1076,10 @@ const char *pl_version(void)
           +-------------------------- ticks
 
    The further apart, the finer the rate, so nobody has to sleep for it: the second anchor moves
-   whenever the program has run twice as long as at the last conversion. An anchor reads the clock
-   between two reads of the counter and keeps the tightest of several tries; the error is half that
-   gap. */
+   whenever the program has run twice as long as at the last conversion. Each conversion uses the
+   newest rate, so the same difference may come out a few ppm apart early and late in a run. An
+   anchor reads the clock between two reads of the counter and keeps the tightest of several tries;
+   the error is half that gap. */
 
 typedef struct pli_anchor { uint64_t ticks, ns, gap; } pli_anchor;
 
@@ -1075,6 +1134,7 @@ uint64_t pl_now_ns(void)
     return pli_os_clock_ns_sig(CLOCK_MONOTONIC);
 }
 
+/* One load, one comparison and the instruction itself: see bench/ticks.c. */
 uint64_t pl_ticks(void)
 {
     uint32_t source = PLI_LOAD(pli_clock.source);
@@ -1110,6 +1170,8 @@ uint64_t pl_ticks_to_ns(uint64_t difference)
     return (uint64_t)(((pli_wide)difference * rate) >> PLI_RATE_SHIFT);
 }
 
+/* CPU time counts what a thread computed, not what it waited for: two runs on a busy machine agree
+   in it where their wall clocks do not. */
 uint64_t pl_thread_cpu_ns(void)
 {
     return pli_os_clock_ns_sig(CLOCK_THREAD_CPUTIME_ID);
@@ -1171,6 +1233,17 @@ uint64_t pl_timer_ns(const pl_timer *t)
 
    All counters of those three are 0, and the hot paths test before they write: so each of them goes
    the slow way by itself, without a test of its own (see >>heap).
+
+   The life of a thread, as far as perflab sees it:
+
+       first malloc or free      UNBORN ─► ORPHAN ─► its own block      pli_thread_join, birth hooks
+       ... works ...             the hot paths write to its block
+       its key's destructor      its own block ─► ORPHAN                pli_thread_exit, death hooks
+       later destructors, libc   ORPHAN: counted under the common totals, atomically
+       fork, in the child        blocks of the others: death hooks, FREE
+
+   Nothing has to wrap pthread_create for that, so that threads that existed before perflab was
+   loaded, and threads that were made by other means, take part as soon as they allocate.
 
    Invariant: a block in state USED belongs to one live thread, and only that thread writes its
    counters. Birth, death and fork happen under pli_threads.lock. Collectors register hooks for the
@@ -1246,6 +1319,7 @@ static void pli_fork_prepare(void)
     pli_lock_take(&pli_threads.lock);
 }
 
+/* The parent goes on as if nothing had been. */
 static void pli_fork_parent(void)
 {
     pli_lock_give(&pli_threads.lock);
@@ -1357,6 +1431,16 @@ static PLI_COLD pli_thread *pli_thread_join(void)
                      |                 | start               |
             settle: below                          settle: above
 
+   Two blocks of 24 and 40 bytes, the first of them freed, in hexadecimal, less the start values:
+
+       born   0x00000040 0000002        64 bytes in 2 blocks
+       died   0x00000018 0000001        24 bytes in 1 block
+       live   0x00000028 0000001        40 bytes in 1 block, by one subtraction
+
+   A separate counter of blocks would be a second read and write in each call. Measured on the
+   machine of bench/README.md, the call and return round the next malloc is half of what perflab
+   adds to a malloc and free pair, and all the counting the other half.
+
    Settling moves the counts into full 64-bit totals and the live bytes into the one sum of all
    threads, and starts again in the middle. It happens when the thread's live bytes moved by WINDOW
    either way, so that the common sum is never further off than that, and when born overflows, that
@@ -1400,7 +1484,8 @@ static pli_totals pli_counts_window(const pli_counts *c, int64_t *live, int64_t 
 
 #if PLI_INTERPOSE
 
-/* Empties the window: nothing counted, live bytes in the middle. */
+/* Empties the window: nothing counted, live bytes in the middle. Three stores, so a reader between
+   them would see half of each: the epoch tells it to try again. */
 static void pli_counts_restart(pli_counts *c)
 {
     PLI_STORE(c->died, PLI_COUNT_START);
@@ -1565,9 +1650,24 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
                    pli_heap_born(usable bytes)
 
    A block is counted after it was allocated and before it is freed, so that no thread can be handed
-   memory that is still counted as somebody else's. Where the next malloc is glibc's, the size
+   memory that is still counted as somebody else's. Failures count nothing: the next malloc's NULL
+   and errno go back to the program as they are. Where the next malloc is glibc's, the size
    stands in the word before the block and is read from there; elsewhere malloc_usable_size is
    asked.
+
+   What the next malloc is, is found out once, by the first call of any entry point (pli_next_find):
+
+       UNKNOWN ──► GLIBC     sizes from the chunk; malloc and free take their hot paths
+          │    ──► OTHER     jemalloc, tcmalloc, mimalloc, musl, valgrind ...: sizes by asking
+          └──────► DORMANT   the hooks hand on and count nothing: another perflab stands in front,
+                             a sanitizer is there, or the link has put libc's malloc in our place
+
+   The last case is a static program. The definitions here are weak, so that linking succeeds
+   whatever libc.a brings along; where malloc and free come from two allocators' names then, half a
+   count would be worse than none.
+
+   A signal handler that calls malloc breaks the rules of malloc itself; perflab adds no new danger:
+   a count may be lost, never the heap.
 
    Finding the next definitions takes dlsym, which may itself allocate: while it is at work, blocks
    come from a small arena, are never reused, and are not counted. */
@@ -1651,6 +1751,7 @@ paths */
 
 static struct { size_t used; char bytes[PLI_ARENA_SIZE] __attribute__((aligned(64))); } pli_arena;
 
+/* One comparison each way: no block of an allocator lies inside this program's own data. */
 static int pli_arena_holds(const void *p)
 {
     return (const char *)p >= pli_arena.bytes && (const char *)p < pli_arena.bytes + PLI_ARENA_SIZE;
@@ -1671,6 +1772,7 @@ static void *pli_arena_alloc(size_t alignment, size_t size)
     return (void *)p;
 }
 
+/* For realloc. Never freed, so the size stays true. */
 static size_t pli_arena_size(const void *p)
 {
     return ((const size_t *)p)[-1] & ~(size_t)15;
@@ -1709,6 +1811,7 @@ PLI_LIBC_NAME extern void __libc_free(void *p);
 #if PLI_GLIBC
 extern void *__libc_memalign(size_t alignment, size_t size);
 
+/* glibc has no second name for this one. */
 static int pli_static_posix_memalign(void **out, size_t alignment, size_t size)
 {
     if (alignment < sizeof(void *) || (alignment & (alignment - 1)))
@@ -1720,6 +1823,7 @@ static int pli_static_posix_memalign(void **out, size_t alignment, size_t size)
 }
 #endif
 
+/* What is missing afterwards stays NULL: pli_no_next tells the user when it is needed. */
 static void pli_next_static(pli_next_table *t)
 {
     t->malloc = __libc_malloc;
@@ -1760,11 +1864,13 @@ static inline size_t pli_chunk_word(const void *p)
     return ((const size_t *)p)[-1];
 }
 
+/* For chunks that were not mmapped alone. The low three bits are flags. */
 static inline size_t pli_chunk_bytes_plain(size_t word)
 {
     return (word & ~(size_t)7) - sizeof(size_t);
 }
 
+/* A mmapped chunk has no neighbour whose first word it could use: it loses one more. */
 static inline size_t pli_chunk_bytes(size_t word)
 {
     return pli_chunk_bytes_plain(word) - (word & 2 ? sizeof(size_t) : 0);
@@ -1826,6 +1932,7 @@ static void pli_fatal(const char *text)
     abort();
 }
 
+/* Better than a jump to address 0, far away from the reason. */
 static PLI_COLD void pli_no_next(void)
 {
     pli_fatal("perflab: no malloc to go on to (a static link): compile perflab.h with "
@@ -1861,6 +1968,7 @@ static PLI_COLD uint32_t pli_next_find(void)
     return mode;
 }
 
+/* The mode for entry points that are not hot: finds it out when needed. */
 static inline uint32_t pli_next_mode(void)
 {
     uint32_t mode = PLI_LOAD_ACQUIRE(pli_next.mode);
@@ -1884,6 +1992,7 @@ static PLI_COLD void *pli_boot_malloc(size_t size)
     return pli_next.malloc(size);
 }
 
+/* A free before the first malloc: of a block from before perflab was loaded, or of the arena. */
 static PLI_COLD void pli_boot_free(void *p)
 {
     if (pli_next_find() != PLI_NEXT_UNKNOWN && !pli_arena_holds(p))
@@ -2147,10 +2256,12 @@ static int pli_malloc_is_libc(void)
 
 #else /* !PLI_INTERPOSE */
 
+/* Nothing to step aside from. */
 void pl_step_aside(void)
 {
 }
 
+/* Without hooks there is nothing that could count. */
 static int pli_malloc_in_charge(void)
 {
     return 0;
@@ -2163,7 +2274,11 @@ static int pli_malloc_is_libc(void)
 
 #endif
 
-/* -- The statistics -- */
+/* -- The statistics --
+   Three sources: the sums of all threads (>>heap), what the allocator says of itself, and what the
+   kernel says of the process. Only the first is exact at any moment; the others round up to pages
+   and keep memory that was freed. The difference between alloc and heap_inuse is what blocks cost
+   beyond their bytes; between heap_inuse and heap_sys, what fragmentation and caching keep. */
 
 /* What the allocator tells of itself; a lower bound where it tells nothing. */
 static void pli_memstats_system(pl_memstats *out)
@@ -2215,6 +2330,7 @@ static const char *pli_memstats_remark(const pl_memstats *m)
     return "nothing: another malloc is in place (static link, other tool); alloc is libc's word";
 }
 
+/* The names are those of the struct, so that a reader of the text finds them in the header. */
 pl_result pl_memstats_write(const pl_memstats *m, FILE *out)
 {
     if (!m || !out)
@@ -2243,6 +2359,7 @@ typedef struct pli_machine {
     int64_t cpu_time, steal; /* ticks of all processors; those that the host took away */
 } pli_machine;
 
+/* One fact or warning in the form that is asked for; longer ones are cut. */
 static void pli_fact_write(const pli_machine *m, const char *key, bool warning, const char *fmt,
                            va_list ap)
 {
@@ -2291,7 +2408,7 @@ static void pli_machine_setting(const pli_machine *m, const char *key, const cha
 {
     char word[64], spaced[66];
     pli_machine_word(path, word);
-    snprintf(spaced, sizeof spaced, " %s ", word);
+    snprintf(spaced, sizeof spaced, " %s ", word); /* so that no part of a word is found */
     pli_fact(m, key, "%s", word);
     if (strstr(bad, spaced))
         pli_warn(m, key, "%s is %s, which makes times vary; mend: %s", key, word, mend);
@@ -2313,15 +2430,19 @@ static void pli_machine_turbo(const pli_machine *m)
                  "echo %d | sudo tee %s", intel_on, path[!intel_on]);
 }
 
-/* The load counts who wants to run, this process too: half the processors busy is where others
-   begin to share caches and clock rate with it. */
+/* The load is an average of a minute, this program's last run included: a warning only when
+   somebody else wants to run at this moment too ("2/345": two of 345 threads, this one among them).
+   Half the processors busy is where others begin to share caches and clock rate. */
 static void pli_machine_load(const pli_machine *m)
 {
-    char load[64];
+    char text[64], load[64];
+    long running = 0;
     int cpus = pli_os_cpu_count();
     pli_machine_word("/proc/loadavg", load);
     pli_fact(m, "load", "%s", load);
-    if (strtod(load, NULL) > 0.5 * cpus) /* "unknown" reads as 0 */
+    if (pli_os_read_file("/proc/loadavg", text, sizeof text) == PL_OK)
+        sscanf(text, "%*s %*s %*s %ld", &running);
+    if (running > 1 && strtod(load, NULL) > 0.5 * cpus)
         pli_warn(m, "load", "load %s on %d processors: other work runs beside this; mend: end it, "
                  "or keep to a quiet processor: taskset -c %d PROGRAM", load, cpus, cpus - 1);
 }
@@ -2356,7 +2477,7 @@ static double pli_baseline_pass(uint64_t x)
    *spread: how much slower the median pass was, in per cent. */
 static double pli_baseline(double *spread)
 {
-    enum { PLI_PASSES = 15 };
+    enum { PLI_PASSES = 15 }; /* 8 ms in all: nobody waits for it */
     double pass[PLI_PASSES]; /* sorted as they come */
     for (int i = 0; i < PLI_PASSES; i++) {
         double ns = pli_baseline_pass((uint64_t)i);
@@ -2414,7 +2535,6 @@ static void pli_machine_end(const pli_machine *m)
     double spread, baseline_ns = pli_baseline(&spread);
     double moved = 100 * (baseline_ns / m->baseline_ns - 1);
     int64_t total, steal;
-    pli_machine_load(m);
     pli_fact(m, "baseline", "%.3f ns a multiplication, %+.1f %% since the start", baseline_ns,
              moved);
     if (__builtin_fabs(moved) > 5)
@@ -2422,7 +2542,7 @@ static void pli_machine_end(const pli_machine *m)
                  "the clock rate (cpupower, no_turbo), or run again when it is idle", moved);
     pli_machine_ticks(&total, &steal);
     int64_t passed = total > m->cpu_time ? total - m->cpu_time : 1; /* a short run has no tick */
-    double share = 100.0 * (double)(steal - m->steal) / (double)passed;
+    double share = 100.0 * (double)(steal - m->steal) / (double)passed; /* of all processors */
     pli_fact(m, "steal", "%.1f %%", share);
     if (share > 1)
         pli_warn(m, "steal", "the host took %.1f %% of the processor time away; mend: a machine of "
@@ -2446,21 +2566,23 @@ typedef struct pli_flags {
     } time; /* -benchtime: one of the two is not 0 */
     struct {
         bool on;
-        int64_t seed;
+        int64_t seed; /* the same seed, the same order, on every machine */
     } shuffle;
     struct {
         int count, value[PLI_FLAG_CPUS];
     } cpu;
-    bool benchmem, verbose, json, help;
+    bool benchmem, verbose, json, help; /* switches */
 } pli_flags;
 
 /* One flag: `parse` reads the value into the member at `offset`, or says false; the message then
    ends in `expected`. */
 typedef struct pli_flag {
-    const char *name, *argument; /* NULL: a switch */
-    size_t offset;
+    const char *name;
+    const char *argument; /* what -help calls the value; NULL: a switch, which needs none */
+    size_t offset;        /* of the member of pli_flags */
     bool (*parse)(const char *value, void *member);
-    const char *expected, *help;
+    const char *expected; /* "give ..." */
+    const char *help;     /* one line; the default stands behind the semicolon */
 } pli_flag;
 
 /* -- Parsers: each writes *member and says whether the value was one -- */
@@ -2486,6 +2608,7 @@ static bool pli_flag_count(const char *value, void *member)
     return pli_parse_int64(value, 1, INT64_MAX, member);
 }
 
+/* 0 is never, as is no -timeout at all. */
 static bool pli_flag_timeout(const char *value, void *member)
 {
     return pli_parse_duration(value, member);
@@ -2494,7 +2617,7 @@ static bool pli_flag_timeout(const char *value, void *member)
 /* 100x is a number of iterations, everything else a time. *member is the struct of both. */
 static bool pli_flag_benchtime(const char *value, void *member)
 {
-    int64_t *n = member, *ns = n + 1;
+    int64_t *n = member, *ns = n + 1; /* the members of flags.time */
     char digits[24];
     size_t size = strlen(value);
     *n = *ns = 0;
@@ -2512,7 +2635,7 @@ static bool pli_flag_cpu(const char *value, void *member)
     bool good = true;
     *count = 0;
     for (const char *s = value; good && s; s = strchr(s, ','), s = s ? s + 1 : NULL) {
-        char item[12];
+        char item[12]; /* a longer item is cut, and still too big a number */
         int64_t n = 0;
         snprintf(item, sizeof item, "%.*s", (int)strcspn(s, ","), s);
         good = *count < PLI_FLAG_CPUS && pli_parse_int64(item, 1, 1 << 16, &n);
@@ -2533,6 +2656,7 @@ static bool pli_flag_shuffle(const char *value, void *member)
 
 #define PLI_FLAG(member) offsetof(pli_flags, member)
 static const pli_flag pli_flag_table[] = {
+    /* in the order of -help: name, argument, member, parser, expected, help */
     {"bench", "REGEX", PLI_FLAG(bench), pli_flag_text, "",
      "run what matches, part by part between slashes; everything"},
     {"benchmem", NULL, PLI_FLAG(benchmem), pli_flag_switch, "true or false",
@@ -2585,7 +2709,8 @@ static const pli_flag *pli_flag_find(const char *name, size_t size)
     return NULL;
 }
 
-/* Returns the value: what follows '=', or the next word. NULL: there is none. */
+/* Returns the value: what follows '=', or the next word, on which *word then stands. NULL: there is
+   none. A switch takes a value behind '=' alone, so that "-v Name" is a mistake that is seen. */
 static const char *pli_flag_value(const pli_flag *flag, const char *equals, char ***word)
 {
     const char *next = (*word)[1];
@@ -2597,11 +2722,17 @@ static const char *pli_flag_value(const pli_flag *flag, const char *equals, char
     return next;
 }
 
-/* Reads the words behind argv[0]; false when it has reported a fault. */
+/* Reads the words behind argv[0]; false when it has reported a fault:
+
+       perflab: unexpected argument "First"; -bench REGEX chooses benchmarks, -help lists the flags
+       perflab: unknown flag -cpuprofile; -help lists the flags
+       perflab: bad value "2" for -benchtime; give a time with its unit ...
+
+   A word is -name, --name, and either with =value. */
 static bool pli_flags_parse(pli_flags *flags, char **argv)
 {
     for (char **word = argv; *word && *++word;) {
-        size_t dashes = strspn(*word, "-");
+        size_t dashes = strspn(*word, "-"); /* "-", "--" and "---v" are no flags */
         const char *name = *word + dashes, *equals = strchr(name, '=');
         int size = (int)(equals ? (size_t)(equals - name) : strlen(name));
         if (dashes < 1 || dashes > 2 || size == 0) {
@@ -2639,7 +2770,7 @@ typedef struct pli_pattern {
 } pli_pattern;
 
 typedef struct pli_filter {
-    pli_pattern *part;
+    pli_pattern *part; /* those of all alternatives, one behind the other */
     int count;
 } pli_filter;
 
@@ -2647,7 +2778,7 @@ typedef struct pli_filter {
    characters are escaped. NULL when out of memory; the caller frees it. */
 static char *pli_name_clean(const char *name)
 {
-    char *out = malloc(4 * strlen(name) + 1), *at = out;
+    char *out = malloc(4 * strlen(name) + 1), *at = out; /* one byte becomes \x1b at most */
     for (int size; out && *name; name += size) {
         uint32_t r;
         size = pli_utf8_decode(name, &r);
@@ -2716,6 +2847,7 @@ static void pli_filter_free(pli_filter *f)
 /* Compiles the value of a flag; false when it has reported a fault. */
 static bool pli_filter_init(pli_filter *f, const char *flag, const char *text)
 {
+    /* There are never more parts than characters, but for the empty text, which has one. */
     *f = (pli_filter){calloc(strlen(text) + 1, sizeof *f->part), 0};
     if (!f->part) {
         fprintf(stderr, "perflab: out of memory for -%s\n", flag);
@@ -2728,7 +2860,7 @@ static bool pli_filter_init(pli_filter *f, const char *flag, const char *text)
             pli_filter_free(f);
             return false;
         }
-        part->last = *end != '/';
+        part->last = *end != '/'; /* '|' and the end of the text end an alternative */
         more = *end != '\0';
         text = end + 1;
     }
@@ -2802,6 +2934,7 @@ static const char *pli_name_unique(pli_name **list, const char *parent, const ch
     return new ? new->text : NULL;
 }
 
+/* Forgets all names; the next run may give them again. */
 static void pli_name_free(pli_name **list)
 {
     while (*list) {
@@ -2921,7 +3054,7 @@ static void pli_bench_flush(void)
 
 /* -- Log and failure -- */
 
-/* Adds text to the log; what there is no room for is cut. */
+/* Adds text to the log; what there is no room for is cut. Under the lock. */
 static void pli_bench_log_add(pli_bench *b, const char *text, size_t size)
 {
     size_t room = sizeof b->log - 1 - b->log_size;
@@ -2965,6 +3098,8 @@ static void pli_bench_say(pli_bench *b, const char *fmt, va_list ap)
     pli_lock_give(&b->lock);
 }
 
+/* -- What the body may call: see the API -- */
+
 void pl_bench_log(pl_bench *b, const char *fmt, ...)
 {
     va_list ap;
@@ -3001,6 +3136,7 @@ static void pli_bench_timer_mark(pli_bench *b)
     b->start_ns = pl_now_ns();
 }
 
+/* Starting twice is starting once: a body may not know whether its caller has. */
 void pl_bench_start_timer(pl_bench *bench)
 {
     pli_bench *b = pli_bench_of(bench);
@@ -3010,11 +3146,13 @@ void pl_bench_start_timer(pl_bench *bench)
     }
 }
 
+/* Adds the interval to what was measured. PL_LOOP notices at its next question that the timer is
+   off. */
 void pl_bench_stop_timer(pl_bench *bench)
 {
     pli_bench *b = pli_bench_of(bench);
     if (b->timer_on) {
-        b->elapsed_ns += pl_now_ns() - b->start_ns;
+        b->elapsed_ns += pl_now_ns() - b->start_ns; /* first of all: the rest is not timed */
         pli_bench_mem now = pli_bench_mem_now();
         b->mem.mallocs += now.mallocs - b->mem_start.mallocs;
         b->mem.bytes += now.bytes - b->mem_start.bytes;
@@ -3022,6 +3160,7 @@ void pl_bench_stop_timer(pl_bench *bench)
     }
 }
 
+/* Forgets what was measured, metrics included: those that were reported so far are about set-up. */
 void pl_bench_reset_timer(pl_bench *bench)
 {
     pli_bench *b = pli_bench_of(bench);
@@ -3032,12 +3171,14 @@ void pl_bench_reset_timer(pl_bench *bench)
         pli_bench_timer_mark(b);
 }
 
+/* The running interval is included, so that a body can look while it is timed. */
 uint64_t pl_bench_elapsed_ns(const pl_bench *bench)
 {
     const pli_bench *b = pli_bench_of(bench);
     return b->elapsed_ns + (b->timer_on ? pl_now_ns() - b->start_ns : 0);
 }
 
+/* The next three are wishes that hold for this run of the body; the next run says them again. */
 void pl_bench_report_allocs(pl_bench *b)
 {
     pli_bench_of(b)->show_allocs = true;
@@ -3074,10 +3215,12 @@ static const char *pli_metric_fault(const pli_bench *b, const char *unit)
                                                   : NULL;
 }
 
+/* Keeps the metrics sorted by inserting: there are few. A wrong unit makes the benchmark fail,
+   since a result with one could not be read. */
 void pl_bench_report_metric(pl_bench *bench, double value, const char *unit)
 {
     pli_bench *b = pli_bench_of(bench);
-    pli_metric *m = (pli_metric *)(uintptr_t)pli_metric_find(b, unit);
+    pli_metric *m = (pli_metric *)(uintptr_t)pli_metric_find(b, unit); /* const until here */
     const char *fault = m ? NULL : pli_metric_fault(b, unit);
     if (fault) {
         pl_bench_fail(&b->api, "pl_bench_report_metric: unit \"%s\" %s", unit, fault);
@@ -3096,8 +3239,12 @@ void pl_bench_report_metric(pl_bench *bench, double value, const char *unit)
 
 /* -- Growth of n -- */
 
-/* Returns the next n by Go's rule: what the goal needs at the last speed and a
-   fifth more, at most 100 times the last n, at least one more, at most PLI_BENCH_MAX_N. */
+/* Returns the next n by Go's rule: what the goal needs at the last speed and a fifth more, at most
+   100 times the last n, at least one more, at most PLI_BENCH_MAX_N. For 1 s and a body of 5 us:
+
+       n = 1      took 9,000 ns (cold)     1 s would take 111,111, a fifth more 133,333; but 100 x 1
+       n = 100    took 510,000 ns          196,078, a fifth more 235,293; but 100 x 100
+       n = 10,000 took 50,100,000 ns       199,600, a fifth more 239,520: the last run, 1.2 s */
 static int64_t pli_bench_predict(int64_t goal_ns, int64_t n, int64_t ns, int64_t last)
 {
     int64_t next; /* multiplied first: for short bodies n and ns are alike, and n / ns is 0 or 1 */
@@ -3118,9 +3265,9 @@ static uint64_t pli_loop_more(pli_bench *b)
 {
     int64_t done = (int64_t)b->loop_n, goal = pli_run.flags.time.ns;
     int64_t ns = (int64_t)pl_bench_elapsed_ns(&b->api);
-    double wall = (double)(pl_now_ns() - b->loop_start_ns) + 1;
-    double most = 10.0 * (double)goal / wall * (double)done;
-    if (pli_run.flags.time.n > 0 || ns >= goal)
+    double wall = (double)(pl_now_ns() - b->loop_start_ns) + 1; /* never 0 */
+    double most = 10.0 * (double)goal / wall * (double)done;    /* iterations in ten goals */
+    if (pli_run.flags.time.n > 0 || ns >= goal) /* 100x, all done at once; or long enough */
         return 0;
     int64_t next = pli_bench_predict(goal, done, ns, done);
     next = (double)next > most ? (int64_t)most : next;
@@ -3139,9 +3286,9 @@ uint64_t pli_loop_next(pl_bench *bench)
                              "pl_bench_start_timer(b) before it, and loop only once");
         return 0;
     }
-    if (b->loop_n == 0) {
+    if (b->loop_n == 0) { /* the first call */
         b->loop_n = pli_run.flags.time.n > 0 ? (uint64_t)pli_run.flags.time.n : 1;
-        b->api.n = 0;
+        b->api.n = 0; /* a body has PL_LOOP or b->n, not both */
         b->loop_start_ns = pl_now_ns();
         pl_bench_reset_timer(bench);
         return b->loop_n;
@@ -3166,7 +3313,8 @@ static const char *pli_bench_current(const char *name)
     return before;
 }
 
-/* Calls the body once for n iterations. */
+/* Calls the body once for n iterations. The timer runs from the call on; it is up to the body to
+   stop or reset it for its set-up. */
 static void pli_bench_run_n(pli_bench *b, int64_t n)
 {
     const char *outer = pli_bench_current(b->name);
@@ -3180,6 +3328,7 @@ static void pli_bench_run_n(pli_bench *b, int64_t n)
     pl_bench_stop_timer(&b->api);
     b->previous_n = n;
     b->previous_ns = (int64_t)b->elapsed_ns;
+    /* Of a loop that was left the time is known, but not for how many iterations. */
     if (b->loop_n > 0 && !b->loop_done && !PLI_LOAD(b->failed)) {
         pl_bench_fail(&b->api, "benchmark function returned before PL_LOOP had ended (break or "
                                "return in the loop?)");
@@ -3187,15 +3336,14 @@ static void pli_bench_run_n(pli_bench *b, int64_t n)
     pli_bench_current(outer);
 }
 
-/* Runs the body with growing n for as long as -benchtime says. */
+/* Runs the body with growing n until a run is as long as -benchtime says; n = 1 has been run. */
 static void pli_bench_grow(pli_bench *b)
 {
     if (b->loop_n > 0)
         return; /* PL_LOOP has done so by itself */
     if (pli_run.flags.time.n > 0) {
-        if (pli_run.flags.time.n > 1) { /* n = 1 has been run */
+        if (pli_run.flags.time.n > 1)
             pli_bench_run_n(b, pli_run.flags.time.n);
-        }
         return;
     }
     for (int64_t n = 1; !PLI_LOAD(b->failed) && n < PLI_BENCH_MAX_N &&
@@ -3229,7 +3377,8 @@ typedef struct pli_parallel_job {
     int64_t left;                   /* iterations that nobody has taken */
 } pli_parallel_job;
 
-/* Counts threads at the barrier; the last one opens it. */
+/* Counts threads at the barrier; the last one opens it. What the threads did before is visible to
+   the one that starts the timer, and the started timer to all that pass. */
 static void pli_parallel_arrive(pli_parallel_job *job, int count)
 {
     if (__atomic_add_fetch(&job->arrived, count, __ATOMIC_ACQ_REL) == job->threads) {
@@ -3267,7 +3416,7 @@ int pli_parallel_refill(pl_parallel *pb)
         pli_parallel_arrive(job, 1);
         pli_parallel_wait(job);
     }
-    int64_t left = PLI_LOAD(job->left), take;
+    int64_t left = PLI_LOAD(job->left), take; /* never below 0: exactly n are given out */
     do {
         take = left < job->grain ? left : job->grain;
     } while (take > 0 && !__atomic_compare_exchange_n(&job->left, &left, left - take, 1,
@@ -3285,13 +3434,14 @@ static void *pli_parallel_thread(void *arg)
     job->fn(&pb, job->arg);
     if (!pb.started) /* it never asked: the others must not wait for it */
         pli_parallel_arrive(job, 1);
-    PLI_ADD(job->left, pb.taken);
+    PLI_ADD(job->left, pb.taken); /* not 0 when the body left its loop */
     pli_parallel_finish(job, 1);
     return NULL;
 }
 
-/* Returns how many iterations a thread takes at once: what lasted 100 us in
-   the run before, at most 10,000. */
+/* Returns how many iterations a thread takes at once: what lasted 100 us in the run before, at most
+   10,000, as in Go. That is long enough to forget the common counter, for which threads may have to
+   fight, and short enough to leave no thread idle at the end. */
 static int64_t pli_parallel_grain(const pli_bench *b)
 {
     int64_t grain = b->previous_ns > 0 ? 100000 * b->previous_n / b->previous_ns : 1;
@@ -3318,12 +3468,13 @@ static void pli_parallel_go(pli_parallel_job *job, pthread_t *thread)
         pthread_join(thread[i], NULL);
 }
 
+/* The caller's thread does not take part: it waits in pthread_join and uses no processor. */
 void pl_bench_parallel(pl_bench *bench, void (*fn)(pl_parallel *pb, void *arg), void *arg)
 {
     pli_bench *b = pli_bench_of(bench);
     bool timed = b->timer_on;
     int threads = b->parallelism * bench->procs;
-    pl_bench_stop_timer(bench);
+    pl_bench_stop_timer(bench); /* until the barrier opens */
     pthread_t *thread = calloc((size_t)threads, sizeof *thread);
     if (!thread || bench->n < 1) {
         pl_bench_fail(&b->api, "pl_bench_parallel: %s",
@@ -3340,7 +3491,7 @@ void pl_bench_parallel(pl_bench *bench, void (*fn)(pl_parallel *pb, void *arg), 
     }
     free(thread);
     if (timed)
-        pl_bench_start_timer(bench);
+        pl_bench_start_timer(bench); /* as the body left it */
 }
 
 /* ==== >>benchmain ================================================================================
@@ -3354,18 +3505,25 @@ void pl_bench_parallel(pl_bench *bench, void (*fn)(pl_parallel *pb, void *arg), 
 
    Text is Go's to the byte. JSON is one object a line; names and meaning stay, members may be
    added:
-     {"type":"environment","format":1,"goos":"","goarch":"","pkg":"","cpu":"", and the facts}
-     {"type":"benchmark","name":"","procs":2,"failed":false,"n":1,"ns_per_op":1,"mb_per_s":null,
-      "bytes_per_op":null,"allocs_per_op":null,"metrics":{"unit":1},"log":""}
-     {"type":"benchmark","name":"","procs":2,"failed":true,"log":""}
-     {"type":"end","passed":true,"results":1, and the facts}
-   null is "not measured". A fact is "key":"value", with a "key_warning" where it is a bad one. */
+
+     {"type":"environment","format":1,"goos":"linux","goarch":"amd64","pkg":"","cpu":"...",
+      "processor":"...","clock":"tsc","governor":"powersave","governor_warning":"...", ...}
+     {"type":"benchmark","name":"BenchmarkSum/n=10","procs":2,"failed":false,"n":1000,
+      "ns_per_op":12.5,"mb_per_s":null,"bytes_per_op":null,"allocs_per_op":null,
+      "metrics":{"rows/op":3},"log":""}
+     {"type":"benchmark","name":"BenchmarkWrong","procs":2,"failed":true,"log":"got 4, want 5\\n"}
+     {"type":"end","passed":false,"results":2,"baseline":"...","steal":"0.0 %"}
+
+   null is "not measured", or a value that JSON cannot say. "environment" comes before the first
+   result and only when there is one; its facts, and those of "end", are the comments of the text.
+   */
 
 /* -- Results -- */
 
 /* The values that the harness measures; a metric with such a unit takes the place of its own. */
-enum { PLI_NS, PLI_MB, PLI_BYTES, PLI_ALLOCS, PLI_BUILTINS };
+enum { PLI_NS, PLI_MB, PLI_BYTES, PLI_ALLOCS, PLI_BUILTINS }; /* indexes of the next two */
 static const char *const pli_builtin_unit[] = {"ns/op", "MB/s", "B/op", "allocs/op"};
+/* Their names in JSON, where a "/" would be in the way of many a query. */
 static const char *const pli_builtin_key[] = {"ns_per_op", "mb_per_s", "bytes_per_op",
                                               "allocs_per_op"};
 
@@ -3408,7 +3566,12 @@ static void pli_text_count(double x, const char *unit)
 }
 
 /* Formats a value with four significant digits, in the width that puts the decimal points of all
-   sizes below each other. Room for 352: the largest double has 309 digits. */
+   sizes below each other. Room for 352: the largest double has 309 digits.
+
+          1234567 ns/op        from 999.95 on
+              123.5 ns/op      from 99.995
+               12.35 ns/op     from 9.9995
+                1.235 ns/op    and so on, down to seven decimals */
 static void pli_value_format(char *out, double x)
 {
     static const double least[] = {999.95, 99.995, 9.9995, 0.99995, 0.099995, 0.0099995,
@@ -3419,6 +3582,7 @@ static void pli_value_format(char *out, double x)
     pli_format_double(out, 352, digits == 0 ? 10 : 11 + digits, digits, x);
 }
 
+/* One value and its unit, behind a tab. */
 static void pli_text_value(double x, const char *unit)
 {
     char text[352];
@@ -3493,7 +3657,7 @@ static void pli_json_values(const pli_bench *b)
         printf(",\"%s\":", pli_builtin_key[i]);
         pli_json_number(stdout, pli_builtin_value(b, i));
     }
-    const char *comma = ",\"metrics\":{";
+    const char *comma = ",\"metrics\":{"; /* stands before the first, a comma before the others */
     for (int i = 0; i < b->metric_count; i++) {
         if (!pli_builtin_is(b->metrics[i].unit)) {
             printf("%s", comma);
@@ -3503,7 +3667,7 @@ static void pli_json_values(const pli_bench *b)
             comma = ",";
         }
     }
-    printf("%s}", comma[1] ? comma : "");
+    printf("%s}", comma[1] ? comma : ""); /* there was no first */
 }
 
 /* One benchmark as an object. */
@@ -3520,7 +3684,8 @@ static void pli_json_end(const pli_bench *b)
     printf("}\n");
 }
 
-/* Prints one result or failure and counts it. */
+/* Prints one result or failure, counts it, and sends it on its way: a crash of the next benchmark
+   must not take it along. */
 static void pli_bench_end(const pli_bench *b)
 {
     (pli_run.flags.json ? pli_json_end : pli_text_end)(b);
@@ -3536,7 +3701,7 @@ static void pli_bench_compiler(const pli_machine *m, const pli_bench_entry *entr
     pli_fact(m, "compiler", "%s%s%s", entry->compiler, entry->flags[0] ? ", flags " : "",
              entry->flags);
     while (entry && entry->optimised)
-        entry = entry->next;
+        entry = entry->next; /* one bad file is enough */
     if (entry) {
         pli_warn(m, "compiler", "%s was compiled without optimisation, so that its times say "
                  "little; mend: add -O2", entry->file);
@@ -3559,7 +3724,7 @@ static void pli_bench_labels(void)
         if (m->json) {
             printf(",\"%s\":", key[i]);
             pli_json_string(stdout, value[i]);
-        } else if (value[i][0]) {
+        } else if (value[i][0]) { /* as Go does: no line where nothing is known */
             printf("%s: %s\n", key[i], value[i]);
         }
     }
@@ -3576,7 +3741,8 @@ static void pli_bench_labels(void)
 
 /* -- Running -- */
 
-/* Measures one benchmark for one value of -cpu, one of -count times. */
+/* Measures one benchmark for one value of -cpu, one of -count times. The name is printed before, so
+   that one sees what takes its time, or what crashed. */
 static void pli_bench_step(pli_bench *b, int procs, bool first)
 {
     b->api.procs = procs;
@@ -3607,7 +3773,8 @@ static void pli_bench_measure(pli_bench *b)
     }
 }
 
-/* Makes the column of names fit, with room to spare, so that it seldom grows. */
+/* Makes the column of names fit. Names of sub-benchmarks are not known before they run: the column
+   grows, with room to spare, as Go's does. */
 static void pli_bench_widen(const char *name)
 {
     int width = (int)strlen(name) + pli_run.suffix_width + 1;
@@ -3630,8 +3797,8 @@ static bool pli_bench_try(pli_bench *b)
     return !failed && !b->has_sub;
 }
 
-/* Runs fn as a benchmark of that name, when the filter lets it. False: out of
-   memory. */
+/* Runs fn as a benchmark of that name, when the filter lets it; name outlives the run. False: out
+   of memory. */
 static bool pli_bench_child(pli_bench *parent, const char *name,
                             void (*fn)(pl_bench *b, void *arg), void *arg)
 {
@@ -3657,12 +3824,13 @@ static bool pli_bench_child(pli_bench *parent, const char *name,
     return true;
 }
 
+/* A sub-benchmark runs here and now, inside of its parent's body, whose own run is not measured. */
 void pl_bench_run(pl_bench *bench, const char *name, void (*fn)(pl_bench *b, void *arg), void *arg)
 {
     pli_bench *b = pli_bench_of(bench);
     char *clean = pli_name_clean(name);
     const char *full = clean ? pli_name_unique(&pli_run.names, b->name, clean) : NULL;
-    b->has_sub = true;
+    b->has_sub = true; /* also when the filter leaves it out */
     free(clean);
     if (!full || !pli_bench_child(b, full, fn, arg))
         pl_bench_fail(&b->api, "pl_bench_run: out of memory for \"%s\"", name);
@@ -3684,7 +3852,7 @@ static void pli_bench_broken(const char *name, const char *what)
 static void pli_bench_exiting(void)
 {
     if (pli_run.current && pli_run.pid == getpid()) {
-        fflush(NULL);
+        fflush(NULL); /* _exit leaves what other handlers would do; the code is worth more */
         pli_bench_broken(pli_run.current, "ended the program (exit, longjmp or pthread_exit); let "
                          "it return, and report faults with pl_bench_fail");
         _exit(1);
@@ -3713,7 +3881,7 @@ static void *pli_bench_watch(void *unused)
     bool late = !pli_watch.done;
     pthread_mutex_unlock(&pli_watch.lock);
     if (late) {
-        pli_lock_take(&pli_run.lock);
+        pli_lock_take(&pli_run.lock); /* for good: the name must not go away */
         pli_bench_broken(pli_run.current, "was running when -timeout was over; raise it, or lower "
                          "-benchtime or -count");
         _exit(2);
@@ -3736,14 +3904,15 @@ static pli_bench_entry **pli_bench_order(void)
         if (pli_filter_match(&pli_run.filter, e->name, &partial)) {
             random = random * 6364136223846793005u + 1442695040888963407u;
             size_t at = pli_run.flags.shuffle.on ? (size_t)(random >> 33) % (count + 1) : count;
-            order[count++] = order[at]; /* what stood there moves to the end */
-            order[at] = e;
+            order[count++] = order[at]; /* what stood there moves to the end, where there ... */
+            order[at] = e;              /* ... was nothing; all orders are equally likely */
         }
     }
     return order;
 }
 
-/* Sets the width of the names, by Go's rule. */
+/* Sets the width of the column of names, by Go's rule: as if each had a sub-benchmark whose name is
+   as long as the widest -P. */
 static void pli_bench_columns(pli_bench_entry **order)
 {
     char suffix[16];
@@ -3862,11 +4031,12 @@ static void pli_bench_session(char **argv)
     pli_name_free(&pli_run.names);
 }
 
+/* argv ends with NULL: argc says nothing more. */
 int pl_bench_main(int argc, char **argv)
 {
     static bool guarded;
     (void)argc;
-    memset(&pli_run, 0, sizeof pli_run);
+    memset(&pli_run, 0, sizeof pli_run); /* it may be called more than once */
     if (!guarded)
         guarded = atexit(pli_bench_exiting) == 0;
     pli_bench_session(argv);

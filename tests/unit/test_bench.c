@@ -1,5 +1,5 @@
-/* What is inside of >>util, >>flags, >>bench and >>benchmain; whole programs are tested from outside
-   in tests/bench. The golden files are Go's own answers: see tests/bench/golden/make.py. */
+/* What is inside of >>util, >>flags, >>bench and >>benchmain; whole programs are tested from
+   outside in tests/bench. The golden files are Go's own answers: tests/bench/golden/make.py. */
 #define PERFLAB_IMPL
 #include "perflab.h"
 
@@ -62,7 +62,8 @@ static void test_decimal_points(void)
 {
     static const char *const cases[][2] = {
         {"1,5", "1.5"}, {"  -12,25", "  -12.25"}, {"7", "7"}, {"1e+300", "1e+300"},
-        {"1,5e-07", "1.5e-07"}, {"3\xd9\xab" "14", "3.14"}, {"null", "null"}, {"   +Inf", "   +Inf"}};
+        {"1,5e-07", "1.5e-07"}, {"3\xd9\xab" "14", "3.14"}, {"null", "null"},
+        {"   +Inf", "   +Inf"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[32];
         strcpy(text, cases[i][0]);
@@ -227,10 +228,13 @@ static void test_filters(void)
     } cases[] = {
         {"", "BenchmarkA", 1, 0}, {"A", "BenchmarkA", 1, 0}, {"^A", "BenchmarkA", 0, 0},
         {"A/x", "BenchmarkA", 1, 1}, {"A/x", "BenchmarkA/x", 1, 0}, {"A/x", "BenchmarkA/y", 0, 0},
-        {"A", "BenchmarkA/x", 1, 0}, {"A/x/y", "BenchmarkA/x", 1, 1}, {"A|B/x", "BenchmarkA/q", 1, 0},
-        {"A|B/x", "BenchmarkB/q", 0, 0}, {"A|B/x", "BenchmarkB", 1, 1}, {"(A|B)/x", "BenchmarkB/x", 1, 0},
+        {"A", "BenchmarkA/x", 1, 0}, {"A/x/y", "BenchmarkA/x", 1, 1},
+        {"A|B/x", "BenchmarkA/q", 1, 0},
+        {"A|B/x", "BenchmarkB/q", 0, 0}, {"A|B/x", "BenchmarkB", 1, 1},
+        {"(A|B)/x", "BenchmarkB/x", 1, 0},
         {"[A/]B", "BenchmarkAB", 1, 0}, {"A/", "BenchmarkA/x", 1, 0}, {"/x", "BenchmarkQ/x", 1, 0},
-        {"A/x y", "BenchmarkA/x_y", 1, 0}, {"A\\|B", "BenchmarkA", 0, 0}, {"A+$", "BenchmarkAAA", 1, 0}};
+        {"A/x y", "BenchmarkA/x_y", 1, 0}, {"A\\|B", "BenchmarkA", 0, 0},
+        {"A+$", "BenchmarkAAA", 1, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pli_filter f;
         bool partial = false;
@@ -251,7 +255,8 @@ static void test_names(void)
 {
     static const char *const cases[][2] = {
         {"a", "P/a"}, {"a", "P/a#01"}, {"a", "P/a#02"}, {"a#02", "P/a#02#01"}, {"", "P/#00"},
-        {"", "P/#01"}, {"b c\t\n", "P/b_c__"}, {"\xc2\xa0x\xe2\x80\x83", "P/_x_"}, {"\x1b[0m", "P/\\x1b[0m"}};
+        {"", "P/#01"}, {"b c\t\n", "P/b_c__"}, {"\xc2\xa0x\xe2\x80\x83", "P/_x_"},
+        {"\x1b[0m", "P/\\x1b[0m"}};
     pli_name *list = NULL;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *clean = pli_name_clean(cases[i][0]);
@@ -393,8 +398,10 @@ static void test_misuse(void)
         const char *name;
         void (*fn)(pl_bench *b, void *arg);
         const char *says;
-    } cases[] = {{"break", body_break, "break or return"}, {"return", body_return, "break or return"},
-                 {"continue", body_continue, NULL}, {"a stopped timer", body_stopped, "timer stopped"},
+    } cases[] = {{"break", body_break, "break or return"},
+                 {"return", body_return, "break or return"},
+                 {"continue", body_continue, NULL},
+                 {"a stopped timer", body_stopped, "timer stopped"},
                  {"a second loop", body_twice, "timer stopped"},
                  {"a timer left off", body_leaves_off, "timer stopped"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
