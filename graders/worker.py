@@ -155,8 +155,12 @@ class Judge:
         return bytes(found)
 
     def _dead(self, n: int) -> NoReturn:
-        status = self._process.poll()
-        how = "does not answer" if status is None else f"ended with status {status}"
+        try:                # a process closes its pipes a moment before it can be waited for
+            status = self._process.wait(1.0)
+            how = (f"crashed with {signal.Signals(-status).name}" if status < 0
+                   else f"ended with status {status}")
+        except subprocess.TimeoutExpired:
+            how = "does not answer"
         raise GraderError(f"the lab's judge {how} (size {n}); workload_make or workload_expect in "
                           "workload.c is at fault: run its code under gdb or valgrind")
 
