@@ -17,7 +17,8 @@ from .plain import printable
 from .progress import Progress
 
 FORMATS = tuple(report.FORMATS)
-POLL_SECONDS = 0.3
+POLL_SECONDS, SETTLE_SECONDS = 0.25, 0.05
+Stamps = Tuple[Tuple[int, int], ...]    # time and size of each file
 MARKS = {machine.OK: "ok", machine.NOTE: "note", machine.WARNING: "warning",
          machine.MISSING: "MISSING"}
 COLOURS = {machine.OK: "32", machine.NOTE: "2", machine.WARNING: "33", machine.MISSING: "1;31"}
@@ -82,10 +83,10 @@ def watch(options: argparse.Namespace) -> int:
     lab = labs_module.load(options.root, options.lab)
     what = grading.submission(lab, options.submission)
     files = [path for path in (what.source, what.answers) if path]
-    seen: Optional[Tuple[float, ...]] = None
+    seen: Optional[Stamps] = None
     try:
         while True:
-            now = tuple(_changed(path) for path in files)
+            now = _settled(files)
             if now != seen:
                 seen = now
                 _grade_once(lab, options)
@@ -211,11 +212,25 @@ def _run_bench(program: Path, saved: Path) -> int:
     return 1 if child.returncode else 0
 
 
-def _changed(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
+def _settled(files: Sequence[Path]) -> Stamps:
+    """The files' stamps, once nobody is writing: editors empty a file before they fill it."""
+    now = _stamps(files)
+    while True:
+        time.sleep(SETTLE_SECONDS)
+        before, now = now, _stamps(files)
+        if before == now:
+            return now
+
+
+def _stamps(files: Sequence[Path]) -> Stamps:
+    found = []
+    for path in files:
+        try:
+            facts = path.stat()
+            found.append((facts.st_mtime_ns, facts.st_size))
+        except OSError:                 # gone for the moment while it is replaced
+            found.append((0, 0))
+    return tuple(found)
 
 
 def _heading(text: str) -> str:
