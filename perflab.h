@@ -2203,8 +2203,8 @@ PLI_HOOK void free_aligned_sized(void *p, size_t alignment, size_t size)
 /* -- C++: operator new and delete --
    libstdc++'s call malloc and free, which count. jemalloc, tcmalloc and mimalloc bring operators of
    their own, some of which do and some of which do not, from one release to the next: a block is
-   counted here if it was not counted on the way. PLI_NESTED cannot serve for new, since an exception
-   would leave the thread nested for ever. */
+   counted here if it was not counted on the way. PLI_NESTED cannot serve for new: an exception would
+   leave the thread nested for ever. */
 
 /* What changes when the calling thread counts a block. */
 typedef struct pli_new_mark { const pli_thread *self; uint64_t born, epoch; } pli_new_mark;

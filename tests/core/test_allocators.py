@@ -1,4 +1,4 @@
-"""perflab's statistics above every allocator, however it is linked: exact, or silent and said so."""
+"""perflab's statistics above every allocator, however linked: exact, or silent and said so."""
 from __future__ import annotations
 
 import os
