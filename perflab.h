@@ -2202,7 +2202,25 @@ PLI_HOOK void free_aligned_sized(void *p, size_t alignment, size_t size)
 
 /* -- C++: operator new and delete --
    libstdc++'s call malloc and free, which count. jemalloc, tcmalloc and mimalloc bring operators of
-   their own that do not; then the counting is done here. */
+   their own, some of which do and some of which do not, from one release to the next: a block is
+   counted here if it was not counted on the way. PLI_NESTED cannot serve for new: an exception would
+   leave the thread nested for ever. */
+
+/* What changes when the calling thread counts a block. */
+typedef struct pli_new_mark { const pli_thread *self; uint64_t born, epoch; } pli_new_mark;
+
+static pli_new_mark pli_new_mark_take(void)
+{
+    const pli_thread *t = pli_self;
+    return (pli_new_mark){t, PLI_LOAD(t->heap.born), PLI_LOAD(t->heap.epoch)};
+}
+
+static void *pli_new_done(void *p, pli_new_mark before)
+{
+    pli_new_mark now = pli_new_mark_take();
+    int counted = now.self != before.self || now.born != before.born || now.epoch != before.epoch;
+    return pli_next.counts_new && !counted ? pli_block_born(p) : p;
+}
 
 /* Without a C++ runtime behind: a C program that loads a C++ library privately. */
 static PLI_COLD void *pli_new_without_runtime(size_t size, size_t alignment, int may_fail)
@@ -2222,8 +2240,8 @@ static PLI_COLD void *pli_new_without_runtime(size_t size, size_t alignment, int
     {                                                                                              \
         if (pli_next_mode() == PLI_NEXT_UNKNOWN || !pli_next.name)                                 \
             return pli_new_without_runtime(size, alignment, may_fail);                             \
-        void *p = pli_next.name arguments;                                                         \
-        return pli_next.counts_new ? pli_block_born(p) : p;                                        \
+        pli_new_mark mark = pli_new_mark_take();                                                   \
+        return pli_new_done(pli_next.name arguments, mark);                                        \
     }
 
 #define PLI_DEFINE_DELETE(name, symbol, parameters, arguments)                                     \
@@ -2234,9 +2252,12 @@ static PLI_COLD void *pli_new_without_runtime(size_t size, size_t alignment, int
             free(p);                                                                               \
             return;                                                                                \
         }                                                                                          \
-        if (pli_next.counts_new)                                                                   \
+        if (pli_next.counts_new) {                                                                 \
             pli_block_died(pli_block_bytes(p));                                                    \
-        pli_next.name arguments;                                                                   \
+            PLI_NESTED((pli_next.name arguments, 0));                                              \
+        } else {                                                                                   \
+            pli_next.name arguments;                                                               \
+        }                                                                                          \
     }
 
 PLI_CPP_NEW(PLI_DEFINE_NEW)

@@ -65,6 +65,9 @@ class Folder:
 # A folder that is not named here needs nothing but pytest, and runs alone.
 FOLDERS: Dict[str, Folder] = {
     "bench": Folder(needs=("cc", "clang", "g++", "objdump", "benchstat")),
+    "core": Folder(needs=("cc", "g++", "clang", "clang-rt", "musl-gcc", "jemalloc", "tcmalloc",
+                           "mimalloc", "valgrind", "aarch64-gcc", "aarch64-libc", "qemu-aarch64",
+                           "setarch"), alone=False),
     "compile": Folder(needs=("cc", "g++", "clang", "musl-gcc"), alone=False),
     "docs": Folder(needs=("cc", "g++", "clang", "cmake"), fast=True),
     "graders": Folder(needs=("cc",), fast=True, slow=("test_end_to_end.py",)),
