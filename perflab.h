@@ -93,8 +93,8 @@
    tcmalloc or mimalloc stay in charge where they are linked or preloaded)
        malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign valloc pvalloc
        free_sized free_aligned_sized, and the 20 forms of C++'s operator new and delete
-   In a statically linked program, and in one built with a sanitizer, the C library's or the
-   sanitizer's own definitions stay in place; pl_memstats_write says so.
+   Beside a sanitizer nothing is counted, and where another malloc takes the place of this one in a
+   static link neither; pl_memstats_write says so.
 
    WHAT IT DOES NOT DO
        It does not replace the allocator, start threads, write files or install signal handlers
@@ -598,7 +598,18 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 /* ==== >>platform =================================================================================
    The only place with #if on the operating system, the processor or the C library. Its contract is
    the list of pli_os_ functions below: small, without state, one implementation each; a system that
-   cannot do a thing says so in the return value, and the caller says it to the user. */
+   cannot do a thing says so in the return value, and the caller says it to the user.
+
+       pli_os_clock_ns_sig, pli_os_ticks_sig, pli_os_ticks_usable     time
+       pli_os_read_file, pli_os_map                                   small files, pages of memory
+       pli_os_yield, pli_os_relax, pli_os_wait, pli_os_wake           waiting for other threads
+       pli_os_data_bytes, pli_os_heap_read                            memory, as the system sees it
+       pli_os_name, pli_os_arch, pli_os_cpu_count, pli_os_cpu_model   facts of the machine
+
+   None of them allocates, so that all of them may be called inside malloc. To bring perflab to
+   another system is to write this section again; where a function has nothing better, the portable
+   fallback at its end is right, only poorer: ticks become nanoseconds, waiting becomes yielding,
+   sizes become 0, and the text says so. */
 
 #ifdef __cplusplus
 #error "perflab: compile the implementation as C: cc -DPERFLAB_IMPL -x c -c perflab.h -o perflab.o"
@@ -624,9 +635,14 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 
 /* PLI_LINUX and PLI_GLIBC are 0 or 1, so that a misspelt name is an error and not a silent 0. */
 #if defined(__linux__)
-#include <linux/futex.h>
 #include <sys/syscall.h>
+/* The kernel's numbers, which never change: <linux/futex.h> is not there beside every libc. */
+#define PLI_FUTEX_WAIT_PRIVATE 128
+#define PLI_FUTEX_WAKE_PRIVATE 129
 #define PLI_LINUX 1
+/* From linux/futex.h, which a machine with only a compiler and musl does not have. */
+#define PLI_FUTEX_WAIT_PRIVATE 128
+#define PLI_FUTEX_WAKE_PRIVATE 129
 #else
 #define PLI_LINUX 0
 #endif
@@ -634,8 +650,10 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 #include <gnu/libc-version.h>
 #include <malloc.h>
 #define PLI_GLIBC 1
+#define PLI_MALLINFO2 __GLIBC_PREREQ(2, 33)
 #else
 #define PLI_GLIBC 0
+#define PLI_MALLINFO2 0
 #endif
 
 /* Sanitizers bring an allocator of their own that must see every block. */
@@ -758,7 +776,7 @@ PLI_SOMETIMES static void pli_os_yield(void)
 static void pli_os_wait(uint32_t *word, uint32_t value)
 {
 #if PLI_LINUX
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+    syscall(SYS_futex, word, PLI_FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 #else
     (void)word, (void)value;
     sched_yield();
@@ -769,7 +787,7 @@ static void pli_os_wait(uint32_t *word, uint32_t value)
 static void pli_os_wake(uint32_t *word)
 {
 #if PLI_LINUX
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    syscall(SYS_futex, word, PLI_FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 #else
     (void)word;
 #endif
@@ -796,7 +814,7 @@ typedef struct pli_os_heap { int64_t sys, inuse, releasable; } pli_os_heap;
 static pli_os_heap pli_os_heap_read(void)
 {
     pli_os_heap h = {0, 0, 0};
-#if PLI_GLIBC && __GLIBC_PREREQ(2, 33)
+#if PLI_MALLINFO2
     struct mallinfo2 m = mallinfo2();
     h.sys = (int64_t)(m.arena + m.hblkhd);
     h.inuse = (int64_t)(m.uordblks + m.hblkhd);
@@ -900,8 +918,14 @@ static void pli_os_relax(void)
 #define PLI_LOAD_ACQUIRE(object) __atomic_load_n(&(object), __ATOMIC_ACQUIRE)
 #define PLI_STORE_RELEASE(object, value) __atomic_store_n(&(object), (value), __ATOMIC_RELEASE)
 
-/* A lock that works inside malloc and before constructors: 0 free, 1 held, 2 held and somebody
-   waits. */
+/* A lock that works inside malloc and before constructors. Its one word is the futex too:
+
+       0 free ──take──► 1 held ──another take──► 2 held, somebody waits
+         ▲                │ give                      │ give: wakes one
+         └────────────────┴───────────────────────────┘
+
+   A waiter takes the lock by writing 2, since it cannot know whether it was the last one. Not
+   recursive, and no lock of anybody else is ever taken while this one is held. */
 typedef struct pli_lock { uint32_t state; } pli_lock;
 
 /* The usual case is one atomic exchange. A thread that has to wait marks the lock as contended, so
@@ -916,6 +940,7 @@ static void pli_lock_take(pli_lock *lock)
         pli_os_wait(&lock->state, 2);
 }
 
+/* Wakes one waiter only: it will mark the lock as contended again and so wake the next. */
 static void pli_lock_give(pli_lock *lock)
 {
     if (__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2)
@@ -1082,9 +1107,10 @@ const char *pl_version(void)
           +-------------------------- ticks
 
    The further apart, the finer the rate, so nobody has to sleep for it: the second anchor moves
-   whenever the program has run twice as long as at the last conversion. An anchor reads the clock
-   between two reads of the counter and keeps the tightest of several tries; the error is half that
-   gap. */
+   whenever the program has run twice as long as at the last conversion. Each conversion uses the
+   newest rate, so the same difference may come out a few ppm apart early and late in a run. An
+   anchor reads the clock between two reads of the counter and keeps the tightest of several tries;
+   the error is half that gap. */
 
 typedef struct pli_anchor { uint64_t ticks, ns, gap; } pli_anchor;
 
@@ -1139,6 +1165,7 @@ uint64_t pl_now_ns(void)
     return pli_os_clock_ns_sig(CLOCK_MONOTONIC);
 }
 
+/* One load, one comparison and the instruction itself: see bench/ticks.c. */
 uint64_t pl_ticks(void)
 {
     uint32_t source = PLI_LOAD(pli_clock.source);
@@ -1174,6 +1201,8 @@ uint64_t pl_ticks_to_ns(uint64_t difference)
     return (uint64_t)(((pli_wide)difference * rate) >> PLI_RATE_SHIFT);
 }
 
+/* CPU time counts what a thread computed, not what it waited for: two runs on a busy machine agree
+   in it where their wall clocks do not. */
 uint64_t pl_thread_cpu_ns(void)
 {
     return pli_os_clock_ns_sig(CLOCK_THREAD_CPUTIME_ID);
@@ -1235,6 +1264,17 @@ uint64_t pl_timer_ns(const pl_timer *t)
 
    All counters of those three are 0, and the hot paths test before they write: so each of them goes
    the slow way by itself, without a test of its own (see >>heap).
+
+   The life of a thread, as far as perflab sees it:
+
+       first malloc or free      UNBORN ─► ORPHAN ─► its own block      pli_thread_join, birth hooks
+       ... works ...             the hot paths write to its block
+       its key's destructor      its own block ─► ORPHAN                pli_thread_exit, death hooks
+       later destructors, libc   ORPHAN: counted under the common totals, atomically
+       fork, in the child        blocks of the others: death hooks, FREE
+
+   Nothing has to wrap pthread_create for that, so that threads that existed before perflab was
+   loaded, and threads that were made by other means, take part as soon as they allocate.
 
    Invariant: a block in state USED belongs to one live thread, and only that thread writes its
    counters. Birth, death and fork happen under pli_threads.lock. Collectors register hooks for the
@@ -1303,13 +1343,14 @@ static void pli_thread_exit(void *block)
     pli_lock_give(&pli_threads.lock);
 }
 
-/* fork copies the lock as it is: held by some other thread, it would stay held in the child for ever.
-   So the forking thread takes it first, and both sides give it back. */
+/* fork copies the lock as it is: held by some other thread, it would stay held in the child for
+   ever. So the forking thread takes it first, and both sides give it back. */
 static void pli_fork_prepare(void)
 {
     pli_lock_take(&pli_threads.lock);
 }
 
+/* The parent goes on as if nothing had been. */
 static void pli_fork_parent(void)
 {
     pli_lock_give(&pli_threads.lock);
@@ -1421,6 +1462,16 @@ static PLI_COLD pli_thread *pli_thread_join(void)
                      |                 | start               |
             settle: below                          settle: above
 
+   Two blocks of 24 and 40 bytes, the first of them freed, in hexadecimal, less the start values:
+
+       born   0x00000040 0000002        64 bytes in 2 blocks
+       died   0x00000018 0000001        24 bytes in 1 block
+       live   0x00000028 0000001        40 bytes in 1 block, by one subtraction
+
+   A separate counter of blocks would be a second read and write in each call. Measured on the
+   machine of bench/README.md, the call and return round the next malloc is half of what perflab
+   adds to a malloc and free pair, and all the counting the other half.
+
    Settling moves the counts into full 64-bit totals and the live bytes into the one sum of all
    threads, and starts again in the middle. It happens when the thread's live bytes moved by WINDOW
    either way, so that the common sum is never further off than that, and when born overflows, that
@@ -1464,7 +1515,8 @@ static pli_totals pli_counts_window(const pli_counts *c, int64_t *live, int64_t 
 
 #if PLI_INTERPOSE
 
-/* Empties the window: nothing counted, live bytes in the middle. */
+/* Empties the window: nothing counted, live bytes in the middle. Three stores, so a reader between
+   them would see half of each: the epoch tells it to try again. */
 static void pli_counts_restart(pli_counts *c)
 {
     PLI_STORE(c->died, PLI_COUNT_START);
@@ -1477,8 +1529,7 @@ static void pli_counts_settle(pli_counts *c)
 {
     int64_t live, high;
     pli_totals window = pli_counts_window(c, &live, &high);
-    PLI_STORE(c->epoch, c->epoch + 1);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    __atomic_exchange_n(&c->epoch, c->epoch + 1, __ATOMIC_ACQ_REL);
     PLI_STORE(c->mallocs, c->mallocs + (uint64_t)window.mallocs);
     PLI_STORE(c->frees, c->frees + (uint64_t)window.frees);
     PLI_STORE(c->bytes, c->bytes + (uint64_t)window.bytes);
@@ -1581,7 +1632,7 @@ static inline int pli_heap_died(size_t bytes)
 #endif /* PLI_INTERPOSE */
 
 /* One thread's totals, by anyone. *live is its window, not settled yet, and *high the top of it. */
-static pli_totals pli_counts_read(const pli_counts *c, int64_t *live, int64_t *high)
+static pli_totals pli_counts_read(pli_counts *c, int64_t *live, int64_t *high)
 {
     for (;;) {
         uint64_t epoch = PLI_LOAD_ACQUIRE(c->epoch);
@@ -1589,8 +1640,8 @@ static pli_totals pli_counts_read(const pli_counts *c, int64_t *live, int64_t *h
         t.mallocs += (int64_t)PLI_LOAD(c->mallocs);
         t.frees += (int64_t)PLI_LOAD(c->frees);
         t.bytes += (int64_t)PLI_LOAD(c->bytes);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (!(epoch & 1) && PLI_LOAD(c->epoch) == epoch)
+        /* Adding 0, unlike a load, cannot be done before the loads above it. */
+        if (!(epoch & 1) && __atomic_fetch_add(&c->epoch, 0, __ATOMIC_ACQ_REL) == epoch)
             return t;
     }
 }
@@ -1630,9 +1681,24 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
                    pli_heap_born(usable bytes)
 
    A block is counted after it was allocated and before it is freed, so that no thread can be handed
-   memory that is still counted as somebody else's. Where the next malloc is glibc's, the size
+   memory that is still counted as somebody else's. Failures count nothing: the next malloc's NULL
+   and errno go back to the program as they are. Where the next malloc is glibc's, the size
    stands in the word before the block and is read from there; elsewhere malloc_usable_size is
    asked.
+
+   What the next malloc is, is found out once, by the first call of any entry point (pli_next_find):
+
+       UNKNOWN ──► GLIBC     sizes from the chunk; malloc and free take their hot paths
+          │    ──► OTHER     jemalloc, tcmalloc, mimalloc, musl, valgrind ...: sizes by asking
+          └──────► DORMANT   the hooks hand on and count nothing: another perflab stands in front,
+                             a sanitizer is there, or the link has put libc's malloc in our place
+
+   The last case is a static program. The definitions here are weak, so that linking succeeds
+   whatever libc.a brings along; where malloc and free come from two allocators' names then, half a
+   count would be worse than none.
+
+   A signal handler that calls malloc breaks the rules of malloc itself; perflab adds no new danger:
+   a count may be lost, never the heap.
 
    Finding the next definitions takes dlsym, which may itself allocate: while it is at work, blocks
    come from a small arena, are never reused, and are not counted. */
@@ -1660,15 +1726,50 @@ enum { PLI_NEXT_UNKNOWN, PLI_NEXT_GLIBC, PLI_NEXT_OTHER, PLI_NEXT_DORMANT };
     X(void, free_aligned_sized, (void *p, size_t alignment, size_t size))                          \
     X(size_t, malloc_usable_size, (void *p))
 
+/* The same for C++. Each row: name here, linker name, parameters, arguments; for new also size,
+   alignment (0: the usual one), and whether failure is NULL instead of an exception. */
+#define PLI_Z PLI_MANGLED_SIZE
+#define PLI_NT "RKSt9nothrow_t"
+#define PLI_AL "St11align_val_t"
+#define PLI_CPP_NEW(X)                                                                             \
+    X(new_one, "_Znw" PLI_Z, (size_t n), (n), n, 0, 0)                                             \
+    X(new_many, "_Zna" PLI_Z, (size_t n), (n), n, 0, 0)                                            \
+    X(new_one_nt, "_Znw" PLI_Z PLI_NT, (size_t n, const void *t), (n, t), n, 0, 1)                 \
+    X(new_many_nt, "_Zna" PLI_Z PLI_NT, (size_t n, const void *t), (n, t), n, 0, 1)                \
+    X(new_one_al, "_Znw" PLI_Z PLI_AL, (size_t n, size_t a), (n, a), n, a, 0)                      \
+    X(new_many_al, "_Zna" PLI_Z PLI_AL, (size_t n, size_t a), (n, a), n, a, 0)                     \
+    X(new_one_al_nt, "_Znw" PLI_Z PLI_AL PLI_NT, (size_t n, size_t a, const void *t),              \
+      (n, a, t), n, a, 1)                                                                          \
+    X(new_many_al_nt, "_Zna" PLI_Z PLI_AL PLI_NT, (size_t n, size_t a, const void *t),             \
+      (n, a, t), n, a, 1)
+#define PLI_CPP_DELETE(X)                                                                          \
+    X(del_one, "_ZdlPv", (void *p), (p))                                                           \
+    X(del_many, "_ZdaPv", (void *p), (p))                                                          \
+    X(del_one_n, "_ZdlPv" PLI_Z, (void *p, size_t n), (p, n))                                      \
+    X(del_many_n, "_ZdaPv" PLI_Z, (void *p, size_t n), (p, n))                                     \
+    X(del_one_nt, "_ZdlPv" PLI_NT, (void *p, const void *t), (p, t))                               \
+    X(del_many_nt, "_ZdaPv" PLI_NT, (void *p, const void *t), (p, t))                              \
+    X(del_one_al, "_ZdlPv" PLI_AL, (void *p, size_t a), (p, a))                                    \
+    X(del_many_al, "_ZdaPv" PLI_AL, (void *p, size_t a), (p, a))                                   \
+    X(del_one_n_al, "_ZdlPv" PLI_Z PLI_AL, (void *p, size_t n, size_t a), (p, n, a))               \
+    X(del_many_n_al, "_ZdaPv" PLI_Z PLI_AL, (void *p, size_t n, size_t a), (p, n, a))              \
+    X(del_one_al_nt, "_ZdlPv" PLI_AL PLI_NT, (void *p, size_t a, const void *t), (p, a, t))        \
+    X(del_many_al_nt, "_ZdaPv" PLI_AL PLI_NT, (void *p, size_t a, const void *t), (p, a, t))
+
+#define PLI_NEXT_FIELD_NEW(name, symbol, parameters, ...) void *(*name) parameters;
+#define PLI_NEXT_FIELD_DELETE(name, symbol, parameters, arguments) void (*name) parameters;
 #define PLI_NEXT_FIELD(type, name, parameters) type(*name) parameters;
 
 typedef struct pli_next_table {
     PLI_NEXT(PLI_NEXT_FIELD)
+    PLI_CPP_NEW(PLI_NEXT_FIELD_NEW)
+    PLI_CPP_DELETE(PLI_NEXT_FIELD_DELETE)
     uint32_t mode;    /* PLI_NEXT_...; written last, with release */
     uint32_t finding; /* 1: a thread has begun to look */
     uint32_t counts_new; /* operator new comes from the allocator itself and does not pass malloc */
-    uintptr_t slow_below; /* blocks up to this address take the slow path: 0, that is NULL only, when
-                             the next malloc is glibc's; else all. One comparison does for both. */
+    uintptr_t slow_below; /* blocks up to this address take the slow path: 0, that is NULL only,
+                             when the next malloc is glibc's; else all. One comparison does for
+                             both. */
 } pli_next_table;
 
 static pli_next_table pli_next; /* tentative: malloc and free start at pli_boot_..., see below */
@@ -1681,6 +1782,7 @@ paths */
 
 static struct { size_t used; char bytes[PLI_ARENA_SIZE] __attribute__((aligned(64))); } pli_arena;
 
+/* One comparison each way: no block of an allocator lies inside this program's own data. */
 static int pli_arena_holds(const void *p)
 {
     return (const char *)p >= pli_arena.bytes && (const char *)p < pli_arena.bytes + PLI_ARENA_SIZE;
@@ -1701,6 +1803,7 @@ static void *pli_arena_alloc(size_t alignment, size_t size)
     return (void *)p;
 }
 
+/* For realloc. Never freed, so the size stays true. */
 static size_t pli_arena_size(const void *p)
 {
     return ((const size_t *)p)[-1] & ~(size_t)15;
@@ -1712,13 +1815,71 @@ static size_t pli_arena_size(const void *p)
 PLI_HOOK void *malloc(size_t size);
 static void *pli_own_malloc(size_t size)
     __attribute__((malloc, nothrow, alloc_size(1), alias("malloc"), used));
+PLI_HOOK void free(void *p);
+static void pli_own_free(void *p) __attribute__((nothrow, alias("free"), used));
 
-/* glibc's own names for its allocator. The reference also makes a static link take in libc's
-   malloc, whose definitions then replace the weak ones here: perflab steps aside. */
+/* Whether the program's malloc and free are the two here: a static link may have preferred libc's,
+   another library may stand in front. Compilers take it that two names are two functions. */
+static int pli_malloc_is_ours(void)
+{
+    void *(*its_malloc)(size_t) = malloc;
+    void (*its_free)(void *) = free;
+    __asm__("" : "+r"(its_malloc), "+r"(its_free));
+    return its_malloc == pli_own_malloc && its_free == pli_own_free;
+}
+
+/* In a static program there is nothing to look up in; libc's own names for its allocator serve.
+   musl keeps its to itself: they are only found in a static program, and some may be missing. */
 #if PLI_GLIBC
-extern void *__libc_malloc(size_t size);
-static void *(*const pli_libc_malloc)(size_t) __attribute__((used)) = __libc_malloc;
+#define PLI_LIBC_NAME
+#else
+#define PLI_LIBC_NAME __attribute__((weak))
 #endif
+PLI_LIBC_NAME extern void *__libc_malloc(size_t size);
+PLI_LIBC_NAME extern void *__libc_calloc(size_t count, size_t size);
+PLI_LIBC_NAME extern void *__libc_realloc(void *p, size_t size);
+PLI_LIBC_NAME extern void __libc_free(void *p);
+#if PLI_GLIBC
+extern void *__libc_memalign(size_t alignment, size_t size);
+
+/* glibc has no second name for this one. */
+static int pli_static_posix_memalign(void **out, size_t alignment, size_t size)
+{
+    if (alignment < sizeof(void *) || (alignment & (alignment - 1)))
+        return EINVAL;
+    void *p = __libc_memalign(alignment, size);
+    if (p)
+        *out = p;
+    return p ? 0 : ENOMEM;
+}
+#endif
+
+/* What is missing afterwards stays NULL: pli_no_next tells the user when it is needed. */
+static void pli_next_static(pli_next_table *t)
+{
+    t->malloc = __libc_malloc;
+    t->calloc = __libc_calloc;
+    t->realloc = __libc_realloc;
+    t->free = __libc_free;
+#if PLI_GLIBC
+    t->memalign = __libc_memalign;
+    t->aligned_alloc = __libc_memalign;
+    t->posix_memalign = pli_static_posix_memalign;
+    t->malloc_usable_size = malloc_usable_size;
+#endif
+}
+
+/* A sanitizer's malloc must not be asked for sizes before the sanitizer has started, and its
+   reports are worth more than counts: beside one, the hooks only hand on. */
+extern void __asan_init(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
+extern void __msan_init(void) __attribute__((weak));
+extern void __lsan_init(void) __attribute__((weak));
+
+static int pli_sanitizer_present(void)
+{
+    return __asan_init || __tsan_init || __msan_init || __lsan_init;
+}
 
 /* Whether two addresses lie in the same executable or library. */
 static int pli_same_object(const void *a, const void *b)
@@ -1734,11 +1895,13 @@ static inline size_t pli_chunk_word(const void *p)
     return ((const size_t *)p)[-1];
 }
 
+/* For chunks that were not mmapped alone. The low three bits are flags. */
 static inline size_t pli_chunk_bytes_plain(size_t word)
 {
     return (word & ~(size_t)7) - sizeof(size_t);
 }
 
+/* A mmapped chunk has no neighbour whose first word it could use: it loses one more. */
 static inline size_t pli_chunk_bytes(size_t word)
 {
     return pli_chunk_bytes_plain(word) - (word & 2 ? sizeof(size_t) : 0);
@@ -1748,8 +1911,11 @@ static inline size_t pli_chunk_bytes(size_t word)
 static int pli_next_is_glibc(void)
 {
 #if PLI_GLIBC
-    if (!pli_same_object((const void *)(uintptr_t)pli_next.malloc,
-                         (const void *)(uintptr_t)gnu_get_libc_version))
+    const char *preload = getenv("LD_PRELOAD"); /* valgrind replaces glibc's malloc in its place */
+    if (preload && strstr(preload, "vgpreload"))
+        return 0;
+    if (pli_next.malloc != __libc_malloc &&
+        !pli_same_object(*(void **)&pli_next.malloc, (const void *)(uintptr_t)gnu_get_libc_version))
         return 0;
     int same = 1;
     for (size_t size = 1; size < 300000; size = size * 3 + 1) {
@@ -1763,15 +1929,20 @@ static int pli_next_is_glibc(void)
 #endif
 }
 
-/* RTLD_NEXT asks for the definition that the program would use if this one were not there. The table
-   changes as a whole, so that no call sees half of it. */
+/* RTLD_NEXT asks for the definition that the program would use if this one were not there. The
+   table changes as a whole, so that no call sees half of it. */
 static void pli_next_look_up(void)
 {
 #define PLI_NEXT_LOOK_UP(type, name, parameters)                                                   \
     *(void **)&found.name = dlsym(RTLD_NEXT, #name);
+#define PLI_NEXT_LOOK_UP_CPP(name, symbol, ...)                                                    \
+    *(void **)&found.name = dlsym(RTLD_NEXT, symbol);
     pli_next_table found = pli_next;
     PLI_NEXT(PLI_NEXT_LOOK_UP)
-    found.mode = PLI_NEXT_UNKNOWN;
+    if (!found.malloc)
+        pli_next_static(&found);
+    PLI_CPP_NEW(PLI_NEXT_LOOK_UP_CPP)
+    PLI_CPP_DELETE(PLI_NEXT_LOOK_UP_CPP)
     pli_next = found;
 }
 
@@ -1792,6 +1963,13 @@ static void pli_fatal(const char *text)
     abort();
 }
 
+/* Better than a jump to address 0, far away from the reason. */
+static PLI_COLD void pli_no_next(void)
+{
+    pli_fatal("perflab: no malloc to go on to (a static link): compile perflab.h with "
+              "-DPERFLAB_NO_INTERPOSE\n");
+}
+
 /* Returns the mode. Inside the thread that is looking, and only there, it is PLI_NEXT_UNKNOWN. */
 static PLI_COLD uint32_t pli_next_find(void)
 {
@@ -1807,10 +1985,12 @@ static PLI_COLD uint32_t pli_next_find(void)
     pli_self = &pli_nested;
     pli_next_look_up();
     if (!pli_next.malloc || !pli_next.free || !pli_next.realloc || !pli_next.calloc)
-        pli_fatal("perflab: no malloc to forward to: compile with -DPERFLAB_NO_INTERPOSE\n");
-    void *new_function = dlsym(RTLD_NEXT, "_Znw" PLI_MANGLED_SIZE);
-    pli_next.counts_new = pli_same_object(new_function, *(void **)&pli_next.malloc);
-    uint32_t mode = pli_next_is_glibc() ? PLI_NEXT_GLIBC : PLI_NEXT_OTHER;
+        pli_no_next();
+    pli_next.counts_new =
+        pli_same_object(*(void **)&pli_next.new_one, *(void **)&pli_next.malloc);
+    uint32_t mode = PLI_NEXT_DORMANT;
+    if (pli_malloc_is_ours() && !pli_sanitizer_present())
+        mode = pli_next_is_glibc() ? PLI_NEXT_GLIBC : PLI_NEXT_OTHER;
     pli_next_silence_copies();
     PLI_STORE_RELEASE(pli_next.mode, mode);
     PLI_STORE(pli_next.slow_below, mode == PLI_NEXT_GLIBC ? 0 : UINTPTR_MAX);
@@ -1819,6 +1999,7 @@ static PLI_COLD uint32_t pli_next_find(void)
     return mode;
 }
 
+/* The mode for entry points that are not hot: finds it out when needed. */
 static inline uint32_t pli_next_mode(void)
 {
     uint32_t mode = PLI_LOAD_ACQUIRE(pli_next.mode);
@@ -1842,6 +2023,7 @@ static PLI_COLD void *pli_boot_malloc(size_t size)
     return pli_next.malloc(size);
 }
 
+/* A free before the first malloc: of a block from before perflab was loaded, or of the arena. */
 static PLI_COLD void pli_boot_free(void *p)
 {
     if (pli_next_find() != PLI_NEXT_UNKNOWN && !pli_arena_holds(p))
@@ -1866,13 +2048,16 @@ static pli_next_table pli_next = {
 /* The usable size of a live block. Never call it after the block was given to the next free. */
 static size_t pli_block_bytes(const void *p)
 {
-    if (PLI_LOAD(pli_next.mode) == PLI_NEXT_GLIBC)
+    uint32_t mode = PLI_LOAD(pli_next.mode);
+    if (mode == PLI_NEXT_GLIBC)
         return pli_chunk_bytes(pli_chunk_word(p));
+    if (mode == PLI_NEXT_DORMANT)
+        return 0; /* nothing will be counted, and a sanitizer may not be ready to answer */
     return pli_next.malloc_usable_size ? pli_next.malloc_usable_size((void *)(uintptr_t)p) : 0;
 }
 
-/* Blocks of other allocators, mmapped ones of glibc's, no block at all, and all that the hot path of
-   pli_heap_born leaves over. */
+/* Blocks of other allocators, mmapped ones of glibc's, no block at all, and all that the hot path
+   of pli_heap_born leaves over. */
 static PLI_COLD void *pli_block_born_slow(void *p)
 {
     uint32_t mode = PLI_LOAD(pli_next.mode);
@@ -1953,8 +2138,9 @@ static PLI_COLD void *pli_realloc_of_arena(void *p, size_t size)
     return q;
 }
 
-/* realloc(p, 0) frees where the next realloc says so by returning NULL, as glibc's does; others keep
-   a block of no size. Old bytes are read first: afterwards the block may be somebody else's. */
+/* realloc(p, 0) frees where the next realloc says so by returning NULL, as glibc's does; others
+   keep a block of no size. Old bytes are read first: afterwards the block may be somebody else's.
+   */
 PLI_HOOK void *realloc(void *p, size_t size)
 {
     if (!p)
@@ -1984,6 +2170,8 @@ PLI_HOOK int posix_memalign(void **out, size_t alignment, size_t size)
 {
     if (pli_next_mode() == PLI_NEXT_UNKNOWN)
         return (*out = pli_arena_alloc(alignment, size)) ? 0 : ENOMEM;
+    if (!pli_next.posix_memalign)
+        pli_no_next();
     int error = PLI_NESTED(pli_next.posix_memalign(out, alignment, size));
     if (error == 0)
         pli_block_born(*out);
@@ -1994,6 +2182,8 @@ PLI_HOOK void *aligned_alloc(size_t alignment, size_t size)
 {
     if (pli_next_mode() == PLI_NEXT_UNKNOWN)
         return pli_arena_alloc(alignment, size);
+    if (!pli_next.aligned_alloc)
+        pli_no_next();
     return pli_block_born(PLI_NESTED(pli_next.aligned_alloc(alignment, size)));
 }
 
@@ -2043,37 +2233,25 @@ PLI_HOOK void free_aligned_sized(void *p, size_t alignment, size_t size)
 
 /* -- C++: operator new and delete --
    libstdc++'s call malloc and free, which count. jemalloc, tcmalloc and mimalloc bring operators of
-   their own that do not; then the counting is done here. Each row: name here, linker name,
-   parameters, arguments, size, alignment (0: the usual one), whether failure is NULL instead of an
-   exception. */
+   their own, some of which do and some of which do not, from one release to the next: a block is
+   counted here if it was not counted on the way. PLI_NESTED cannot serve for new: an exception would
+   leave the thread nested for ever. */
 
-#define PLI_Z PLI_MANGLED_SIZE
-#define PLI_NT "RKSt9nothrow_t"
-#define PLI_AL "St11align_val_t"
-#define PLI_CPP_NEW(X)                                                                             \
-    X(new_one, "_Znw" PLI_Z, (size_t n), (n), n, 0, 0)                                             \
-    X(new_many, "_Zna" PLI_Z, (size_t n), (n), n, 0, 0)                                            \
-    X(new_one_nt, "_Znw" PLI_Z PLI_NT, (size_t n, const void *t), (n, t), n, 0, 1)                 \
-    X(new_many_nt, "_Zna" PLI_Z PLI_NT, (size_t n, const void *t), (n, t), n, 0, 1)                \
-    X(new_one_al, "_Znw" PLI_Z PLI_AL, (size_t n, size_t a), (n, a), n, a, 0)                      \
-    X(new_many_al, "_Zna" PLI_Z PLI_AL, (size_t n, size_t a), (n, a), n, a, 0)                     \
-    X(new_one_al_nt, "_Znw" PLI_Z PLI_AL PLI_NT, (size_t n, size_t a, const void *t),              \
-      (n, a, t), n, a, 1)                                                                          \
-    X(new_many_al_nt, "_Zna" PLI_Z PLI_AL PLI_NT, (size_t n, size_t a, const void *t),             \
-      (n, a, t), n, a, 1)
-#define PLI_CPP_DELETE(X)                                                                          \
-    X(del_one, "_ZdlPv", (void *p), (p))                                                           \
-    X(del_many, "_ZdaPv", (void *p), (p))                                                          \
-    X(del_one_n, "_ZdlPv" PLI_Z, (void *p, size_t n), (p, n))                                      \
-    X(del_many_n, "_ZdaPv" PLI_Z, (void *p, size_t n), (p, n))                                     \
-    X(del_one_nt, "_ZdlPv" PLI_NT, (void *p, const void *t), (p, t))                               \
-    X(del_many_nt, "_ZdaPv" PLI_NT, (void *p, const void *t), (p, t))                              \
-    X(del_one_al, "_ZdlPv" PLI_AL, (void *p, size_t a), (p, a))                                    \
-    X(del_many_al, "_ZdaPv" PLI_AL, (void *p, size_t a), (p, a))                                   \
-    X(del_one_n_al, "_ZdlPv" PLI_Z PLI_AL, (void *p, size_t n, size_t a), (p, n, a))               \
-    X(del_many_n_al, "_ZdaPv" PLI_Z PLI_AL, (void *p, size_t n, size_t a), (p, n, a))              \
-    X(del_one_al_nt, "_ZdlPv" PLI_AL PLI_NT, (void *p, size_t a, const void *t), (p, a, t))        \
-    X(del_many_al_nt, "_ZdaPv" PLI_AL PLI_NT, (void *p, size_t a, const void *t), (p, a, t))
+/* What changes when the calling thread counts a block. */
+typedef struct pli_new_mark { const pli_thread *self; uint64_t born, epoch; } pli_new_mark;
+
+static pli_new_mark pli_new_mark_take(void)
+{
+    const pli_thread *t = pli_self;
+    return (pli_new_mark){t, PLI_LOAD(t->heap.born), PLI_LOAD(t->heap.epoch)};
+}
+
+static void *pli_new_done(void *p, pli_new_mark before)
+{
+    pli_new_mark now = pli_new_mark_take();
+    int counted = now.self != before.self || now.born != before.born || now.epoch != before.epoch;
+    return pli_next.counts_new && !counted ? pli_block_born(p) : p;
+}
 
 /* Without a C++ runtime behind: a C program that loads a C++ library privately. */
 static PLI_COLD void *pli_new_without_runtime(size_t size, size_t alignment, int may_fail)
@@ -2085,46 +2263,41 @@ static PLI_COLD void *pli_new_without_runtime(size_t size, size_t alignment, int
     return p;
 }
 
-/* Each operator finds its next definition on first use: a C program has none of them. Exceptions pass
-   through these frames by the unwind tables that every x86-64 and aarch64 object carries. */
+/* Exceptions pass through these frames by the unwind tables that every x86-64 and aarch64 object
+   carries. In a program without a C++ runtime there is nothing to go on to. */
 #define PLI_DEFINE_NEW(name, symbol, parameters, arguments, size, alignment, may_fail)             \
     PLI_HOOK void *pli_##name parameters __asm__(symbol);                                          \
     void *pli_##name parameters                                                                    \
     {                                                                                              \
-        static void *(*next) parameters;                                                           \
-        if (PLI_UNLIKELY(!next))                                                                   \
-            *(void **)&next = dlsym(RTLD_NEXT, symbol);                                            \
-        if (!next)                                                                                 \
+        if (pli_next_mode() == PLI_NEXT_UNKNOWN || !pli_next.name)                                 \
             return pli_new_without_runtime(size, alignment, may_fail);                             \
-        void *p = next arguments;                                                                  \
-        return pli_next.counts_new ? pli_block_born(p) : p;                                        \
+        pli_new_mark mark = pli_new_mark_take();                                                   \
+        return pli_new_done(pli_next.name arguments, mark);                                        \
     }
 
 #define PLI_DEFINE_DELETE(name, symbol, parameters, arguments)                                     \
     PLI_HOOK void pli_##name parameters __asm__(symbol);                                           \
     void pli_##name parameters                                                                     \
     {                                                                                              \
-        static void (*next) parameters;                                                            \
-        if (PLI_UNLIKELY(!next))                                                                   \
-            *(void **)&next = dlsym(RTLD_NEXT, symbol);                                            \
-        if (!next) {                                                                               \
+        if (!p || pli_arena_holds(p) || pli_next_mode() == PLI_NEXT_UNKNOWN || !pli_next.name) {   \
             free(p);                                                                               \
             return;                                                                                \
         }                                                                                          \
-        if (p && pli_next.counts_new)                                                              \
+        if (pli_next.counts_new) {                                                                 \
             pli_block_died(pli_block_bytes(p));                                                    \
-        next arguments;                                                                            \
+            PLI_NESTED((pli_next.name arguments, 0));                                              \
+        } else {                                                                                   \
+            pli_next.name arguments;                                                               \
+        }                                                                                          \
     }
 
 PLI_CPP_NEW(PLI_DEFINE_NEW)
 PLI_CPP_DELETE(PLI_DEFINE_DELETE)
 
-/* Whether malloc in this program is the one above, and counts. */
+/* Whether the hooks above see every block of this program and count it. */
 static int pli_malloc_in_charge(void)
 {
-    void *(*in_charge)(size_t) = malloc;
-    __asm__("" : "+r"(in_charge)); /* compilers take it that two names are two functions, or one */
-    return in_charge == pli_own_malloc && pli_next_mode() != PLI_NEXT_DORMANT;
+    return pli_malloc_is_ours() && pli_next_mode() != PLI_NEXT_DORMANT;
 }
 
 /* Whether the allocator behind all this is libc's own, so that mallinfo2 speaks of this heap. */
@@ -2135,10 +2308,12 @@ static int pli_malloc_is_libc(void)
 
 #else /* !PLI_INTERPOSE */
 
+/* Nothing to step aside from. */
 void pl_step_aside(void)
 {
 }
 
+/* Without hooks there is nothing that could count. */
 static int pli_malloc_in_charge(void)
 {
     return 0;
@@ -2151,7 +2326,11 @@ static int pli_malloc_is_libc(void)
 
 #endif
 
-/* -- The statistics -- */
+/* -- The statistics --
+   Three sources: the sums of all threads (>>heap), what the allocator says of itself, and what the
+   kernel says of the process. Only the first is exact at any moment; the others round up to pages
+   and keep memory that was freed. The difference between alloc and heap_inuse is what blocks cost
+   beyond their bytes; between heap_inuse and heap_sys, what fragmentation and caching keep. */
 
 /* What the allocator tells of itself; a lower bound where it tells nothing. */
 static void pli_memstats_system(pl_memstats *out)
@@ -2203,6 +2382,7 @@ static const char *pli_memstats_remark(const pl_memstats *m)
     return "nothing: another malloc is in place (static link, other tool); alloc is libc's word";
 }
 
+/* The names are those of the struct, so that a reader of the text finds them in the header. */
 pl_result pl_memstats_write(const pl_memstats *m, FILE *out)
 {
     if (!m || !out)

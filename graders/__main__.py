@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Callable, NoReturn, Optional, Sequence
 
 from . import commands
-from .model import GraderError
+from .model import EXIT_CODES, FAIL, GraderError, SubmissionError
 from .plain import printable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,6 +73,10 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except GraderError as error:
         print(f"graders: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return COULD_NOT
+    except SubmissionError as error:    # outside of a grading, where it is a result
+        print("\n".join([f"graders: {printable(str(error))}", *printable(error.detail).split("\n")])
+              .rstrip(), file=sys.stderr)
+        return EXIT_CODES[FAIL]
     except KeyboardInterrupt:
         print("\ngraders: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -114,12 +114,14 @@ def build_student(lab: Lab, source: Path, trusted: Trusted, recipe: Recipe) -> S
 
 def build_bench(lab: Lab, source: Path, trusted: Trusted, recipe: Recipe) -> Path:
     """A program that runs workload.c's benchmarks on one file; that file is trusted here."""
-    files = {"side.c": _read(source), "perflab.h": _read(HEADER),
+    name = "slow.c" if source == lab.path / "slow.c" else "student.c"
+    files = {name: _read(source), "perflab.h": _read(HEADER),
              "bench_main.c": _read(SOURCES / "bench_main.c")}
     files.update({path.name: _read(path) for path in sorted(lab.path.glob("*.h"))})
 
     def make(work: Path) -> None:
-        _compile(_write(work, files), "side.c", "side", recipe, source.parent, student=True)
+        _compile(_write(work, files), name, "side", recipe, source.parent, student=True)
+        vet.check_contract(work / "side.o", trusted.contract)
         _compile(work, "bench_main.c", "bench_main", recipe, SOURCES)
         parts = [trusted.folder / f"{name}.o" for name in ("buffer", "workload", "perflab-stats")]
         _link(work, [work / "bench_main.o", *parts, work / "side.o"], "bench", recipe)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import FrozenSet, Iterable, Iterator, List, Sequence, Set, Tuple
+from typing import FrozenSet, Iterator, List, Sequence, Set, Tuple
 
 from .compiler import Compiler, Finished
 from .elf import Elf, NotElf
@@ -97,7 +97,15 @@ def check_object(path: Path, taken: FrozenSet[str], contract: FrozenSet[str]) ->
             raise SubmissionError(
                 "forbidden", f"your code calls {symbol.name}, which belongs to the grader; "
                 "do the work in your own functions")
-    _fulfils(_defined(path), contract)
+    check_contract(path, contract)
+
+
+def check_contract(path: Path, contract: FrozenSet[str]) -> None:
+    """Refuses an object without the functions of lab.h."""
+    missing = sorted(contract - _defined(path))
+    if missing:
+        raise SubmissionError("link", f"your code does not define {_list(missing)}; lab.h says "
+                              "how it is declared (not static, and spelled exactly so)")
 
 
 def compile_error(done: Finished) -> SubmissionError:
@@ -156,13 +164,6 @@ def _taken(name: str) -> str:
         return "your code defines main; a lab's file holds only the function of lab.h and helpers"
     return (f"your code defines '{name}', a name of the C library or of the grader: it would "
             "replace that function for the whole program; give it another name, or make it static")
-
-
-def _fulfils(defined: Iterable[str], contract: FrozenSet[str]) -> None:
-    missing = sorted(contract - set(defined))
-    if missing:
-        raise SubmissionError("link", f"your code does not define {_list(missing)}; lab.h says "
-                              "how it is declared (not static, and spelled exactly so)")
 
 
 def _list(found: Sequence[str]) -> str:

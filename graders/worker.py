@@ -168,8 +168,8 @@ class Worker:
         self._input_area = _pages(len(case.input)) + PAGE   # room for larger cases: see load()
         self._size = HEADER_SIZE + self._input_area + _pages(self._capacity)
         self._descriptors: List[int] = []
+        self._memory = self._share()
         try:
-            self._memory = self._share()
             self._printed = self._own(os.memfd_create("printed"))
             self._pid = self._spawn(program)
         except BaseException:
@@ -297,6 +297,7 @@ class Worker:
         os.close(descriptor)
 
     def _close_descriptors(self) -> None:
+        self._memory.close()            # it holds a descriptor of its own
         for descriptor in list(self._descriptors):
             self._close(descriptor)
 

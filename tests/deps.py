@@ -34,6 +34,7 @@ class Need(NamedTuple):
     program: str = ""   # present when this program is on PATH
     library: str = ""   # or when the linker's search path has this file
     module: str = ""    # or when this Python has the module
+    path: str = ""      # or when this file is there
 
 
 NEEDS: Sequence[Need] = (
@@ -56,6 +57,13 @@ NEEDS: Sequence[Need] = (
     Need("tcmalloc", "libtcmalloc-minimal4", "other allocators",
          library="libtcmalloc_minimal.so.4"),
     Need("mimalloc", "libmimalloc-dev", "other allocators", library="libmimalloc.so"),
+    Need("aarch64-gcc", "gcc-aarch64-linux-gnu", "the other processor",
+         program="aarch64-linux-gnu-gcc"),
+    Need("aarch64-libc", "libc6-dev-arm64-cross", "the other processor",
+         path="/usr/aarch64-linux-gnu/include/stdio.h"),
+    Need("qemu-aarch64", "qemu-user-static", "the other processor",
+         program="qemu-aarch64-static"),
+    Need("setarch", "util-linux", "thread sanitizer runs", program="setarch"),
     Need("heaptrack", "heaptrack", "a figure beside ours in make bench", program="heaptrack"),
     Need("venv", "python3-venv", "the tests' own Python packages", module="ensurepip"),
     Need("go", "golang-go", "Go's own tools as judges", program="go"),
@@ -95,6 +103,8 @@ def present(need: Need) -> bool:
     """Whether this machine has it."""
     if need.program:
         return find_program(need.program) is not None
+    if need.path:
+        return os.path.exists(need.path)
     if need.module:
         return importlib.util.find_spec(need.module) is not None
     return find_program("gcc") is not None and find_library(need.library)

@@ -59,14 +59,18 @@ class Folder:
     needs: Tuple[str, ...] = ()
     fast: bool = False
     alone: bool = True
+    slow: Tuple[str, ...] = ()      # its files that `make check-fast` leaves out
 
 
 # A folder that is not named here needs nothing but pytest, and runs alone.
 FOLDERS: Dict[str, Folder] = {
     "bench": Folder(needs=("cc", "clang", "g++", "objdump", "benchstat")),
+    "core": Folder(needs=("cc", "g++", "clang", "clang-rt", "musl-gcc", "jemalloc", "tcmalloc",
+                           "mimalloc", "valgrind", "aarch64-gcc", "aarch64-libc", "qemu-aarch64",
+                           "setarch"), alone=False),
     "compile": Folder(needs=("cc", "g++", "clang", "musl-gcc"), alone=False),
     "docs": Folder(needs=("cc", "g++", "clang", "cmake"), fast=True),
-    "graders": Folder(needs=("cc",), fast=True),
+    "graders": Folder(needs=("cc",), fast=True, slow=("test_end_to_end.py",)),
     "labs": Folder(needs=("cc", "clang")),
     "make": Folder(needs=("cc", "make", "pkg-config"), fast=True, alone=False),
     "lint": Folder(needs=("cc", "objdump", "git"), fast=True, alone=False),
@@ -150,14 +154,15 @@ def run_tap(command: Sequence[str]) -> Outcome:
 
 
 def unit_options(source: Path) -> Dict[str, List[str]]:
-    """Reads the test's own wishes, a comment such as `/* run: without=tsan,asan flags=-ldl */`."""
+    """Reads the wishes of a test: `/* run: without=tsan,asan flags=-ldl alone=yes */`."""
     wishes = re.search(r"/\* run: (.*?) \*/", source.read_text())
     words = wishes.group(1).split() if wishes else []
-    options = {"without": [], "flags": []}  # type: Dict[str, List[str]]
+    options: Dict[str, List[str]] = {"without": [], "flags": [], "alone": []}
     for word in words:
         key, _, value = word.partition("=")
         if key not in options or not value:
-            sys.exit(f"{source}: '{word}' in the run: comment; write without=NAME,... or flags=...")
+            sys.exit(f"{source}: '{word}' in the run: comment; write without=NAME,... flags=... "
+                     "or alone=yes")
         options[key] += value.split(",")
     unknown = set(options["without"]) - set(VARIANTS)
     if unknown:
@@ -188,7 +193,7 @@ def unit_suites() -> Iterator[Suite]:
             if variant not in options["without"]:
                 yield Suite(f"unit/{source.stem[5:]} {variant}", needs,
                             partial(run_unit, source, variant, options["flags"]),
-                            fast=variant == "gcc-O2")
+                            fast=variant == "gcc-O2", alone=bool(options["alone"]))
 
 
 # pytest -------------------------------------------------------------------------------------------
@@ -208,7 +213,7 @@ def parse_junit(path: Path) -> Tuple[int, int, int, List[str]]:
     return passed, counts["failed"], counts["skipped"], reasons
 
 
-def run_pytest(folder: Path) -> Outcome:
+def run_pytest(folder: Path, left_out: Sequence[str] = ()) -> Outcome:
     """Runs the tests of one folder in the test venv and counts them from the JUnit report."""
     report = OUTPUT / f"{folder.name}.xml"
     OUTPUT.mkdir(parents=True, exist_ok=True)
@@ -216,7 +221,7 @@ def run_pytest(folder: Path) -> Outcome:
         report.unlink()
     command = [str(deps.venv_python()), "-m", "pytest", "-q", "--tb=short",
                "-p", "no:cacheprovider", f"--junitxml={report}", "-o", "junit_family=xunit1",
-               str(folder.relative_to(ROOT))]
+               str(folder.relative_to(ROOT)), *(f"--ignore={folder / name}" for name in left_out)]
     status, output, errors = execute(command)
     if not report.exists():
         return failure(command, status, output + errors)
@@ -228,24 +233,25 @@ def run_pytest(folder: Path) -> Outcome:
     return Outcome(passed, failed, skipped, output if failed else "\n".join(reasons))
 
 
-def pytest_suites() -> Iterator[Suite]:
+def pytest_suites(fast: bool) -> Iterator[Suite]:
     """Every folder of tests/ that has Python tests."""
     folders = {path.parent for path in (ROOT / "tests").glob("*/test_*.py")}
     for folder in sorted(folders):
         wishes = FOLDERS.get(folder.name, Folder())
         yield Suite(folder.name, ("pytest", *wishes.needs),
-                    partial(run_pytest, folder), wishes.fast, wishes.alone)
+                    partial(run_pytest, folder, wishes.slow if fast else ()),
+                    wishes.fast, wishes.alone)
 
 
 # the run ------------------------------------------------------------------------------------------
 
 
-def all_suites() -> List[Suite]:
+def all_suites(fast: bool = False) -> List[Suite]:
     """In the order of the report: what is quick and tells most stands first."""
     lint = [sys.executable, "tests/lint/lint.py", "--tap"]
     gate = [sys.executable, "tests/fresh/gate.py"]
     return [Suite("rules", ("cc", "git"), partial(run_tap, lint), fast=True),
-            *unit_suites(), *pytest_suites(),
+            *unit_suites(), *pytest_suites(fast),
             Suite("fresh-machine", ("bwrap", "debootstrap", "setpriv", "git"),
                   partial(run_tap, gate), alone=True)]
 
@@ -339,7 +345,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--suite", default="", metavar="NAME", help="only those that begin so")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     options = parser.parse_args(arguments)
-    suites = choose(all_suites(), options)
+    suites = choose(all_suites(options.fast), options)
     if options.list:
         for suite in suites:
             print(f"{suite.name:40} {', '.join(suite.needs)}")

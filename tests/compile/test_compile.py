@@ -103,3 +103,28 @@ def test_the_header_names_nothing_reserved(tmp_path: Path) -> None:
                   "-D_GNU_SOURCE", "-c", "main.c"], tmp_path, '#include "perflab.h"\n')
     named = set(re.findall(r"identifier '(\w+)' is reserved", said))
     assert {name for name in named if not name.startswith("__libc_")} == set()
+
+
+COUNTING = """#include "perflab.h"
+#include <stdlib.h>
+int main(void) {
+    pl_memstats before, after, change;
+    pl_memstats_read(&before);
+    for (int i = 0; i < 1000; i++) {
+        void *block = malloc(24);
+        PL_KEEP(block);
+        free(block);
+    }
+    pl_memstats_read(&after);
+    change = pl_memstats_diff(&after, &before);
+    return printf("%d %d %d", (int)change.mallocs, (int)change.frees, (int)change.alloc) < 0;
+}
+"""
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang", "musl-gcc"])
+def test_what_is_built_counts(tmp_path: Path, compiler: str) -> None:
+    assert build(implementation(compiler, "-O2"), tmp_path) == ""
+    link = [compiler, "-O2", "main.c", "perflab.o", "-o", "main", "-pthread", "-lm"]
+    assert build(link, tmp_path, COUNTING) == ""
+    assert subprocess.check_output([str(tmp_path / "main")]) == b"1000 1000 0"

@@ -84,13 +84,19 @@ def test_evidence_fails_code_that_is_faster_for_another_reason(tmp_path: Path) -
     assert 0 < result["points"]["evidence"]["got"] < 20
 
 
-def test_memory_that_is_kept_from_one_call_to_the_next_shows(tmp_path: Path) -> None:
-    """Right for the first input of a process, wrong for the second."""
+KEPT = {
+    "since the first call": "static int used; if (used++ && *text) return strdup(\"stale\");",
+    "room for the first text": "static size_t room; if (!room) room = strlen(text) + 1; "
+                               "if (strlen(text) >= room) return strdup(\"too small\");",
+}
+
+
+@pytest.mark.parametrize("code", KEPT.values(), ids=KEPT.keys())
+def test_what_is_kept_from_one_call_to_the_next_shows(code: str, tmp_path: Path) -> None:
+    """Right for the first input of a process, or for inputs of one size, and wrong for others."""
     source = (SOLUTION / "student.c").read_text()
-    stale = source.replace("    char *copy =", "    static char *last;\n    if (last && *text) "
-                           "{ char *r = malloc(9); strcpy(r, \"stale\"); return r; }\n"
-                           "    last = (char *)1;\n    char *copy =")
-    (tmp_path / "student.c").write_text(stale)
+    source = source.replace("    char *copy", f"    {code}\n    char *copy")
+    (tmp_path / "student.c").write_text(source)
     assert grade(tmp_path)["error"]["kind"] == "wrong-output"
 
 

@@ -9,7 +9,7 @@ from typing import List, Tuple
 
 import pytest
 
-from conftest import ROOT, includes
+from labfiles import ROOT, includes
 from graders import lab as labs
 
 FOLDER = ROOT / "labs" / "03_string_building"

@@ -5,11 +5,11 @@ import configparser
 import re
 import subprocess
 from pathlib import Path
-from typing import List, Tuple
+from typing import Dict, List, Set, Tuple
 
 import pytest
 
-from conftest import FOLDERS, ROOT, WARNINGS, includes, name
+from labfiles import FOLDERS, ROOT, WARNINGS, includes, name
 from graders import lab as labs
 
 FILES = {"README.md", "lab.ini", "lab.h", "slow.c", "student.c", "workload.c", "answers.ini"}
@@ -29,11 +29,11 @@ def probes(folder: Path) -> Path:
     return ROOT / "tests" / "probes" / folder.name
 
 
-def names(folder: Path) -> set:
+def names(folder: Path) -> Set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def answers(path: Path) -> dict:
+def answers(path: Path) -> Dict[str, str]:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(path, encoding="utf-8")
     return dict(parser["answers"])
@@ -45,10 +45,12 @@ def prose(readme: Path) -> str:
     return re.sub(r"<[^>]*>", "", text)
 
 
-def below_heading_comment(path: Path) -> str:
+def heading_comment(path: Path) -> Tuple[str, str]:
+    """The comment a C file begins with, and the rest of the file."""
     text = path.read_text(encoding="utf-8")
-    assert LEADING_COMMENT.match(text), f"{path} begins with a comment"
-    return LEADING_COMMENT.sub("", text)
+    comment = LEADING_COMMENT.match(text)
+    assert comment, f"{path} begins with a comment"
+    return comment[0], text[comment.end():]
 
 
 def test_there_are_labs() -> None:
@@ -80,9 +82,9 @@ def test_lab_ini_is_valid(folder: Path) -> None:
 
 @every_lab
 def test_student_c_ships_as_slow_c(folder: Path) -> None:
-    slow, student = folder / "slow.c", folder / "student.c"
-    assert below_heading_comment(student) == below_heading_comment(slow)
-    assert "student.c" in LEADING_COMMENT.match(student.read_text(encoding="utf-8"))[0]
+    advice, code = heading_comment(folder / "student.c")
+    assert code == heading_comment(folder / "slow.c")[1]
+    assert "student.c" in advice
 
 
 @every_lab
@@ -130,6 +132,7 @@ def test_readme_takes_its_numbers_from_lab_ini(folder: Path) -> None:
     assert f"{float(lab.bar):g} times" in graded
     for spec in lab.evidence:
         limit = spec.maximum if spec.maximum is not None else spec.minimum
+        assert limit is not None
         assert re.search(rf"(?<![\d.]){re.escape(f'{float(limit):g}')}(?![\d.]*\d)", graded)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 
-from conftest import FOLDERS, ROOT, name
+from labfiles import FOLDERS, ROOT, name
 from graders.model import EXIT_CODES
 
 Probe = Tuple[Path, str, Dict[str, List[str]]]

@@ -66,7 +66,8 @@ def test_a_unit_test_passes_only_when_plan_results_and_status_agree(
 
 def test_a_unit_test_may_leave_variants_out(runner: ModuleType, tmp_path: Path) -> None:
     source = unit_test(tmp_path, "return 0;")
-    source.write_text("/* run: without=tsan,asan flags=-ldl */\n" + source.read_text())
+    source.write_text("/* run: without=tsan,asan flags=-ldl alone=yes */\n" + source.read_text())
+    assert all(suite.alone for suite in runner.unit_suites())
     names = [suite.name for suite in runner.unit_suites()]
     assert names == ["unit/thing gcc-O0", "unit/thing gcc-O2",
                      "unit/thing clang-O0", "unit/thing clang-O2"]
@@ -99,6 +100,13 @@ def test_pytest_is_counted(runner: ModuleType, tmp_path: Path) -> None:
     outcome = runner.run_pytest(python_test(tmp_path, THREE))
     assert counts(outcome) == (1, 1, 1)
     assert "assert 1 == 2" in outcome.text
+
+
+def test_a_fast_run_leaves_slow_files_out(runner: ModuleType, tmp_path: Path) -> None:
+    folder = python_test(tmp_path, THREE)
+    (folder / "test_long.py").write_text("def test_long(): pass\n")
+    assert runner.run_pytest(folder).passed == 2
+    assert runner.run_pytest(folder, ["test_long.py"]).passed == 1
 
 
 def test_a_skipped_test_fails_on_ci(runner: ModuleType, tmp_path: Path,

@@ -1,4 +1,4 @@
-"""What the tests of the labs share: the repository, its labs, and a C compiler's command line."""
+"""What the tests of the labs share: the repository, its labs, and how their C files compile."""
 from __future__ import annotations
 
 import sys

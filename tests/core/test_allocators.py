@@ -1,0 +1,172 @@
+"""perflab's statistics above every allocator, however linked: exact, or silent and said so."""
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Dict, List, Sequence
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ALLOCATORS = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4",
+              "mimalloc": "libmimalloc.so.2"}
+WARNINGS = ["-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+
+
+def run(command: Sequence[str], preload: str = "", **settings: str) -> str:
+    """Runs a command; its standard output. Anything but exit status 0 fails the test."""
+    environment = dict(os.environ, **settings)
+    if preload:
+        environment["LD_PRELOAD"] = preload
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.PIPE, timeout=120, check=False)
+    assert done.returncode == 0, (command, done.returncode, done.stdout, done.stderr[-2000:])
+    return done.stdout
+
+
+class Builds:
+    """Objects and programs in one folder, each made once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def object(self, compiler: str, *flags: str) -> str:
+        """perflab.h as an object."""
+        path = self.folder / ("-".join(["perflab", compiler, *flags]).replace("/", "_") + ".o")
+        if not path.exists():
+            run([compiler, *WARNINGS, *flags, "-DPERFLAB_IMPL", "-x", "c", "-c",
+                 str(ROOT / "perflab.h"), "-o", str(path)])
+        return str(path)
+
+    def library(self) -> str:
+        """perflab.h as a library to preload or to link with."""
+        path = self.folder / "libperflab.so"
+        if not path.exists():
+            run(["gcc", *WARNINGS, "-shared", "-fPIC", "-DPERFLAB_IMPL", "-x", "c",
+                 str(ROOT / "perflab.h"), "-o", str(path)])
+        return str(path)
+
+    def program(self, name: str, compiler: str, source: str, *rest: str) -> str:
+        """A program of tests/core, linked with what is given."""
+        path = self.folder / name
+        if not path.exists():
+            run([compiler, "-O1", "-fno-builtin", f"-I{ROOT}", str(HERE / source), *rest,
+                 "-o", str(path)])
+        return str(path)
+
+
+@pytest.fixture(scope="session", name="builds")
+def fixture_builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
+    """One folder for all tests."""
+    return Builds(tmp_path_factory.mktemp("allocators"))
+
+
+def ledger(builds: Builds, way: str) -> List[str]:
+    """The C program that counts: with perflab as an object, or as a library."""
+    if way == "object":
+        return [builds.program("ledger", "gcc", "ledger.c", builds.object("gcc"))]
+    library = builds.library()
+    return [builds.program("ledger-so", "gcc", "ledger.c", library,
+                           f"-Wl,-rpath,{Path(library).parent}")]
+
+
+@pytest.mark.parametrize("way", ["object", "library"])
+@pytest.mark.parametrize("allocator", ["glibc", *ALLOCATORS])
+def test_preloaded_allocator(builds: Builds, way: str, allocator: str) -> None:
+    """A preloaded allocator stays in charge and every block of it is counted."""
+    order = [builds.library()] if way == "library" else []
+    preload = " ".join(order + ([ALLOCATORS[allocator]] if allocator != "glibc" else []))
+    assert run(ledger(builds, way), preload=preload) == "exact\n"
+
+
+@pytest.mark.parametrize("allocator", ALLOCATORS)
+def test_linked_allocator(builds: Builds, allocator: str) -> None:
+    """An allocator that the program is linked with is the next in line."""
+    program = builds.program(f"ledger-{allocator}", "gcc", "ledger.c", builds.object("gcc"),
+                             f"-l:{ALLOCATORS[allocator]}")
+    assert run([program]) == "exact\n"
+
+
+@pytest.mark.parametrize("allocator", ["glibc", *ALLOCATORS])
+def test_operators(builds: Builds, allocator: str) -> None:
+    """Operator new and delete count once, whoever implements them, and still throw."""
+    program = builds.program("operators", "g++", "operators.cc", "-std=c++17",
+                             builds.object("gcc"))
+    command = [program, "no-failure"] if allocator == "mimalloc" else [program]
+    assert run(command, preload=ALLOCATORS.get(allocator, "")) == "exact\n"
+
+
+def test_linked_and_preloaded(builds: Builds) -> None:
+    """Two copies of perflab in one process count once."""
+    assert run(ledger(builds, "object"), preload=builds.library()) == "exact\n"
+
+
+@pytest.mark.parametrize("flag", ["-static", "-static-pie"])
+def test_static(builds: Builds, flag: str) -> None:
+    """A static program keeps libc's malloc, and the text says that nothing is counted."""
+    program = builds.program(f"ledger{flag}", "gcc", "ledger.c",
+                             builds.object("gcc", "-fPIE"), flag)
+    said = run([program])
+    assert said.startswith("silent\n") and "# counted: nothing: another malloc" in said
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
+@pytest.mark.parametrize("object_too", [True, False])
+def test_sanitizers(builds: Builds, compiler: str, sanitizer: str, object_too: bool) -> None:
+    """Beside a sanitizer perflab hands on and counts nothing, however its object was compiled."""
+    flag = f"-fsanitize={sanitizer}"
+    made = builds.object(compiler, flag) if object_too else builds.object(compiler)
+    program = builds.program(f"ledger-{compiler}-{sanitizer}-{object_too}", compiler, "ledger.c",
+                             made, flag)
+    command = ["setarch", "-R", program] if sanitizer == "thread" else [program]
+    assert run(command).startswith("silent\n")
+
+
+def test_musl(builds: Builds) -> None:
+    """musl's calloc calls malloc, and its posix_memalign aligned_alloc: each counts once."""
+    program = builds.program("ledger-musl", "musl-gcc", "ledger.c", builds.object("musl-gcc"))
+    assert run([program]) == "exact\n"
+
+
+def test_musl_static_says_what_to_do(builds: Builds) -> None:
+    """A static musl program has no second name for malloc: it ends at once with the remedy."""
+    program = builds.program("ledger-musl-static", "musl-gcc", "ledger.c",
+                             builds.object("musl-gcc"), "-static")
+    done = subprocess.run([program], stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode != 0 and "-DPERFLAB_NO_INTERPOSE" in done.stderr
+    quiet = builds.program("ledger-musl-quiet", "musl-gcc", "ledger.c",
+                           builds.object("musl-gcc", "-DPERFLAB_NO_INTERPOSE"), "-static")
+    assert run([quiet]).startswith("silent\n")
+
+
+def test_aarch64(builds: Builds) -> None:
+    """The same on the other processor, under emulation."""
+    program = builds.program("ledger-arm", "aarch64-linux-gnu-gcc", "ledger.c",
+                             builds.object("aarch64-linux-gnu-gcc"))
+    assert run(["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu", program]) == "exact\n"
+
+
+@pytest.mark.parametrize("way", ["object", "library"])
+def test_valgrind(builds: Builds, way: str) -> None:
+    """valgrind finds nothing wrong, and its blocks are counted."""
+    assert run(["valgrind", "-q", "--error-exitcode=9", *ledger(builds, way)]) == "exact\n"
+
+
+COMMANDS: Dict[str, List[str]] = {
+    "python": ["python3", "-c", "print(sum(len(str(i)) for i in range(100000)))"],
+    "gcc": ["gcc", "-dumpmachine"], "git": ["git", "--version"],
+    "bash": ["bash", "-c", "for i in 1 2 3; do echo $i | cat; done"],
+    "ls": ["ls", "-l", "/usr/bin"], "sort": ["sort", "/etc/services"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_unmodified_programs(builds: Builds, name: str) -> None:
+    """A preloaded perflab changes nothing in programs that do not know it."""
+    command = COMMANDS[name]
+    assert shutil.which(command[0]), f"{command[0]} is missing"
+    assert run(command, preload=builds.library()) == run(command)

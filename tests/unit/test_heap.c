@@ -1,0 +1,230 @@
+/* Exact heap statistics against a ledger, over every entry point of libc. The ledger asks
+   malloc_usable_size, which perflab does not define. In a sanitizer build nothing is counted; then
+   only that is checked. */
+/* run: flags=-fno-builtin,-Wno-use-after-free,-Wno-unknown-warning-option */
+#define _GNU_SOURCE
+#define PERFLAB_IMPL
+#include "perflab.h"
+#include "tap.h"
+
+#include <malloc.h>
+
+typedef struct ledger { long long mallocs, frees, bytes, live, peak; } ledger;
+
+static ledger book;
+
+static void *enter(void *p)
+{
+    if (!p)
+        return p;
+    long long bytes = (long long)malloc_usable_size(p);
+    book.mallocs++, book.bytes += bytes, book.live += bytes;
+    if (book.live > book.peak)
+        book.peak = book.live;
+    return p;
+}
+
+static void leave(void *p)
+{
+    if (p)
+        book.frees++, book.live -= (long long)malloc_usable_size(p);
+}
+
+static void release(void *p)
+{
+    leave(p);
+    free(p);
+}
+
+static unsigned random_state = 12345;
+
+static unsigned draw(unsigned below)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (unsigned)(((unsigned long long)random_state * below) >> 32);
+}
+
+/* Mostly small, sometimes nothing, sometimes large enough for glibc to map it alone. */
+static size_t draw_size(void)
+{
+    switch (draw(40)) {
+    case 0: return 0;
+    case 1: return 100000 + draw(300000);
+    case 2: return 1000000 + draw(3000000);
+    default: return 1 + draw(draw(4) ? 300 : 9000);
+    }
+}
+
+static void *any_of_the_entries(size_t n)
+{
+    void *p = NULL;
+    switch (draw(10)) {
+    case 0: return calloc(n, 1);
+    case 1: return calloc(7, n / 7 + 1);
+    case 2: return realloc(NULL, n);
+    case 3: return reallocarray(NULL, n, 1);
+    case 4: return posix_memalign(&p, 64, n) == 0 ? p : NULL;
+    case 5: return aligned_alloc(32, (n + 31) & ~(size_t)31);
+    case 6: return memalign(256, n);
+    case 7: return valloc(n);
+    case 8: return pvalloc(n + 1);
+    default: return malloc(n);
+    }
+}
+
+static void *resize(void *p, size_t n)
+{
+    ledger before = book;
+    leave(p);
+    void *q = draw(2) ? realloc(p, n + 1) : reallocarray(p, n + 1, 1);
+    if (!q)
+        book = before;
+    return enter(q);
+}
+
+static void compare(const pl_memstats *start, long long slack, const char *what)
+{
+    pl_memstats now;
+    pl_memstats_read(&now);
+    is_int(now.mallocs - start->mallocs, book.mallocs, "%s: mallocs", what);
+    is_int(now.frees - start->frees, book.frees, "%s: frees", what);
+    is_int(now.total_alloc - start->total_alloc, book.bytes, "%s: total_alloc", what);
+    is_int(now.alloc - start->alloc, book.live, "%s: alloc", what);
+    is_int(now.heap_objects - start->heap_objects, book.mallocs - book.frees, "%s: objects", what);
+    if (slack >= 0)
+        ok(llabs(now.peak_alloc - start->alloc - book.peak) <= slack, "%s: peak_alloc", what);
+}
+
+/* The ledger starts anew. The peak is that of the whole run, so only the first test looks at it. */
+static pl_memstats begin(void)
+{
+    pl_memstats m;
+    memset(&book, 0, sizeof book);
+    pl_memstats_read(&m);
+    return m;
+}
+
+static void test_random(void)
+{
+    static void *kept[500];
+    pl_memstats start = begin();
+    for (int i = 0; i < 200000; i++) {
+        void **slot = &kept[draw(500)];
+        if (*slot && draw(3) == 0) {
+            *slot = resize(*slot, draw_size());
+        } else {
+            release(*slot);
+            *slot = enter(any_of_the_entries(draw_size()));
+        }
+    }
+    compare(&start, 0, "200,000 random operations");
+    for (int i = 0; i < 500; i++)
+        release(kept[i]);
+    compare(&start, 0, "and all freed");
+}
+
+static void test_libc_callers(void)
+{
+    pl_memstats start = begin();
+    char *text = NULL, *line = NULL;
+    size_t capacity = 0;
+    release(enter(strdup("counted in libc")));
+    ok(asprintf(&text, "%d %s", 42, "formatted") > 0, "asprintf works");
+    enter(text);
+    release(text);
+    FILE *f = fmemopen((char[]){"a line\nanother\n"}, 15, "r");
+    ungetc(fgetc(f), f); /* now it has its buffer */
+    start = begin();
+    ok(getline(&line, &capacity, f) == 7, "getline works");
+    enter(line);
+    compare(&start, -1, "a line read by libc");
+    release(line);
+    compare(&start, -1, "and freed");
+    fclose(f);
+}
+
+static volatile size_t huge = (size_t)1 << 46;
+
+static void test_failures(void)
+{
+    pl_memstats start = begin();
+    void *p = NULL, *kept = enter(malloc(100));
+    ok(!malloc(huge), "64 TiB cannot be had");
+    ok(!calloc(huge, huge), "an overflowing calloc fails");
+    errno = 0;
+    ok(!reallocarray(kept, huge, huge) && errno == ENOMEM, "an overflowing reallocarray fails");
+    ok(!realloc(kept, huge), "a failing realloc keeps the block");
+    ok(posix_memalign(&p, 3, 10) == EINVAL, "a bad alignment is refused");
+    compare(&start, -1, "failures count nothing");
+    release(kept);
+    free(NULL);
+    compare(&start, -1, "free(NULL) counts nothing");
+    p = enter(malloc(10));
+    leave(p);
+    enter(realloc(p, 0));
+    compare(&start, -1, "realloc to 0 frees");
+}
+
+static void test_errno(void)
+{
+    errno = 4711;
+    void *p = malloc(100), *q = malloc(3 << 20);
+    free(p), free(q);
+    is_int(errno, 4711, "counting leaves errno alone");
+}
+
+/* Blocks that only grow cross the window again and again; so do blocks that only go. */
+static void test_long_run(void)
+{
+    static void *kept[20000];
+    pl_memstats start = begin();
+    for (int i = 0; i < 20000; i++)
+        kept[i] = enter(malloc(900));
+    compare(&start, -1, "18 MB in small blocks");
+    for (int i = 0; i < 20000; i++)
+        release(kept[i]);
+    compare(&start, -1, "and gone again");
+    for (int i = 0; i < 3000000; i++)
+        release(enter(malloc(1000)));
+    compare(&start, -1, "3 GB through one block: the words overflow on the way");
+}
+
+static void test_text(void)
+{
+    pl_memstats m, zero = {0}, d;
+    pl_memstats_read(&m);
+    d = pl_memstats_diff(&m, &zero);
+    ok(d.alloc == m.alloc && d.peak_alloc == m.peak_alloc && d.mallocs == m.mallocs, "diff to 0");
+    d = pl_memstats_diff(&m, &m);
+    ok(d.alloc == 0 && d.total_alloc == 0 && d.peak_alloc == m.peak_alloc, "diff to itself");
+    char text[4096];
+    FILE *out = fmemopen(text, sizeof text, "w");
+    is_int(pl_memstats_write(&m, out), PL_OK, "the text is written");
+    fclose(out);
+    ok(strstr(text, "total_alloc    = ") && strstr(text, "# counted: "), "fields and cover");
+    FILE *full = fopen("/dev/full", "w");
+    is_int(pl_memstats_write(&m, full), PL_IO, "a full disk is told");
+    fclose(full);
+    is_int(pl_memstats_read(NULL), PL_INVALID, "no place to write to");
+    is_int(pl_memstats_write(NULL, stdout), PL_INVALID, "nothing to write");
+}
+
+int main(void)
+{
+    setvbuf(stdout, NULL, _IONBF, 0);
+    pl_memstats m;
+    pl_memstats_read(&m);
+    if (PLI_SANITIZER) {
+        is_int(m.counted, 0, "a sanitizer build says that nothing is counted");
+        test_text();
+        return done();
+    }
+    is_int(m.counted, 1, "perflab's malloc is in charge");
+    test_random();
+    test_libc_callers();
+    test_failures();
+    test_errno();
+    test_long_run();
+    test_text();
+    return done();
+}
