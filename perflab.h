@@ -56,7 +56,7 @@
 
        It is Go's format: the name and on how many processors, iterations, and values with their
        units. One run is an anecdote: to compare two versions, take ten of each and let benchstat
-       say what is noise.
+       say what is noise:
 
            $ ./old -count 10 > old.txt; ./new -count 10 > new.txt; benchstat old.txt new.txt
 
@@ -467,10 +467,41 @@ void pl_bench_set_bytes(pl_bench *b, int64_t n);
    benchmark fail. Threads: the benchmark's own. Signal-safe: no. */
 void pl_bench_report_metric(pl_bench *b, double value, const char *unit);
 
+/* A family of benchmarks, one for each size. Names of the form key=value are columns to benchstat:
+
+       static void sort_n(pl_bench *b, void *arg)
+       {
+           int *numbers = make_numbers(*(int *)arg);
+           PL_LOOP(b) {
+               pl_bench_stop_timer(b);
+               shuffle(numbers);
+               pl_bench_start_timer(b);
+               sort(numbers);
+           }
+           free(numbers);
+       }
+       PL_BENCH(Sort)
+       {
+           int n[] = {10, 1000};
+           pl_bench_run(b, "n=10", sort_n, &n[0]);
+           pl_bench_run(b, "n=1000", sort_n, &n[1]);
+       } */
+
 /* pl_bench_run runs fn as the sub-benchmark "Parent/name": spaces become _, repeats get #01.
    A benchmark that calls it is run once and has no result of its own.
    Errors: out of memory makes the parent fail. Threads: the benchmark's own. Signal-safe: no. */
 void pl_bench_run(pl_bench *b, const char *name, void (*fn)(pl_bench *b, void *arg), void *arg);
+
+/* What threads do to each other, with -cpu 1,2,4 as a table of how it scales:
+
+       static void lookup(pl_parallel *pb, void *table)
+       {
+           struct cursor c = cursor_at(pb->thread);       // set-up of this thread: not timed
+           while (PL_NEXT(pb)) {
+               PL_KEEP(find(table, &c));
+           }
+       }
+       PL_BENCH(Lookup) { pl_bench_parallel(b, lookup, shared_table()); } */
 
 /* pl_bench_parallel shares the b->n iterations among threads: procs of them (times
    pl_bench_set_parallelism), each calls fn, which loops `while (PL_NEXT(pb)) { ... }`. What
@@ -2451,9 +2482,9 @@ static void pli_machine_turbo(const pli_machine *m)
                  "echo %d | sudo tee %s", intel_on, path[!intel_on]);
 }
 
-/* The load is an average of a minute, this program's last run included: a warning only when
-   somebody else wants to run at this moment too ("2/345": two of 345 threads, this one among them).
-   Half the processors busy is where others begin to share caches and clock rate. */
+/* The load is an average of a minute, this program's last run included: so it is a warning only
+   when somebody else wants to run at this moment too ("2/345": two of 345 threads, this one among
+   them). Half the processors busy is where others begin to share caches and clock rate. */
 static void pli_machine_load(const pli_machine *m)
 {
     char text[64], load[64];

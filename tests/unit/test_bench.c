@@ -105,8 +105,9 @@ static char *json(const char *text, double x)
 
 static void test_json(void)
 {
-    is_str(json("a\"b\\c\n\x01\x7f\xff\xc3\xa9", 0),
-           "\"a\\u0022b\\u005cc\\u000a\\u0001\\u007f\\ufffd\xc3\xa9\"", "a string of odd bytes");
+    is_str(json("a\"b\\c\n\x01\x1f\x7f\xff\xc3\xa9", 0),
+           "\"a\\u0022b\\u005cc\\u000a\\u0001\\u001f\\u007f\\ufffd\xc3\xa9\"",
+           "a string of odd bytes");
     is_str(json(NULL, 0.1), "0.1", "0.1 stays 0.1");
     is_str(json(NULL, 1.0 / 3), "0.3333333333333333", "a third has as many digits as it needs");
     is_str(json(NULL, 1e300), "1e+300", "a big number");
@@ -507,7 +508,7 @@ static void test_patience(void)
     pli_run.flags.time.n = 0;
     pli_run.flags.time.ns = 2000000;
     pli_bench_run_n(b, 1);
-    ok(t.iterations == b->api.n && t.paused_ns < 30u * 2000000 + 2 * 200000 && !b->failed,
+    ok(t.iterations == b->api.n && t.iterations <= 10 * 2000000 / 200000 + 1 && !b->failed,
        "pauses end a run after ten times -benchtime: n %lld", (long long)b->api.n);
     free(b);
 }
@@ -712,7 +713,7 @@ static void test_allocations(void)
 
 typedef struct crew {
     int64_t run;               /* iterations */
-    int entered, most, mode;   /* threads; what the body does */
+    int entered, gone, mode;   /* threads; those that left early; what the body does */
     uint64_t slow_setup_ns;
 } crew;
 
@@ -729,12 +730,14 @@ static void work(pl_parallel *pb, void *arg)
         c->slow_setup_ns = spin(20000000);
     while (PL_NEXT(pb)) {
         mine++;
-        if (c->mode == ALL_LEAVE || (c->mode == ONE_LEAVES && pb->thread == 0)) {
-            PLI_ADD(c->run, mine);
-            return;
-        }
+        if (c->mode == ALL_LEAVE || (c->mode == ONE_LEAVES && pb->thread == 0))
+            break;
+        while (c->mode == ONE_LEAVES && !PLI_LOAD(c->gone))
+            pli_os_yield(); /* the rest is for those who stay */
     }
     PLI_ADD(c->run, mine);
+    if (c->mode == ONE_LEAVES && pb->thread == 0)
+        PLI_STORE(c->gone, 1);
 }
 
 static void body_crew(pl_bench *b, void *arg)
@@ -771,8 +774,17 @@ static void test_parallel_ends(void)
     b->api.procs = 4;
     b->previous_n = 1000;
     b->previous_ns = 1000000;
-    pli_bench_run_n(b, 100000);
-    ok(c.run == 100000 ? !b->failed : b->failed, "a thread that leaves loses nothing unnoticed");
+    int given_back = 0;
+    for (int i = 0; i < 5; i++) {
+        c = (crew){.mode = ONE_LEAVES};
+        b->failed = 0;
+        pli_bench_run_n(b, 100000);
+        given_back += c.run == 100000 && !b->failed;
+        /* All others may be done when it gives the rest of its grain back: then it is a failure. */
+        ok(b->failed ? c.run < 100000 : c.run == 100000, "a thread that leaves: %lld of 100000%s",
+           (long long)c.run, b->failed ? ", a failure" : "");
+    }
+    ok(given_back > 0, "mostly the others run what it has left");
     c = (crew){.mode = ALL_LEAVE};
     b->failed = 0;
     pli_bench_run_n(b, 100000);
@@ -845,6 +857,19 @@ static void body_empty(pl_bench *b, void *arg)
     }
 }
 
+static void next_counts(pl_parallel *pb, void *arg)
+{
+    int64_t count = 0;
+    while (PL_NEXT(pb))
+        count++;
+    *(int64_t *)arg = count;
+}
+
+__attribute__((unused)) static void body_next(pl_bench *b, void *arg)
+{
+    pl_bench_parallel(b, next_counts, arg);
+}
+
 /* Seconds do not matter here, the ratio does: the best of several tries of each, in turn. */
 static void test_empty_loop(void)
 {
@@ -865,6 +890,12 @@ static void test_empty_loop(void)
 #if PLI_OPTIMISED && !PLI_SANITIZER
     ok(best < 2 * bare, "little more than counting down: %.3f ns beside %.3f", best / 2e6,
        bare / 2e6);
+    int64_t count = 0;
+    b->fn = body_next;
+    b->arg = &count;
+    pli_bench_run_n(b, 2000000);
+    ok(count == 2000000 && (double)b->elapsed_ns > bare / 4, "PL_NEXT is not summed up: %.3f ns",
+       (double)b->elapsed_ns / 2e6);
 #endif
     free(b);
 }
