@@ -1871,14 +1871,14 @@ static void pli_next_static(pli_next_table *t)
 
 /* A sanitizer's malloc must not be asked for sizes before the sanitizer has started, and its
    reports are worth more than counts: beside one, the hooks only hand on. */
-extern void __asan_init(void) __attribute__((weak));
-extern void __tsan_init(void) __attribute__((weak));
-extern void __msan_init(void) __attribute__((weak));
-extern void __lsan_init(void) __attribute__((weak));
+extern void pli_asan_init(void) __asm__("__asan_init") __attribute__((weak));
+extern void pli_tsan_init(void) __asm__("__tsan_init") __attribute__((weak));
+extern void pli_msan_init(void) __asm__("__msan_init") __attribute__((weak));
+extern void pli_lsan_init(void) __asm__("__lsan_init") __attribute__((weak));
 
 static int pli_sanitizer_present(void)
 {
-    return __asan_init || __tsan_init || __msan_init || __lsan_init;
+    return pli_asan_init || pli_tsan_init || pli_msan_init || pli_lsan_init;
 }
 
 /* Whether two addresses lie in the same executable or library. */
@@ -2234,8 +2234,8 @@ PLI_HOOK void free_aligned_sized(void *p, size_t alignment, size_t size)
 /* -- C++: operator new and delete --
    libstdc++'s call malloc and free, which count. jemalloc, tcmalloc and mimalloc bring operators of
    their own, some of which do and some of which do not, from one release to the next: a block is
-   counted here if it was not counted on the way. PLI_NESTED cannot serve for new: an exception would
-   leave the thread nested for ever. */
+   counted here if it was not counted on the way. PLI_NESTED cannot serve for new: an exception
+   would leave the thread nested for ever. */
 
 /* What changes when the calling thread counts a block. */
 typedef struct pli_new_mark { const pli_thread *self; uint64_t born, epoch; } pli_new_mark;

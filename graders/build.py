@@ -38,11 +38,14 @@ TRUSTED_SOURCES = ("worker.c", "judge.c", "buffer.c", "null.c", "pad.c")
 # student.o. Odd multiples of a cache line move the code to other sets, the others to other pages.
 PADS = {"pad-1": (1472, 272), "pad-2": (7232, 5136)}
 LAYOUTS = (
-    ("worker", "workload", "perflab", "{side}"),
-    ("pad-1", "{side}", "worker", "perflab", "workload"),
-    ("worker", "pad-2", "workload", "{side}", "perflab"),
+    ("worker", "workload-run", "perflab", "{side}"),
+    ("pad-1", "{side}", "worker", "perflab", "workload-run"),
+    ("worker", "pad-2", "workload-run", "{side}", "perflab"),
 )
-STATS = ("worker-stats", "workload", "perflab-stats", "{side}")
+STATS = ("worker-stats", "workload-run", "perflab-stats", "{side}")
+# What a worker needs of workload.c. The oracle must not lie in the student's address space, where
+# its address can be found without its name.
+RUN_NAMES = ("workload_load", "workload_run", "workload_store", "workload_unload")
 LAB_FILES = ("lab.h", "slow.c", "workload.c")
 
 
@@ -162,12 +165,14 @@ def _make_trusted(work: Path, files: Dict[str, bytes], library: Path, lab: Lab,
         shutil.copy(library / name, work / name)
     own = [("worker.c", "worker", ()), ("worker.c", "worker-stats", ("-DWORKER_STATS",)),
            ("judge.c", "judge", ()), ("buffer.c", "buffer", ()), ("null.c", "null", ()),
-           ("workload.c", "workload", ())]
+           ("workload.c", "workload", ()),
+           ("workload.c", "workload-all", ("-ffunction-sections", "-fdata-sections"))]
     own += [("pad.c", name, (f"-DPAD_TEXT={text}", f"-DPAD_DATA={data}"))
             for name, (text, data) in PADS.items()]
     _together([_compile_job(work, source, name, recipe, lab.path, define)
                for source, name, define in own]
               + [_compile_job(work, "slow.c", "slow", recipe, lab.path, ())])
+    _without_oracle(work, recipe)
     _together([lambda: _link_named(work, ("judge", "buffer", "workload", "slow", "perflab"),
                                    "judge-program", recipe),
                lambda: _link_named(work, ("worker", "null"), "null-program", recipe),
@@ -178,6 +183,13 @@ def _make_trusted(work: Path, files: Dict[str, bytes], library: Path, lab: Lab,
                                            recipe.compiler)
     (work / "taken").write_text("\n".join(sorted(taken)))
     (work / "contract").write_text("\n".join(sorted(contract)))
+
+
+def _without_oracle(work: Path, recipe: Recipe) -> None:
+    """workload-run.o: of workload.c only what RUN_NAMES reach."""
+    roots = [f"-Wl,-u,{name}" for name in RUN_NAMES]
+    _trusted_run(recipe, work, ["-r", "-nostdlib", "-Wl,--gc-sections", *roots, "workload-all.o",
+                                "-o", "workload-run.o"], "workload.c")
 
 
 def _make_student(work: Path, files: Dict[str, bytes], source: Path, trusted: Trusted,
