@@ -141,6 +141,10 @@ def test_benchmem_where_nothing_is_counted(build: Build) -> None:
     program = str(build(SMALL, config=["-DPERFLAB_NO_INTERPOSE"]))
     text = execute([program, FAST, "-benchmem", "-bench=Alloc"]).stdout
     assert "allocs/op" not in results(text)[0] and "# allocs: not counted" in text
+    own = SMALL.replace("free(p); }", 'free(p); } pl_bench_report_metric(b, 7, "B/op");')
+    text = execute([str(build(own, config=["-DPERFLAB_NO_INTERPOSE"])), FAST, "-benchmem",
+                    "-bench=Alloc"]).stdout
+    assert values(results(text)[0])["B/op"] == 7 and "allocs/op" not in results(text)[0]
 
 
 def test_benchtime_is_lived_up_to(small: str) -> None:
