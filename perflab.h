@@ -3593,11 +3593,12 @@ static double pli_builtin_value(const pli_bench *b, int which)
 {
     const pli_metric *own = pli_metric_find(b, pli_builtin_unit[which]);
     double n = (double)b->api.n, ns = (double)b->elapsed_ns, nan = __builtin_nan("");
-    bool allocs = (pli_run.flags.benchmem || b->show_allocs) && !pli_run.no_allocs;
-    if (which >= PLI_BYTES && !allocs)
+    if (which >= PLI_BYTES && !pli_run.flags.benchmem && !b->show_allocs)
         return nan;
     if (own)
         return own->value;
+    if (which >= PLI_BYTES && pli_run.no_allocs)
+        return nan;
     switch (which) {
     case PLI_NS:
         return ns / n;
