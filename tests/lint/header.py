@@ -154,9 +154,11 @@ def forward_declarations(repo: Repo) -> Iterator[Offence]:
 
 
 def is_prototype(head: str) -> bool:
-    """Whether a statement at top level declares a function: no value, no pointer, no alias."""
+    """Whether a statement at top level declares a function of ours: no value, pointer, alias."""
     if re.match(r"\s*(typedef\b|PL_|PLI_|_Static_assert|struct\s+\w+\s*$)", head):
         return False
+    if re.match(r"\s*extern\b.*__asm__", head, re.DOTALL):
+        return False        # somebody else's function under a name of ours
     compact = head.replace(" ", "")
     return not any(sign in compact for sign in ("=", "(*", "alias("))
 
