@@ -688,7 +688,11 @@ __extension__ typedef unsigned __int128 pli_wide;
 
 /* Thread-local variables of a preloaded library must not be allocated on first use: that would call
    malloc from within malloc. */
+#if defined(__PIC__) && !defined(__PIE__)
 #define PLI_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
+#else /* part of an executable: an instruction less in malloc */
+#define PLI_THREAD_LOCAL __thread __attribute__((tls_model("local-exec")))
+#endif
 #define PLI_SOMETIMES __attribute__((unused)) /* some configurations have no caller */
 #define PLI_CACHE_LINE 128 /* two lines: processors fetch them in pairs */
 
