@@ -56,14 +56,14 @@ preload: build/libperflab.so ## build/libperflab.so, for LD_PRELOAD
 
 build/libperflab.so: perflab.h
 	@mkdir -p build
-	$(CC) -O2 -shared -fPIC -DPERFLAB_IMPL -x c perflab.h -o $@ -lm -pthread
+	$(CC) -O2 -shared -fPIC -DPERFLAB_IMPL -x c perflab.h -o $@ -ldl -pthread
 
 install: ## copy perflab.h and its pkg-config file below $(DESTDIR)$(prefix)
 	@mkdir -p "$$DESTDIR$(includedir)" "$$DESTDIR$(pkgconfigdir)"
 	@cp perflab.h "$$DESTDIR$(includedir)/perflab.h"
 	@printf '%s\n' 'prefix=$(prefix)' 'includedir=$${prefix}/include' '' 'Name: perflab' \
 	    'Description: benchmarks and heap statistics for C' 'Version: $(PL_VERSION)' \
-	    'Cflags: -I$${includedir}' 'Libs: -lm -pthread' \
+	    'Cflags: -I$${includedir}' 'Libs: -ldl -pthread' \
 	    > "$$DESTDIR$(pkgconfigdir)/perflab.pc"
 	@echo "installed $$DESTDIR$(includedir)/perflab.h and $$DESTDIR$(pkgconfigdir)/perflab.pc"
 

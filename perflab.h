@@ -4,9 +4,9 @@
    dependency but libc and the kernel.
 
    DO THIS
-       cc -O2 -DPERFLAB_IMPL -x c -c perflab.h -o perflab.o      once: the implementation as an
-       object cc -O2 main.c perflab.o -o main                           then link it; main.c
-       includes "perflab.h"
+       cc -O2 -DPERFLAB_IMPL -x c -c perflab.h -o perflab.o     once: the implementation
+       cc -O2 main.c perflab.o -o main                          main.c includes "perflab.h"
+   (before glibc 2.34 add -ldl -pthread; for a shared library add -fPIC)
    or write, in exactly one C file, before any other include:
        #define _GNU_SOURCE
        #define PERFLAB_IMPL
@@ -86,15 +86,17 @@
        global last error. When memory for perflab's own use runs out, counting goes on, more slowly.
 
    COST
-       Measured side by side in bench/README.md: what a malloc and free pair costs with exact
-       statistics, what pl_ticks costs beside the bare instruction.
+       Measured side by side in bench/README.md, here on one machine (AMD EPYC, gcc 12): pl_ticks
+       1.00 times the bare instruction; an iteration of PL_LOOP 1.00 times a dec/jnz loop; exact
+       statistics of a malloc and free pair 1.07 to 1.17 times plain glibc when linked, 1.11 to 1.37
+       when preloaded; including the header 4 ms of compile time, implementing it 0.7 s.
 
    INTERPOSED SYMBOLS (all weak; each goes on to the next definition in line, so that jemalloc,
    tcmalloc or mimalloc stay in charge where they are linked or preloaded)
        malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign valloc pvalloc
        free_sized free_aligned_sized, and the 20 forms of C++'s operator new and delete
-   Beside a sanitizer nothing is counted, and where another malloc takes the place of this one in a
-   static link neither; pl_memstats_write says so.
+   Beside a sanitizer nothing is counted, nor in a static link, where libc keeps its own malloc;
+   pl_memstats_write says so. A static link with musl needs PERFLAB_NO_INTERPOSE.
 
    WHAT IT DOES NOT DO
        It does not replace the allocator, start threads, write files or install signal handlers

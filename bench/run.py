@@ -152,12 +152,8 @@ def loop() -> Iterator[Row]:
             raise Missing(f"{compiler} is not here")
         program = compile_to(f"loop_overhead-{compiler}", "bench/loop_overhead.c",
                              perflab_object(), compiler=compiler)
-        runs = [output(Command([program])).splitlines()[1:] for _ in range(5)]
-        for lines in zip(*runs):
-            body = lines[0].split()[0]
-            pairs = [(float(ours), float(bare)) for _, ours, bare, _ in map(str.split, lines)]
-            yield Row(f"PL_LOOP, {body} body, {compiler}", "dec/jnz loop", "ns", pairs,
-                      limit=1.2 if body == "empty" else None)
+        yield Row(f"PL_LOOP, empty body, {compiler}", "dec/jnz loop", "ns", rounds_of(program),
+                  limit=1.2)
 
 
 def malloc() -> Iterator[Row]:
@@ -178,8 +174,11 @@ def malloc() -> Iterator[Row]:
 
 
 def allocators() -> Iterator[Row]:
-    """For comparison: another allocator, and a heap profiler that records every call."""
+    """For comparison: hooks that do nothing, another allocator, a profiler of every call."""
     plain = [compile_to("malloc_plain", "bench/malloc_pair.c"), "1", "same"]
+    bare = [compile_to("malloc_hand_on", "bench/malloc_pair.c", "bench/hand_on.c"), "1", "same"]
+    yield Row("malloc+free, same, 1 thread, called and not counted", "glibc", "ns",
+              numbers(Command(bare), Command(plain)))
     for name, file, rounds in (("jemalloc", "libjemalloc.so.2", ROUNDS),
                                ("heaptrack", "libheaptrack_preload.so", 3)):
         what = f"malloc+free, same, 1 thread, {name}"

@@ -32,7 +32,7 @@ def compile_and_run(tmp_path: Path, command: List[str], name: str, text: str,
     """Compiles a program of README.md warning-free beside perflab.o; what it prints."""
     (tmp_path / name).write_text(text)
     subprocess.check_call([*command, *STRICT, f"-I{ROOT}", name, str(implementation),
-                           "-o", "program", "-lm", "-pthread"], cwd=tmp_path)
+                           "-o", "program", "-ldl", "-pthread"], cwd=tmp_path)
     return subprocess.check_output(["./program", *arguments], cwd=tmp_path,
                                    universal_newlines=True)
 

@@ -267,3 +267,12 @@ def test_trusted_sources_compile_without_warnings(tmp_path: Path) -> None:
             subprocess.run([cc, "-std=gnu11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O2",
                             *define, "-c", str(REPOSITORY / "graders" / name),
                             "-o", str(tmp_path / "a.o")], check=True)
+
+
+def test_workers_do_not_hold_the_oracle(trusted: build.Trusted) -> None:
+    """Code that is not there cannot be called, by whatever address."""
+    for program in (*trusted.slow.layouts, trusted.slow.stats):
+        with pytest.raises(StopIteration):
+            address(program, "workload_expect")
+        assert address(program, "workload_run")
+    assert address(trusted.judge, "workload_expect")

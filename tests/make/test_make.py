@@ -94,7 +94,7 @@ def test_install_into_a_folder_with_a_blank(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     files = sorted(str(path.relative_to(stage)) for path in stage.rglob("*") if path.is_file())
     assert files == ["opt/perflab/include/perflab.h", "opt/perflab/lib/pkgconfig/perflab.pc"]
-    assert "Libs: -lm -pthread" in (stage / files[1]).read_text().splitlines()
+    assert "Libs: -ldl -pthread" in (stage / files[1]).read_text().splitlines()
 
 
 def test_what_is_installed_is_found_by_pkg_config(tmp_path: Path) -> None:
