@@ -648,6 +648,9 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 #else
 #define PLI_LINUX 0
 #endif
+#if defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 #if defined(__GLIBC__)
 #include <gnu/libc-version.h>
 #include <malloc.h>

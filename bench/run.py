@@ -177,8 +177,11 @@ def allocators() -> Iterator[Row]:
     """For comparison: hooks that do nothing, another allocator, a profiler of every call."""
     plain = [compile_to("malloc_plain", "bench/malloc_pair.c"), "1", "same"]
     bare = [compile_to("malloc_hand_on", "bench/malloc_pair.c", "bench/hand_on.c"), "1", "same"]
-    yield Row("malloc+free, same, 1 thread, called and not counted", "glibc", "ns",
+    alone = compile_to("hand_on.so", "-shared", "-fPIC", "bench/hand_on.c")
+    yield Row("malloc+free, same, 1 thread, not counted, linked", "glibc", "ns",
               numbers(Command(bare), Command(plain)))
+    yield Row("malloc+free, same, 1 thread, not counted, preloaded", "glibc", "ns",
+              numbers(Command(plain, LD_PRELOAD=str(alone)), Command(plain)))
     for name, file, rounds in (("jemalloc", "libjemalloc.so.2", ROUNDS),
                                ("heaptrack", "libheaptrack_preload.so", 3)):
         what = f"malloc+free, same, 1 thread, {name}"

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import List, Sequence
 
@@ -12,6 +13,22 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "perflab.h").read_text()
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 SWITCHES = sorted(set(re.findall(r"^ +(PERFLAB_NO_\w+)", TEXT, re.MULTILINE)))
+
+COUNTING = """#include "perflab.h"
+#include <stdlib.h>
+int main(void) {
+    pl_memstats before, after, change;
+    pl_memstats_read(&before);
+    for (int i = 0; i < 1000; i++) {
+        void *block = malloc(24);
+        PL_KEEP(block);
+        free(block);
+    }
+    pl_memstats_read(&after);
+    change = pl_memstats_diff(&after, &before);
+    return printf("%d %d %d", (int)change.mallocs, (int)change.frees, (int)change.alloc) < 0;
+}
+"""
 
 
 def build(command: Sequence[str], cwd: Path, code: str = "", suffix: str = "c") -> str:
@@ -54,6 +71,20 @@ def test_the_implementation_builds_without_a_warning(tmp_path: Path, compiler: s
                                                      flags: List[str]) -> None:
     command = implementation(compiler, "-Wall", "-Wextra", "-Werror", *flags)
     assert build(command, tmp_path) == ""
+
+
+TARGETS = ["x86_64-macos", "aarch64-macos", "x86_64-linux-musl", "aarch64-linux-musl",
+           "aarch64-linux-gnu"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_other_systems(tmp_path: Path, target: str,
+                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", str(ROOT / "build" / "zig"))
+    cross = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-O1"]
+    assert build([*cross, *implementation("-Wall", "-Wextra", "-Werror")], tmp_path) == ""
+    step = ["perflab.o", "-o", "main"] if "macos" in target else ["-c"]     # linking is slow
+    assert build([*cross, "main.c", *step], tmp_path, COUNTING) == ""
 
 
 def test_the_switches_are_documented() -> None:
@@ -103,23 +134,6 @@ def test_the_header_names_nothing_reserved(tmp_path: Path) -> None:
                   "-D_GNU_SOURCE", "-c", "main.c"], tmp_path, '#include "perflab.h"\n')
     named = set(re.findall(r"identifier '(\w+)' is reserved", said))
     assert {name for name in named if not name.startswith("__libc_")} == set()
-
-
-COUNTING = """#include "perflab.h"
-#include <stdlib.h>
-int main(void) {
-    pl_memstats before, after, change;
-    pl_memstats_read(&before);
-    for (int i = 0; i < 1000; i++) {
-        void *block = malloc(24);
-        PL_KEEP(block);
-        free(block);
-    }
-    pl_memstats_read(&after);
-    change = pl_memstats_diff(&after, &before);
-    return printf("%d %d %d", (int)change.mallocs, (int)change.frees, (int)change.alloc) < 0;
-}
-"""
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang", "musl-gcc"])
