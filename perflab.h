@@ -1477,9 +1477,10 @@ static PLI_COLD pli_thread *pli_thread_join(void)
        died   0x00000018 0000001        24 bytes in 1 block
        live   0x00000028 0000001        40 bytes in 1 block, by one subtraction
 
-   A separate counter of blocks would be a second read and write in each call. Measured on the
-   machine of bench/README.md, the call and return round the next malloc is half of what perflab
-   adds to a malloc and free pair, and all the counting the other half.
+   A separate counter of blocks would be a second read and write in each call. What is left is close
+   to the floor: of what perflab adds to a malloc and free pair, a good part is the call of the next
+   malloc and the return from it, which any hook pays that sees the block (bench/README.md, "not
+   counted").
 
    Settling moves the counts into full 64-bit totals and the live bytes into the one sum of all
    threads, and starts again in the middle. It happens when the thread's live bytes moved by WINDOW
