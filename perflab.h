@@ -604,7 +604,7 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 
        pli_os_clock_ns_sig, pli_os_ticks_sig, pli_os_ticks_usable     time
        pli_os_read_file, pli_os_map                                   small files, pages of memory
-       pli_os_yield, pli_os_relax, pli_os_wait, pli_os_wake           waiting for other threads
+       pli_os_yield, pli_os_nap, pli_os_relax, pli_os_wait, pli_os_wake    waiting for others
        pli_os_data_bytes, pli_os_heap_read                            memory, as the system sees it
        pli_os_name, pli_os_arch, pli_os_cpu_count, pli_os_cpu_model   facts of the machine
 
@@ -642,9 +642,6 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 #define PLI_FUTEX_WAIT_PRIVATE 128
 #define PLI_FUTEX_WAKE_PRIVATE 129
 #define PLI_LINUX 1
-/* From linux/futex.h, which a machine with only a compiler and musl does not have. */
-#define PLI_FUTEX_WAIT_PRIVATE 128
-#define PLI_FUTEX_WAKE_PRIVATE 129
 #else
 #define PLI_LINUX 0
 #endif
@@ -776,6 +773,13 @@ PLI_SOMETIMES static void *pli_os_map(size_t size)
 PLI_SOMETIMES static void pli_os_yield(void)
 {
     sched_yield();
+}
+
+/* Sleeps for a moment: unlike yielding, that lets threads of lower priority go on, too. */
+PLI_SOMETIMES static void pli_os_nap(void)
+{
+    const struct timespec moment = {0, 50000};
+    nanosleep(&moment, NULL);
 }
 
 /* Sleeps while *word is value, or shortly where the system has no such call. */
@@ -1283,16 +1287,16 @@ uint64_t pl_timer_ns(const pl_timer *t)
    loaded, and threads that were made by other means, take part as soon as they allocate.
 
    Invariant: a block in state USED belongs to one live thread, and only that thread writes its
-   counters. Birth, death and fork happen under pli_threads.lock. Collectors register hooks for the
-   three moments. */
+   counters. Birth, death and fork happen under pli_threads.lock. Collectors register hooks for
+   these moments. */
 
 typedef struct pli_counts {
     /* written by the owner, read by anyone: see >>heap */
     uint64_t born, died, top;
-    /* written by the owner in an odd epoch, read by anyone who sees the same even epoch before and
+    /* written by whoever made the epoch odd, read by anyone who sees the same even epoch before and
        after */
     uint64_t epoch, mallocs, frees, bytes;
-    int64_t base_live;
+    int64_t live;
 } pli_counts;
 
 enum { PLI_THREAD_FREE, PLI_THREAD_USED };
@@ -1303,12 +1307,16 @@ typedef struct pli_thread {
     uint32_t state;          /* under the lock */
 } __attribute__((aligned(PLI_CACHE_LINE))) pli_thread;
 
-/* What a collector does at the three moments; any may be NULL. All run under pli_threads.lock and
-   may neither allocate nor lock. */
+/* What a collector does at these moments; any may be NULL. All run under pli_threads.lock and may
+   neither allocate nor take a lock that is held while allocating. */
 typedef struct pli_thread_hooks {
     void (*birth)(pli_thread *t);
-    void (*death)(pli_thread *t);      /* in the dying thread, or in a fork's child for the threads
-    it lost */
+    void (*death)(pli_thread *t);      /* in the dying thread, or in a fork's child for one that
+                                          did not come along */
+    void (*fork_begin)(pli_thread *t); /* for every thread but the forking one: bring what it
+                                          counts into a state that can be copied, and keep it so */
+    void (*fork_end)(pli_thread *t);   /* the same threads go on: in the parent, and in the child
+                                          before their death */
     void (*fork_child)(pli_thread *t); /* in the child, for the one thread that went on */
 } pli_thread_hooks;
 
@@ -1324,6 +1332,7 @@ static struct {
     pthread_key_t key;   /* its destructor tells that a thread dies */
     pli_thread *all;     /* grows at the head, release; walked with acquire */
     int64_t seen;        /* threads that ever had a block */
+    pli_thread *forking; /* the block of the thread inside fork */
     int collectors;
     const pli_thread_hooks *hooks[PLI_COLLECTORS_MAX];
 } pli_threads;
@@ -1349,22 +1358,39 @@ static void pli_thread_exit(void *block)
     pli_lock_give(&pli_threads.lock);
 }
 
-/* fork copies the lock as it is: held by some other thread, it would stay held in the child for
-   ever. So the forking thread takes it first, and both sides give it back. */
+/* Calls a collector's hook for every live thread but the forking one. */
+#define PLI_FORK_EACH(hook)                                                                        \
+    for (pli_thread *t = pli_threads.all; t; t = t->next)                                          \
+        for (int i = 0; i < pli_threads.collectors; i++)                                           \
+            if (t->state == PLI_THREAD_USED && t != pli_threads.forking &&                         \
+                pli_threads.hooks[i]->hook)                                                        \
+                pli_threads.hooks[i]->hook(t);
+
+/* fork copies memory at some moment of the other threads: a lock that one of them holds would stay
+   held in the child for ever, and what it has half written would stay half. So the forking thread
+   takes the lock and stops the others' settling, and both sides undo it. What other libraries'
+   handlers allocate meanwhile in this thread is counted as an orphan's, which needs no lock. */
 static void pli_fork_prepare(void)
 {
     pli_lock_take(&pli_threads.lock);
+    pli_threads.forking = pli_self;
+    pli_self = &pli_orphan;
+    PLI_FORK_EACH(fork_begin)
 }
 
 /* The parent goes on as if nothing had been. */
 static void pli_fork_parent(void)
 {
+    PLI_FORK_EACH(fork_end)
+    pli_self = pli_threads.forking;
     pli_lock_give(&pli_threads.lock);
 }
 
 /* In the child only the calling thread is left; the blocks of the others die here. */
 static void pli_fork_child(void)
 {
+    PLI_FORK_EACH(fork_end)
+    pli_self = pli_threads.forking;
     for (pli_thread *t = pli_threads.all; t; t = t->next)
         if (t->state == PLI_THREAD_USED && t != pli_self)
             pli_thread_death(t);
@@ -1481,12 +1507,16 @@ static PLI_COLD pli_thread *pli_thread_join(void)
    Settling moves the counts into full 64-bit totals and the live bytes into the one sum of all
    threads, and starts again in the middle. It happens when the thread's live bytes moved by WINDOW
    either way, so that the common sum is never further off than that, and when born overflows, that
-   is before the blocks can reach 2^28: a block has 8 bytes at least.
+   is before the blocks can reach 2^28: blocks of less than 8 bytes, as musl has them, are counted
+   beside the words, and so are those of PLI_BIG_BLOCK and more.
 
    Invariant: mallocs + blocks of born, frees + blocks of died, and the same for bytes, are exact at
    any moment at which no settling is under way (epoch even); pli_heap.live + the windows of all
    threads = live bytes. The blocks of UNBORN, ORPHAN and NESTED hold zeros: every comparison sends
-   them to the slow path. */
+   them to the slow path.
+
+   The epoch is a lock for settling alone: even, free; odd, held. Besides the owner only a forking
+   thread takes it, so that no child begins with a thread that was half settled. */
 
 #define PLI_BLOCK_BITS 28
 #define PLI_WINDOW ((uint64_t)64 << 10)
@@ -1494,29 +1524,30 @@ static PLI_COLD pli_thread *pli_thread_join(void)
 #define PLI_ONE_BLOCK(bytes) (((uint64_t)(bytes) << PLI_BLOCK_BITS) + 1)
 #define PLI_BYTES_OF(word) ((word) >> PLI_BLOCK_BITS)
 #define PLI_BLOCKS_OF(word) ((word) & (((uint64_t)1 << PLI_BLOCK_BITS) - 1))
-#define PLI_BIG_BLOCK ((size_t)1 << 20) /* does not go through the words */
+#define PLI_BIG_BLOCK ((size_t)1 << 20)
+#define PLI_BESIDE_WORDS(bytes) ((size_t)(bytes) - 8 >= PLI_BIG_BLOCK - 8) /* one comparison */
 
 /* Sums in full 64 bits. */
-typedef struct pli_totals { int64_t mallocs, frees, bytes; } pli_totals;
+typedef struct pli_totals { int64_t mallocs, frees, bytes, live; } pli_totals;
 
 static struct {
     pli_totals gone;   /* of threads that ended, under pli_threads.lock; of orphans, atomically */
-    int64_t live;      /* settled live bytes of all threads, atomic */
+    int64_t live;      /* settled live bytes of all threads, for the peak; atomic */
     int64_t peak;      /* atomic */
     uint32_t ready;
 } pli_heap;
 
-/* What the two words hold now. */
-static pli_totals pli_counts_window(const pli_counts *c, int64_t *live, int64_t *high)
+/* What the two words hold now, and in *high the most that was live since the last settling. */
+static pli_totals pli_counts_window(const pli_counts *c, int64_t *high)
 {
     uint64_t born = PLI_LOAD(c->born) - PLI_COUNT_START - (PLI_WINDOW << PLI_BLOCK_BITS);
-    uint64_t died = PLI_LOAD(c->died) - PLI_COUNT_START;
-    *live = (int64_t)(PLI_BYTES_OF(born) - PLI_BYTES_OF(died));
+    uint64_t died = PLI_LOAD_ACQUIRE(c->died) - PLI_COUNT_START;
     /* The blocks' part of top may be below zero and have borrowed from the bytes: round. */
     uint64_t top = PLI_LOAD(c->top) + ((uint64_t)1 << (PLI_BLOCK_BITS - 1));
     *high = (int64_t)PLI_BYTES_OF(top) - (int64_t)PLI_WINDOW;
     return (pli_totals){(int64_t)PLI_BLOCKS_OF(born), (int64_t)PLI_BLOCKS_OF(died),
-                        (int64_t)PLI_BYTES_OF(born)};
+                        (int64_t)PLI_BYTES_OF(born),
+                        (int64_t)(PLI_BYTES_OF(born) - PLI_BYTES_OF(died))};
 }
 
 #if PLI_INTERPOSE
@@ -1530,38 +1561,70 @@ static void pli_counts_restart(pli_counts *c)
     PLI_STORE(c->top, PLI_WINDOW << PLI_BLOCK_BITS);
 }
 
-/* Called by the owner, or for a thread that is gone. */
-static void pli_counts_settle(pli_counts *c)
+/* Makes the epoch odd, once it is even. The fence keeps what is written next behind that. */
+static void pli_counts_hold(pli_counts *c)
 {
-    int64_t live, high;
-    pli_totals window = pli_counts_window(c, &live, &high);
-    __atomic_exchange_n(&c->epoch, c->epoch + 1, __ATOMIC_ACQ_REL);
-    PLI_STORE(c->mallocs, c->mallocs + (uint64_t)window.mallocs);
-    PLI_STORE(c->frees, c->frees + (uint64_t)window.frees);
-    PLI_STORE(c->bytes, c->bytes + (uint64_t)window.bytes);
+    uint64_t even = PLI_LOAD(c->epoch) & ~(uint64_t)1;
+    while (!__atomic_compare_exchange_n(&c->epoch, &even, even + 1, 0, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED)) {
+        pli_os_nap();
+        even &= ~(uint64_t)1;
+    }
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static void pli_counts_release(pli_counts *c)
+{
+    PLI_STORE_RELEASE(c->epoch, c->epoch + 1);
+}
+
+/* Called by the owner, with what it could not count in the words, or for a thread that is gone. All
+   of it goes in under one epoch: a reader, or a fork's child, sees the whole or nothing. */
+static void pli_counts_settle(pli_counts *c, pli_totals beside)
+{
+    int64_t high;
+    pli_totals window = pli_counts_window(c, &high);
+    pli_counts_hold(c);
+    PLI_STORE(c->mallocs, c->mallocs + (uint64_t)(window.mallocs + beside.mallocs));
+    PLI_STORE(c->frees, c->frees + (uint64_t)(window.frees + beside.frees));
+    PLI_STORE(c->bytes, c->bytes + (uint64_t)(window.bytes + beside.bytes));
+    PLI_STORE(c->live, c->live + window.live + beside.live);
     pli_counts_restart(c);
     pli_raise(&pli_heap.peak, PLI_LOAD(pli_heap.live) + high);
-    PLI_ADD(pli_heap.live, live);
-    PLI_STORE_RELEASE(c->epoch, c->epoch + 1);
+    pli_raise(&pli_heap.peak, PLI_ADD(pli_heap.live, window.live + beside.live));
+    pli_counts_release(c);
 }
 
 /* A block may have served another thread before: its totals went to pli_heap.gone at its death. */
 static void pli_heap_birth(pli_thread *t)
 {
     t->heap.mallocs = t->heap.frees = t->heap.bytes = 0;
+    t->heap.live = 0;
     pli_counts_restart(&t->heap);
 }
 
 /* What a thread has counted stays counted, and what it left allocated stays live. */
 static void pli_heap_death(pli_thread *t)
 {
-    pli_counts_settle(&t->heap);
+    pli_counts_settle(&t->heap, (pli_totals){0, 0, 0, 0});
     PLI_ADD(pli_heap.gone.mallocs, (int64_t)t->heap.mallocs);
     PLI_ADD(pli_heap.gone.frees, (int64_t)t->heap.frees);
     PLI_ADD(pli_heap.gone.bytes, (int64_t)t->heap.bytes);
+    PLI_ADD(pli_heap.gone.live, t->heap.live);
 }
 
-static const pli_thread_hooks pli_heap_hooks = {pli_heap_birth, pli_heap_death, NULL};
+static void pli_heap_fork_begin(pli_thread *t)
+{
+    pli_counts_hold(&t->heap);
+}
+
+static void pli_heap_fork_end(pli_thread *t)
+{
+    pli_counts_release(&t->heap);
+}
+
+static const pli_thread_hooks pli_heap_hooks = {
+    pli_heap_birth, pli_heap_death, pli_heap_fork_begin, pli_heap_fork_end, NULL};
 
 /* The heap is the one collector that is met before constructors run: it registers on first use. */
 static PLI_COLD void pli_heap_prepare(void)
@@ -1570,18 +1633,33 @@ static PLI_COLD void pli_heap_prepare(void)
         pli_collector_add(&pli_heap_hooks);
 }
 
-/* Counts a block beside the words: big ones, and those of orphans. */
-static void pli_heap_count_direct(pli_totals *t, int64_t bytes, int born)
+/* Counts for a thread without a block of its own. */
+static void pli_heap_count_orphan(pli_totals one)
 {
-    int64_t live = PLI_ADD(pli_heap.live, born ? bytes : -bytes);
-    PLI_ADD(*(born ? &t->mallocs : &t->frees), 1);
-    if (born)
-        PLI_ADD(t->bytes, bytes);
-    pli_raise(&pli_heap.peak, live);
+    pli_totals *sum = &pli_heap.gone;
+    PLI_ADD(sum->mallocs, one.mallocs);
+    PLI_ADD(sum->frees, one.frees);
+    PLI_ADD(sum->bytes, one.bytes);
+    PLI_ADD(sum->live, one.live);
+    pli_raise(&pli_heap.peak, PLI_ADD(pli_heap.live, one.live));
 }
 
-/* The slow path of both counting functions: no thread block yet, window left, new peak, or a big
-   block. */
+/* Counts a block in the words if it fits there; 0 if not. */
+static int pli_counts_fit(pli_counts *c, size_t bytes, int born)
+{
+    uint64_t *word = born ? &c->born : &c->died;
+    uint64_t next = *word + PLI_ONE_BLOCK(bytes);
+    uint64_t live = (born ? next : c->born) - (born ? c->died : next);
+    if (PLI_BESIDE_WORDS(bytes) || next < *word || live > 2 * (PLI_WINDOW << PLI_BLOCK_BITS))
+        return 0;
+    PLI_STORE(*word, next);
+    if (live > c->top)
+        PLI_STORE(c->top, live);
+    return 1;
+}
+
+/* The slow path of both counting functions: no thread block yet, window left, new peak, or a block
+   that does not go through the words. */
 static PLI_COLD void pli_heap_count_slow(size_t bytes, int born)
 {
     if (pli_self == &pli_nested)
@@ -1589,25 +1667,13 @@ static PLI_COLD void pli_heap_count_slow(size_t bytes, int born)
     int saved_errno = errno;
     if (!PLI_LOAD(pli_heap.ready))
         pli_heap_prepare();
+    int64_t n = (int64_t)bytes;
+    pli_totals one = {born, !born, born ? n : 0, born ? n : -n};
     pli_thread *t = pli_thread_join();
-    if (t == &pli_orphan) {
-        pli_heap_count_direct(&pli_heap.gone, (int64_t)bytes, born);
-    } else if (bytes >= PLI_BIG_BLOCK) {
-        pli_counts_settle(&t->heap);
-        pli_heap_count_direct(&pli_heap.gone, (int64_t)bytes, born);
-    } else {
-        uint64_t *word = born ? &t->heap.born : &t->heap.died;
-        uint64_t next = *word + PLI_ONE_BLOCK(bytes);
-        uint64_t live = (born ? next : t->heap.born) - (born ? t->heap.died : next);
-        if (next < *word || live > 2 * (PLI_WINDOW << PLI_BLOCK_BITS)) {
-            pli_counts_settle(&t->heap);
-            pli_heap_count_direct(&pli_heap.gone, (int64_t)bytes, born);
-        } else {
-            PLI_STORE(*word, next);
-            if (live > t->heap.top)
-                PLI_STORE(t->heap.top, live);
-        }
-    }
+    if (t == &pli_orphan)
+        pli_heap_count_orphan(one);
+    else if (!pli_counts_fit(&t->heap, bytes, born))
+        pli_counts_settle(&t->heap, one);
     errno = saved_errno;
 }
 
@@ -1637,17 +1703,21 @@ static inline int pli_heap_died(size_t bytes)
 
 #endif /* PLI_INTERPOSE */
 
-/* One thread's totals, by anyone. *live is its window, not settled yet, and *high the top of it. */
-static pli_totals pli_counts_read(pli_counts *c, int64_t *live, int64_t *high)
+/* One thread's totals, by anyone: those of one moment, since born is the same before and after the
+   rest was read. Otherwise a reader that was interrupted halfway would see the frees of blocks
+   whose birth it had missed. *high is the top of the window. */
+static pli_totals pli_counts_read(pli_counts *c, int64_t *high)
 {
     for (;;) {
-        uint64_t epoch = PLI_LOAD_ACQUIRE(c->epoch);
-        pli_totals t = pli_counts_window(c, live, high);
+        uint64_t epoch = PLI_LOAD_ACQUIRE(c->epoch), born = PLI_LOAD_ACQUIRE(c->born);
+        pli_totals t = pli_counts_window(c, high);
         t.mallocs += (int64_t)PLI_LOAD(c->mallocs);
         t.frees += (int64_t)PLI_LOAD(c->frees);
         t.bytes += (int64_t)PLI_LOAD(c->bytes);
+        t.live += PLI_LOAD(c->live);
         /* Adding 0, unlike a load, cannot be done before the loads above it. */
-        if (!(epoch & 1) && __atomic_fetch_add(&c->epoch, 0, __ATOMIC_ACQ_REL) == epoch)
+        if (!(epoch & 1) && PLI_LOAD(c->born) == born &&
+            __atomic_fetch_add(&c->epoch, 0, __ATOMIC_ACQ_REL) == epoch)
             return t;
     }
 }
@@ -1659,21 +1729,20 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
     __asm__ volatile("" ::: "memory");
     pli_lock_take(&pli_threads.lock);
     pli_totals sum = {PLI_LOAD(pli_heap.gone.mallocs), PLI_LOAD(pli_heap.gone.frees),
-                      PLI_LOAD(pli_heap.gone.bytes)};
-    int64_t settled = PLI_LOAD(pli_heap.live), live = settled, peak = PLI_LOAD(pli_heap.peak);
+                      PLI_LOAD(pli_heap.gone.bytes), PLI_LOAD(pli_heap.gone.live)};
+    int64_t settled = PLI_LOAD(pli_heap.live), peak = PLI_LOAD(pli_heap.peak), high;
     for (pli_thread *t = pli_threads.all; t; t = t->next) {
         if (t->state != PLI_THREAD_USED)
             continue;
-        int64_t window, high;
-        pli_totals one = pli_counts_read(&t->heap, &window, &high);
-        sum.mallocs += one.mallocs, sum.frees += one.frees, sum.bytes += one.bytes;
-        live += window;
+        pli_totals one = pli_counts_read(&t->heap, &high);
+        sum.mallocs += one.mallocs, sum.frees += one.frees;
+        sum.bytes += one.bytes, sum.live += one.live;
         if (settled + high > peak)
             peak = settled + high;
     }
     out->mallocs = sum.mallocs, out->frees = sum.frees, out->total_alloc = sum.bytes;
-    out->alloc = live;
-    out->peak_alloc = live > peak ? live : peak;
+    out->alloc = sum.live;
+    out->peak_alloc = sum.live > peak ? sum.live : peak;
     out->threads_seen = pli_threads.seen;
     pli_lock_give(&pli_threads.lock);
 }
@@ -1824,16 +1893,6 @@ static void *pli_own_malloc(size_t size)
 PLI_HOOK void free(void *p);
 static void pli_own_free(void *p) __attribute__((nothrow, alias("free"), used));
 
-/* Whether the program's malloc and free are the two here: a static link may have preferred libc's,
-   another library may stand in front. Compilers take it that two names are two functions. */
-static int pli_malloc_is_ours(void)
-{
-    void *(*its_malloc)(size_t) = malloc;
-    void (*its_free)(void *) = free;
-    __asm__("" : "+r"(its_malloc), "+r"(its_free));
-    return its_malloc == pli_own_malloc && its_free == pli_own_free;
-}
-
 /* In a static program there is nothing to look up in; libc's own names for its allocator serve.
    musl keeps its to itself: they are only found in a static program, and some may be missing. */
 #if PLI_GLIBC
@@ -1952,6 +2011,39 @@ static void pli_next_look_up(void)
     pli_next = found;
 }
 
+/* Calls that arrive here came by the program's own malloc and free. */
+static struct { void *(*malloc)(size_t); void (*free)(void *); unsigned seen; } pli_probe;
+
+static void *pli_probe_malloc(size_t size)
+{
+    pli_probe.seen |= 1;
+    return pli_probe.malloc(size);
+}
+
+static void pli_probe_free(void *p)
+{
+    pli_probe.seen |= 2;
+    pli_probe.free(p);
+}
+
+/* Whether the program's malloc and free are the two here: a static link may have preferred libc's,
+   another library may stand in front. Other addresses do not mean other functions: in a program
+   that is not position independent and takes the address of malloc, everybody's malloc is a stub of
+   that program, which jumps to the one in charge. Then a call tells. */
+static int pli_malloc_is_ours(void)
+{
+    void *(*its_malloc)(size_t) = malloc;
+    void (*its_free)(void *) = free;
+    __asm__("" : "+r"(its_malloc), "+r"(its_free)); /* compilers compare names, not addresses */
+    if (its_malloc == pli_own_malloc && its_free == pli_own_free)
+        return 1;
+    pli_probe.malloc = pli_next.malloc, pli_probe.free = pli_next.free;
+    pli_next.malloc = pli_probe_malloc, pli_next.free = pli_probe_free;
+    its_free(its_malloc(1));
+    pli_next.malloc = pli_probe.malloc, pli_next.free = pli_probe.free;
+    return pli_probe.seen == 3;
+}
+
 /* Another copy of perflab further down the line would count everything twice. */
 static void pli_next_silence_copies(void)
 {
@@ -1995,7 +2087,7 @@ static PLI_COLD uint32_t pli_next_find(void)
     pli_next.counts_new =
         pli_same_object(*(void **)&pli_next.new_one, *(void **)&pli_next.malloc);
     uint32_t mode = PLI_NEXT_DORMANT;
-    if (pli_malloc_is_ours() && !pli_sanitizer_present())
+    if (!pli_sanitizer_present() && pli_malloc_is_ours())
         mode = pli_next_is_glibc() ? PLI_NEXT_GLIBC : PLI_NEXT_OTHER;
     pli_next_silence_copies();
     PLI_STORE_RELEASE(pli_next.mode, mode);
@@ -2070,7 +2162,7 @@ static PLI_COLD void *pli_block_born_slow(void *p)
     if (!p || mode == PLI_NEXT_UNKNOWN || mode == PLI_NEXT_DORMANT)
         return p;
     size_t bytes = pli_block_bytes(p);
-    if (bytes >= PLI_BIG_BLOCK || !pli_heap_born(bytes))
+    if (PLI_BESIDE_WORDS(bytes) || !pli_heap_born(bytes))
         pli_heap_count_slow(bytes, 1);
     return p;
 }
@@ -2091,7 +2183,7 @@ static void pli_block_died(size_t bytes)
 {
     if (PLI_LOAD(pli_next.mode) == PLI_NEXT_DORMANT)
         return;
-    if (bytes >= PLI_BIG_BLOCK || !pli_heap_died(bytes))
+    if (PLI_BESIDE_WORDS(bytes) || !pli_heap_died(bytes))
         pli_heap_count_slow(bytes, 0);
 }
 
@@ -2303,7 +2395,7 @@ PLI_CPP_DELETE(PLI_DEFINE_DELETE)
 /* Whether the hooks above see every block of this program and count it. */
 static int pli_malloc_in_charge(void)
 {
-    return pli_malloc_is_ours() && pli_next_mode() != PLI_NEXT_DORMANT;
+    return pli_next_mode() != PLI_NEXT_DORMANT;
 }
 
 /* Whether the allocator behind all this is libc's own, so that mallinfo2 speaks of this heap. */
