@@ -1870,9 +1870,9 @@ static int pli_arena_holds(const void *p)
 /* In front of each block stands its size, in the place and form of glibc's. */
 static void *pli_arena_alloc(size_t alignment, size_t size)
 {
-    size_t step = (alignment < 16 ? 16 : alignment) + ((size + 31) & ~(size_t)15);
-    size_t end = PLI_ADD(pli_arena.used, step);
-    if (size >= PLI_ARENA_SIZE || alignment >= PLI_ARENA_SIZE || end > PLI_ARENA_SIZE) {
+    size_t step = (alignment < 16 ? 16 : alignment) + ((size + 31) & ~(size_t)15), end = 0;
+    int too_large = size >= PLI_ARENA_SIZE || alignment >= PLI_ARENA_SIZE;
+    if (too_large || (end = PLI_ADD(pli_arena.used, step)) > PLI_ARENA_SIZE) {
         errno = ENOMEM;
         return NULL;
     }

@@ -189,6 +189,86 @@ static void test_long_run(void)
     compare(&start, -1, "3 GB through one block: the words overflow on the way");
 }
 
+/* C23's functions; perflab brings them where libc has none. */
+static void test_sized_free(void)
+{
+    pl_memstats start = begin();
+    for (size_t n = 0; n < 300000; n = n * 3 + 1) {
+        void *p = enter(malloc(n)), *q = enter(aligned_alloc(64, (n + 63) & ~(size_t)63));
+        leave(p), leave(q);
+        free_sized(p, n);
+        free_aligned_sized(q, 64, (n + 63) & ~(size_t)63);
+    }
+    free_sized(NULL, 10);
+    free_aligned_sized(NULL, 16, 16);
+    compare(&start, -1, "free_sized and free_aligned_sized");
+}
+
+static size_t usable_size_0(void *p)
+{
+    (void)p;
+    return 0;
+}
+
+/* musl's blocks may have no bytes at all: their number, not their bytes, must not overflow the
+   words. The next malloc is made to look so, and the words are moved close to their end. */
+static void test_empty_blocks(void)
+{
+    uint64_t almost = PLI_BLOCKS_OF(UINT64_MAX) - PLI_BLOCKS_OF(pli_self->heap.born) - 3;
+    pli_self->heap.born += almost, pli_self->heap.died += almost;
+    size_t (*its_usable_size)(void *) = pli_next.malloc_usable_size;
+    pl_memstats start = begin(), now;
+    pli_next.malloc_usable_size = usable_size_0;
+    PLI_STORE(pli_next.mode, PLI_NEXT_OTHER);
+    PLI_STORE(pli_next.slow_below, UINTPTR_MAX);
+    for (int i = 0; i < 10; i++)
+        free(malloc(0));
+    PLI_STORE(pli_next.mode, PLI_NEXT_GLIBC);
+    PLI_STORE(pli_next.slow_below, 0);
+    pli_next.malloc_usable_size = its_usable_size;
+    pl_memstats_read(&now);
+    is_int(now.mallocs - start.mallocs, 10, "10 blocks without bytes");
+    is_int(now.frees - start.frees, 10, "and gone");
+    is_int(now.total_alloc - start.total_alloc, 0, "had no bytes");
+}
+
+/* The arena that serves dlsym while it looks for malloc. Its blocks are handed out as malloc's. */
+static void test_arena(void)
+{
+    for (size_t alignment = 1; alignment <= 4096; alignment *= 2) {
+        char *p = pli_arena_alloc(alignment, 40), *end = p + 40;
+        ok(p && (uintptr_t)p % alignment == 0 && (uintptr_t)p % 16 == 0 && pli_arena_holds(p) &&
+               pli_arena_holds(end - 1), "a block aligned to %d", (int)alignment);
+        memset(p, 1, 40);
+        ok(pli_arena_size(p) >= 40, "keeps its size while it is written");
+    }
+    pl_memstats start = begin();
+    char *text = strcpy(pli_arena_alloc(0, 10), "moves out"), *moved = realloc(text, 20000);
+    ok(!pli_arena_holds(moved) && strcmp(moved, "moves out") == 0, "a block that grows moves out");
+    free(text);
+    enter(moved);
+    release(moved);
+    compare(&start, -1, "and only the new one is counted");
+    ok(!pli_arena_alloc(0, PLI_ARENA_SIZE), "more than there is cannot be had");
+    ok(pli_arena_alloc(0, 100) != NULL, "and leaves the rest to others");
+    while (pli_arena_alloc(0, 1000))
+        continue;
+    ok(!pli_arena_alloc(0, 1000) && errno == ENOMEM, "an arena used up stays so");
+}
+
+/* The allocator holds what is live, and more. */
+static void test_system_fields(void)
+{
+    pl_memstats m;
+    void *p = malloc(5000000);
+    pl_memstats_read(&m);
+    ok(m.alloc >= 5000000 && m.peak_alloc >= m.alloc, "alloc has the block, the peak has alloc");
+    ok(m.heap_inuse >= m.alloc && m.heap_sys >= m.heap_inuse, "sys >= inuse >= alloc");
+    is_int(m.heap_idle, m.heap_sys - m.heap_inuse, "idle is what sys has beyond inuse");
+    ok(m.sys >= m.heap_sys / 2 && m.heap_alloc == m.alloc, "and the process has the heap");
+    free(p);
+}
+
 static void test_text(void)
 {
     pl_memstats m, zero = {0}, d;
@@ -225,6 +305,10 @@ int main(void)
     test_failures();
     test_errno();
     test_long_run();
+    test_sized_free();
+    test_empty_blocks();
+    test_arena();
+    test_system_fields();
     test_text();
     return done();
 }

@@ -249,7 +249,7 @@ static void test_fork(void)
     pl_memstats start = read_now();
     pthread_barrier_wait(&all_there);
     int wrong = 0;
-    for (int i = 0; i < 1000 && !wrong; i++) {
+    for (int i = 0; i < 250 && !wrong; i++) {
         pid_t child = fork();
         if (child == 0) {
             alarm(20); /* a child that waits for a lost thread ends, too */
@@ -258,7 +258,7 @@ static void test_fork(void)
         waitpid(child, &wrong, 0);
     }
     stop_busy(busy, THREADS);
-    is_int(wrong, 0, "1,000 forks while 8 threads allocate: every child counts on");
+    is_int(wrong, 0, "250 forks while 8 threads allocate: every child counts on");
     long long mallocs = 0;
     for (int i = 0; i < THREADS; i++)
         mallocs += done_by[i].mallocs;
