@@ -1579,7 +1579,7 @@ static void pli_counts_hold(pli_counts *c)
 
 static void pli_counts_release(pli_counts *c)
 {
-    PLI_STORE_RELEASE(c->epoch, c->epoch + 1);
+    PLI_STORE_RELEASE(c->epoch, PLI_LOAD(c->epoch) + 1);
 }
 
 /* Called by the owner, with what it could not count in the words, or for a thread that is gone. All

@@ -1,76 +1,13 @@
 """perflab's statistics above every allocator, however linked: exact, or silent and said so."""
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from pathlib import Path
-from typing import Dict, List, Sequence
+from typing import Dict, List
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-HERE = Path(__file__).resolve().parent
-ALLOCATORS = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4",
-              "mimalloc": "libmimalloc.so.2"}
-WARNINGS = ["-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-
-
-def run(command: Sequence[str], preload: str = "", **settings: str) -> str:
-    """Runs a command; its standard output. Anything but exit status 0 fails the test."""
-    environment = dict(os.environ, **settings)
-    if preload:
-        environment["LD_PRELOAD"] = preload
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True,
-                          stderr=subprocess.PIPE, timeout=120, check=False)
-    assert done.returncode == 0, (command, done.returncode, done.stdout, done.stderr[-2000:])
-    return done.stdout
-
-
-class Builds:
-    """Objects and programs in one folder, each made once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def object(self, compiler: str, *flags: str) -> str:
-        """perflab.h as an object."""
-        path = self.folder / ("-".join(["perflab", compiler, *flags]).replace("/", "_") + ".o")
-        if not path.exists():
-            run([compiler, *WARNINGS, *flags, "-DPERFLAB_IMPL", "-x", "c", "-c",
-                 str(ROOT / "perflab.h"), "-o", str(path)])
-        return str(path)
-
-    def library(self) -> str:
-        """perflab.h as a library to preload or to link with."""
-        path = self.folder / "libperflab.so"
-        if not path.exists():
-            run(["gcc", *WARNINGS, "-shared", "-fPIC", "-DPERFLAB_IMPL", "-x", "c",
-                 str(ROOT / "perflab.h"), "-o", str(path)])
-        return str(path)
-
-    def program(self, name: str, compiler: str, source: str, *rest: str) -> str:
-        """A program of tests/core, linked with what is given."""
-        path = self.folder / name
-        if not path.exists():
-            run([compiler, "-O1", "-fno-builtin", f"-I{ROOT}", str(HERE / source), *rest,
-                 "-o", str(path)])
-        return str(path)
-
-
-@pytest.fixture(scope="session", name="builds")
-def fixture_builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
-    """One folder for all tests."""
-    return Builds(tmp_path_factory.mktemp("allocators"))
-
-
-def ledger(builds: Builds, way: str) -> List[str]:
-    """The C program that counts: with perflab as an object, or as a library."""
-    if way == "object":
-        return [builds.program("ledger", "gcc", "ledger.c", builds.object("gcc"))]
-    library = builds.library()
-    return [builds.program("ledger-so", "gcc", "ledger.c", library,
-                           f"-Wl,-rpath,{Path(library).parent}")]
+from builds import ALLOCATORS, Builds, ledger, run
 
 
 @pytest.mark.parametrize("way", ["object", "library"])
@@ -88,6 +25,30 @@ def test_linked_allocator(builds: Builds, allocator: str) -> None:
     program = builds.program(f"ledger-{allocator}", "gcc", "ledger.c", builds.object("gcc"),
                              f"-l:{ALLOCATORS[allocator]}")
     assert run([program]) == "exact\n"
+
+
+@pytest.mark.parametrize("allocator", ALLOCATORS)
+def test_both_as_libraries(builds: Builds, allocator: str) -> None:
+    """The first in line counts: perflab, or nobody, which the text says; preloading mends that."""
+    parts = [builds.library(), f"-l:{ALLOCATORS[allocator]}", builds.search_path()]
+    before = builds.program(f"before-{allocator}", "gcc", "ledger.c", "-Wl,--no-as-needed", *parts)
+    assert run([before]) == "exact\n"
+    behind = builds.program(f"behind-{allocator}", "gcc", "ledger.c", "-Wl,--no-as-needed",
+                            *reversed(parts))
+    said = run([behind])
+    assert said.startswith("silent\n") and "# counted: nothing: another malloc" in said
+    assert run([behind], preload=builds.library()) == "exact\n"
+
+
+@pytest.mark.parametrize("allocator", ALLOCATORS)
+@pytest.mark.parametrize("way", ["object", "library"])
+def test_operators_of_a_linked_allocator(builds: Builds, allocator: str, way: str) -> None:
+    """The allocator brings operator new itself; each block counts once."""
+    perflab = builds.object("gcc") if way == "object" else builds.library()
+    program = builds.program(f"operators-{allocator}-{way}", "g++", "operators.cc", "-std=c++17",
+                             "-Wl,--no-as-needed", perflab, f"-l:{ALLOCATORS[allocator]}",
+                             builds.search_path())
+    assert run([program, "no-failure"]) == "exact\n"
 
 
 @pytest.mark.parametrize("allocator", ["glibc", *ALLOCATORS])
