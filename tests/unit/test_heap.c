@@ -189,6 +189,8 @@ static void test_long_run(void)
     compare(&start, -1, "3 GB through one block: the words overflow on the way");
 }
 
+#if PLI_INTERPOSE
+
 /* C23's functions; perflab brings them where libc has none. */
 static void test_sized_free(void)
 {
@@ -256,6 +258,21 @@ static void test_arena(void)
     ok(!pli_arena_alloc(0, 1000) && errno == ENOMEM, "an arena used up stays so");
 }
 
+static void test_inside(void)
+{
+    test_sized_free();
+    test_empty_blocks();
+    test_arena();
+}
+
+#else
+
+static void test_inside(void)
+{
+}
+
+#endif
+
 /* The allocator holds what is live, and more. */
 static void test_system_fields(void)
 {
@@ -305,9 +322,7 @@ int main(void)
     test_failures();
     test_errno();
     test_long_run();
-    test_sized_free();
-    test_empty_blocks();
-    test_arena();
+    test_inside();
     test_system_fields();
     test_text();
     return done();

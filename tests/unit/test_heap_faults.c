@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#define UNUSED __attribute__((unused)) /* in a sanitizer build */
+
 static struct { int no_map, no_key, no_value, refused; } faults;
 
-static void *faulty_mmap(void *p, size_t size, int protection, int flags, int fd, off_t offset)
+UNUSED static void *faulty_mmap(void *p, size_t size, int protection, int flags, int fd,
+                                off_t offset)
 {
     if (!faults.no_map)
         return mmap(p, size, protection, flags, fd, offset);
@@ -16,7 +19,7 @@ static void *faulty_mmap(void *p, size_t size, int protection, int flags, int fd
     return MAP_FAILED;
 }
 
-static int faulty_key_create(pthread_key_t *key, void (*destructor)(void *))
+UNUSED static int faulty_key_create(pthread_key_t *key, void (*destructor)(void *))
 {
     if (!faults.no_key)
         return pthread_key_create(key, destructor);
@@ -24,7 +27,7 @@ static int faulty_key_create(pthread_key_t *key, void (*destructor)(void *))
     return 11;
 }
 
-static int faulty_setspecific(pthread_key_t key, const void *value)
+UNUSED static int faulty_setspecific(pthread_key_t key, const void *value)
 {
     if (!faults.no_value)
         return pthread_setspecific(key, value);

