@@ -1,5 +1,5 @@
-/* Loads a library while threads are at work: host plugin PATH, host deepbind PATH, host perflab PATH.
-   Prints what a reader of the statistics sees of it. */
+/* Loads a library while threads are at work: host plugin PATH, host deepbind PATH,
+   host perflab PATH. Prints what a reader of the statistics sees of it. */
 #define _GNU_SOURCE
 #include "perflab.h"
 
