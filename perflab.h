@@ -20,6 +20,9 @@
        >>results     the names of the results
        >>clock       time, ticks, timers
        >>thread      one block per thread: birth, death, fork
+       >>module      the loaded program and libraries: where they lie, which they are
+       >>unwind      one walker for all stacks
+       >>site        one table for all profiles: stack, labels and size to counters
        >>heap        exact counts of the heap, per thread and summed up
        >>malloc      the interposed entry points: malloc and its family, operator new and delete
        >>machine     facts that explain a measurement, and what mends a noisy machine
@@ -637,7 +640,10 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 
 /* PLI_LINUX and PLI_GLIBC are 0 or 1, so that a misspelt name is an error and not a silent 0. */
 #if defined(__linux__)
+#include <elf.h>
+#include <link.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 /* The kernel's numbers, which never change: <linux/futex.h> is not there beside every libc. */
 #define PLI_FUTEX_WAIT_PRIVATE 128
 #define PLI_FUTEX_WAKE_PRIVATE 129
@@ -769,6 +775,19 @@ static int pli_os_ticks_usable(void)
 PLI_SOMETIMES static void *pli_os_map(size_t size)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* Address space whose pages the system gives when they are first touched, zeroed; NULL when there is
+   none. For tables that are rarely full: what is never touched costs nothing. */
+PLI_SOMETIMES static void *pli_os_reserve(size_t size)
+{
+#if PLI_LINUX
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+#else
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+#endif
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
@@ -958,6 +977,32 @@ static void pli_lock_give(pli_lock *lock)
 {
     if (__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2)
         pli_os_wake(&lock->state);
+}
+
+/* Memory that is never given back, for what lives as long as the program: names, modules, labels.
+   Zeroed, aligned to 16 bytes; NULL when there is none. It does not pass malloc, so that it may be
+   used inside it and is not counted as the program's. */
+#define PLI_KEEP_CHUNK ((size_t)64 << 10)
+
+PLI_SOMETIMES static void *pli_keep(size_t size)
+{
+    static struct { pli_lock lock; char *next; size_t left; } pool;
+    void *p = NULL;
+    size = (size + 15) & ~(size_t)15;
+    if (size >= PLI_KEEP_CHUNK / 4)
+        return pli_os_map(size);
+    pli_lock_take(&pool.lock);
+    if (size > pool.left) {
+        pool.next = pli_os_map(PLI_KEEP_CHUNK);
+        pool.left = pool.next ? PLI_KEEP_CHUNK : 0;
+    }
+    if (size <= pool.left) {
+        p = pool.next;
+        pool.next += size;
+        pool.left -= size;
+    }
+    pli_lock_give(&pool.lock);
+    return p;
 }
 
 /* Raises *peak to value if that is higher. */
@@ -1479,6 +1524,352 @@ static PLI_COLD pli_thread *pli_thread_join(void)
 }
 
 #endif /* PLI_INTERPOSE */
+
+/* ==== >>module ===================================================================================
+   The loaded objects: the program, its libraries, the vdso. Each stays in the list after it was
+   unloaded, so that what was sampled in it still has names:
+
+       pli_modules.all ──► program ──► libc ──► plugin (gone) ──► [vdso] ──► NULL
+
+   The same address may belong to one library now and to another later. So time is counted in
+   epochs: when a module is loaded over the addresses of one that is gone, a new epoch begins. What
+   is sampled carries its epoch, and an address is looked up among the modules of that epoch.
+
+   Invariant: no two modules overlap in any epoch. */
+
+#if PLI_LINUX
+
+#define PLI_MODULE_TEXTS 4 /* executable segments; one is usual */
+#define PLI_BUILD_ID_MAX 32
+#define PLI_EPOCH_NOW UINT32_MAX /* the last epoch of a module that is still loaded */
+
+/* A range of addresses that may be executed, and where in the file it begins. */
+typedef struct pli_text { uintptr_t start, end; uint64_t offset; } pli_text;
+
+typedef struct pli_module {
+    struct pli_module *next;      /* immutable once in the list */
+    const char *path;             /* absolute; "[vdso]" for the kernel's */
+    uintptr_t bias;               /* address in memory - address in the file's symbol table */
+    uintptr_t start, end;         /* of all its segments */
+    pli_text text[PLI_MODULE_TEXTS];
+    int texts;
+    int build_id_size;            /* 0: it has none */
+    unsigned char build_id[PLI_BUILD_ID_MAX];
+    const ElfW(Phdr) *phdrs;      /* in the module's own memory */
+    int phdr_count;
+    uint32_t first_epoch, last_epoch;
+    bool is_main, seen;           /* seen: in the refresh that is under way */
+} pli_module;
+
+static struct {
+    pli_lock lock;
+    pli_module *all, **last; /* in the order of loading: the program first */
+    uint32_t epoch;
+} pli_modules;
+
+/* The epoch of what is sampled now. */
+static uint32_t pli_modules_epoch_sig(void)
+{
+    return PLI_LOAD_ACQUIRE(pli_modules.epoch);
+}
+
+/* Takes a module's segments and notes from its program headers. */
+static void pli_module_read(pli_module *m)
+{
+    m->start = UINTPTR_MAX;
+    for (int i = 0; i < m->phdr_count; i++) {
+        const ElfW(Phdr) *p = &m->phdrs[i];
+        uintptr_t start = m->bias + p->p_vaddr, end = start + p->p_memsz;
+        if (p->p_type != PT_LOAD)
+            continue;
+        m->start = start < m->start ? start : m->start;
+        m->end = end > m->end ? end : m->end;
+        if ((p->p_flags & PF_X) && m->texts < PLI_MODULE_TEXTS)
+            m->text[m->texts++] = (pli_text){start, end, p->p_offset};
+    }
+}
+
+/* A copy that lives as long as the program. */
+static const char *pli_keep_text(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = pli_keep(size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+/* What the dynamic linker calls "" is the program, and a name without a slash the vdso. */
+static const char *pli_module_path(const char *name)
+{
+    char path[4096];
+    if (name && *name)
+        return strchr(name, '/') ? pli_keep_text(name) : "[vdso]";
+    ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[size > 0 ? size : 0] = '\0';
+    return pli_keep_text(path);
+}
+
+static int pli_module_meet(struct dl_phdr_info *info, size_t size, void *failed)
+{
+    (void)size;
+    for (pli_module *m = pli_modules.all; m; m = m->next) {
+        if (m->phdrs == info->dlpi_phdr && m->last_epoch == PLI_EPOCH_NOW) {
+            m->seen = true;
+            return 0;
+        }
+    }
+    pli_module *m = pli_keep(sizeof *m);
+    const char *path = m ? pli_module_path(info->dlpi_name) : NULL;
+    if (!path)
+        return *(bool *)failed = true;
+    m->path = path, m->bias = info->dlpi_addr;
+    m->phdrs = info->dlpi_phdr, m->phdr_count = info->dlpi_phnum;
+    m->last_epoch = PLI_EPOCH_NOW, m->seen = true, m->is_main = !pli_modules.all;
+    pli_module_read(m);
+    if (!pli_modules.last)
+        pli_modules.last = &pli_modules.all;
+    PLI_STORE_RELEASE(*pli_modules.last, m);
+    pli_modules.last = &m->next;
+    return 0;
+}
+
+/* Brings the list up to date with what is loaded. PL_NOMEM when a module could not be added. Takes
+   the dynamic linker's lock: not for handlers, not inside malloc. */
+static pl_result pli_modules_refresh(void)
+{
+    bool failed = false;
+    pli_lock_take(&pli_modules.lock);
+    for (pli_module *m = pli_modules.all; m; m = m->next)
+        m->seen = false;
+    dl_iterate_phdr(pli_module_meet, &failed);
+    pli_lock_give(&pli_modules.lock);
+    return failed ? PL_NOMEM : PL_OK;
+}
+
+/* The module that had this address in that epoch, or NULL. */
+static const pli_module *pli_module_at(uintptr_t pc, uint32_t epoch)
+{
+    for (pli_module *m = PLI_LOAD_ACQUIRE(pli_modules.all); m; m = PLI_LOAD_ACQUIRE(m->next))
+        if (pc >= m->start && pc < m->end && epoch >= m->first_epoch && epoch <= m->last_epoch)
+            return m;
+    return NULL;
+}
+
+/* ==== >>unwind ===================================================================================
+   Frame pointers. */
+
+/* Where a thread is; lr is what the processor's link register holds, where it has one. */
+typedef struct pli_regs { uintptr_t pc, sp, fp, lr; } pli_regs;
+
+/* Addresses that are no code but marks in a stack: time that is known of without its stack, and the
+   root of a stack that was cut. */
+enum { PLI_PC_LOST = 1, PLI_PC_TRUNCATED = 2, PLI_PC_MARKS = 16 };
+
+/* What was interrupted by a signal, from the third argument of its handler. */
+static pli_regs pli_regs_of_signal_sig(const void *context)
+{
+    const ucontext_t *u = context;
+#if defined(__x86_64__)
+    return (pli_regs){(uintptr_t)u->uc_mcontext.gregs[REG_RIP],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_RSP],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_RBP], 0};
+#elif defined(__aarch64__)
+    return (pli_regs){u->uc_mcontext.pc, u->uc_mcontext.sp, u->uc_mcontext.regs[29],
+                      u->uc_mcontext.regs[30]};
+#else
+    (void)u;
+    return (pli_regs){0, 0, 0, 0};
+#endif
+}
+
+/* Writes the stack from regs, leaf first, and returns how many addresses it has: at most max. The
+   leaf is as it is; each other one lies inside the call that it is to return from (the return
+   address less one), so that all can be looked up as they are. A stack of more than max ends in
+   PLI_PC_TRUNCATED. */
+static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
+{
+    uintptr_t fp = regs->fp, sp = regs->sp;
+    int n = 0;
+    pcs[n++] = regs->pc;
+    while (n < max && fp >= sp && fp - sp < 1 << 16 && fp % sizeof(uintptr_t) == 0) {
+        const uintptr_t *frame = (const uintptr_t *)fp;
+        if (frame[1] < PLI_PC_MARKS)
+            break;
+        pcs[n++] = frame[1] - 1;
+        sp = fp + 1;
+        fp = frame[0];
+    }
+    return n;
+}
+
+/* ==== >>site =====================================================================================
+   A profile is a table of sites: how often, and how much, at which stack. A site is found by its
+   key, all of which is hashed: the stack, the epoch that tells whose addresses they are, the
+   labels of the thread, and for the heap the size of a block.
+
+       slots   [ ]  [ * ]  [ ]  [ * ]  [ * ]  [ ]        a power of two, open addressing
+                     │           │      └──────────────────────────┐
+       arena   [ site: key, values, stack ][ site ][ site ][ ... free ... ]
+                                                             ▲ used
+
+   Both are reserved as a whole when the table is opened, and the system gives pages as they are
+   touched. So a handler can add a site: it takes room from the arena by one addition, writes the
+   site, and hangs it into its slot by one exchange. Whoever loses a race for a slot uses the
+   winner's site if it is the same one, else goes to the next slot; what it took from the arena
+   stays unused. Nothing is ever moved or freed while the table is open.
+
+   When the arena or the slots are full, what would have needed a new site is counted in `lost`.
+
+   Invariant: a site in a slot is complete, and its key never changes. */
+
+#define PLI_SITE_VALUES 4
+#define PLI_STACK_MAX 256
+
+/* A set of labels; sets that are equal are the same one, so that comparing pointers is enough. */
+typedef struct pli_labels {
+    const struct pli_labels *next; /* of all sets */
+    uint64_t hash;
+    int count;                     /* pairs */
+    const char *pair[];            /* key, value, key, value, ... sorted by key */
+} pli_labels;
+
+typedef struct pli_site_key {
+    const pli_labels *labels; /* NULL: none */
+    uint64_t size;
+    uint32_t epoch;
+    int depth;
+    const uintptr_t *pcs; /* leaf first */
+} pli_site_key;
+
+typedef struct pli_site {
+    uint64_t hash;
+    const pli_labels *labels;
+    uint64_t size;
+    uint32_t epoch;
+    int depth;
+    int64_t value[PLI_SITE_VALUES]; /* what they mean is the profile's business; atomic */
+    uintptr_t pcs[];
+} pli_site;
+
+typedef struct pli_sites {
+    pli_site **slots; /* slots, then the arena: one reservation of `bytes` */
+    size_t slot_mask, bytes;
+    char *arena;
+    size_t arena_bytes, used;
+    int64_t lost; /* atomic */
+} pli_sites;
+
+/* Room for 16 MiB holds about 25,000 stacks of 64 frames. A slot for each 256 bytes keeps the slots
+   at most a third full. */
+static pl_result pli_sites_open(pli_sites *s, size_t bytes)
+{
+    size_t slots = 64;
+    while (slots * 512 < bytes)
+        slots *= 2;
+    size_t slot_bytes = slots * sizeof *s->slots;
+    char *memory = pli_os_reserve(bytes + slot_bytes);
+    if (!memory)
+        return PL_NOMEM;
+    s->slots = (pli_site **)(void *)memory;
+    s->slot_mask = slots - 1, s->bytes = bytes + slot_bytes;
+    s->arena = memory + slot_bytes, s->arena_bytes = bytes;
+    s->used = 0, s->lost = 0;
+    return PL_OK;
+}
+
+/* Nobody may be at work in it any more. */
+PLI_SOMETIMES static void pli_sites_close(pli_sites *s)
+{
+    if (s->slots)
+        munmap(s->slots, s->bytes);
+    memset(s, 0, sizeof *s);
+}
+
+/* Multiply and fold: both halves of a 128-bit product, as wyhash and others mix. */
+static uint64_t pli_mix_sig(uint64_t a, uint64_t b)
+{
+    pli_wide product = (pli_wide)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t pli_site_hash_sig(const pli_site_key *key)
+{
+    uint64_t hash = pli_mix_sig((uintptr_t)key->labels ^ key->size << 20, key->epoch);
+    for (int i = 0; i < key->depth; i++)
+        hash = pli_mix_sig(hash, key->pcs[i]);
+    return hash;
+}
+
+static bool pli_site_is_sig(const pli_site *site, uint64_t hash, const pli_site_key *key)
+{
+    return site->hash == hash && site->labels == key->labels && site->size == key->size &&
+           site->epoch == key->epoch && site->depth == key->depth &&
+           memcmp(site->pcs, key->pcs, (size_t)key->depth * sizeof *key->pcs) == 0;
+}
+
+/* A complete site that is in no slot yet, or NULL when the arena is full. */
+static pli_site *pli_site_make_sig(pli_sites *s, uint64_t hash, const pli_site_key *key)
+{
+    size_t stack_bytes = (size_t)key->depth * sizeof *key->pcs;
+    size_t bytes = (sizeof(pli_site) + stack_bytes + 15) & ~(size_t)15;
+    if (PLI_LOAD(s->used) + bytes > s->arena_bytes)
+        return NULL;
+    size_t end = PLI_ADD(s->used, bytes);
+    if (end > s->arena_bytes)
+        return NULL;
+    pli_site *site = (pli_site *)(void *)(s->arena + end - bytes);
+    site->hash = hash, site->labels = key->labels, site->size = key->size;
+    site->epoch = key->epoch, site->depth = key->depth;
+    memcpy(site->pcs, key->pcs, stack_bytes);
+    return site;
+}
+
+/* The site with this key, new if need be; NULL when the table is full. Lock-free: any number of
+   threads and of handlers at once. */
+static pli_site *pli_site_find_sig(pli_sites *s, const pli_site_key *key)
+{
+    uint64_t hash = pli_site_hash_sig(key);
+    pli_site *made = NULL;
+    for (size_t probe = 0; probe <= s->slot_mask; probe++) {
+        pli_site **slot = &s->slots[(hash + probe) & s->slot_mask];
+        pli_site *site = PLI_LOAD_ACQUIRE(*slot);
+        if (!site) {
+            if (!made && !(made = pli_site_make_sig(s, hash, key)))
+                return NULL;
+            if (__atomic_compare_exchange_n(slot, &site, made, 0, __ATOMIC_ACQ_REL,
+                                            __ATOMIC_ACQUIRE))
+                return made;
+        }
+        if (pli_site_is_sig(site, hash, key))
+            return site;
+    }
+    return NULL;
+}
+
+/* Adds to the first two values of the site with this key: an event and how much it was. */
+static void pli_sites_count_sig(pli_sites *s, const pli_site_key *key, int64_t events, int64_t much)
+{
+    pli_site *site = pli_site_find_sig(s, key);
+    if (!site) {
+        PLI_ADD(s->lost, events);
+        return;
+    }
+    PLI_ADD(site->value[0], events);
+    PLI_ADD(site->value[1], much);
+}
+
+/* The sites one after the other: start with *position 0; NULL at the end. Sites that are added
+   meanwhile may or may not be met. */
+PLI_SOMETIMES static pli_site *pli_sites_next(const pli_sites *s, size_t *position)
+{
+    while (s->slots && *position <= s->slot_mask) {
+        pli_site *site = PLI_LOAD_ACQUIRE(s->slots[(*position)++]);
+        if (site)
+            return site;
+    }
+    return NULL;
+}
+
+#endif /* PLI_LINUX */
 
 /* ==== >>heap =====================================================================================
    Two words a thread carry the exact counts. Each adds up blocks and their bytes at once:
