@@ -23,6 +23,8 @@
        >>module      the loaded program and libraries: where they lie, which they are
        >>unwind      one walker for all stacks
        >>site        one table for all profiles: stack, labels and size to counters
+       >>event       a ring a thread for what has a time
+       >>cpu         the sampler: one CPU clock timer a thread
        >>heap        exact counts of the heap, per thread and summed up
        >>malloc      the interposed entry points: malloc and its family, operator new and delete
        >>machine     facts that explain a measurement, and what mends a noisy machine
@@ -249,6 +251,34 @@ void pl_step_aside(void);
 /* pl_memstats_write writes one line a field, "name = value", and one that says what was counted.
    PL_IO when out reports an error. Threads: any, as far as out allows. Signal-safe: no. */
 pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
+
+/* -- CPU profile -------------------------------------------------------------------------------
+
+   Who spends the time: the stacks of all threads are sampled as they use up CPU time. */
+
+/* Options; zero is the default for each. */
+typedef struct pl_cpu_desc {
+    int hz;              /* samples a second of CPU time, 1 to 10,000; default 100 */
+    const char *path;    /* where pl_cpu_stop writes the profile to; default: nowhere */
+    int max_depth;       /* frames kept of a stack, 1 to 256; default 64 */
+    size_t buffer_bytes; /* for different stacks; default 16 MiB, of which memory is what is used */
+    int gated;           /* 1: for PL_BENCH, whose loops open and close a gate */
+} pl_cpu_desc;
+
+/* pl_cpu_start begins to sample all threads, those that start later too; NULL for the defaults. It
+   forgets the profile before. Each thread gets a timer on its CPU clock that sends SIGPROF; a handler
+   of the program's own for SIGPROF goes on to get the signals that are not perflab's. The handler
+   stays installed after the stop.
+   Errors: PL_BUSY when a profile is being taken, PL_INVALID for options out of range, PL_IO when the
+   folder of path cannot be written to, PL_NOMEM, PL_UNSUPPORTED outside Linux.
+   Threads: any. Signal-safe: no. */
+pl_result pl_cpu_start(const pl_cpu_desc *desc);
+
+/* pl_cpu_stop ends the profile, and writes it when a path was given. It can be written again until
+   the next start: pl_profile_write("cpu", ...).
+   Errors: PL_INVALID when none is being taken; those of pl_profile_save. Threads: any. Signal-safe:
+   no. */
+pl_result pl_cpu_stop(void);
 
 /* -- Values the optimiser may not touch ----------------------------------------------------------
 
@@ -630,11 +660,13 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 #include <pthread.h>
 #include <regex.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -659,9 +691,11 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 #include <malloc.h>
 #define PLI_GLIBC 1
 #define PLI_MALLINFO2 __GLIBC_PREREQ(2, 33)
+#define PLI_THRD_CREATE __GLIBC_PREREQ(2, 28)
 #else
 #define PLI_GLIBC 0
 #define PLI_MALLINFO2 0
+#define PLI_THRD_CREATE PLI_LINUX /* musl has it */
 #endif
 
 /* Sanitizers bring an allocator of their own that must see every block. */
@@ -702,6 +736,8 @@ __extension__ typedef unsigned __int128 pli_wide;
 #define PLI_THREAD_LOCAL __thread __attribute__((tls_model("local-exec")))
 #endif
 #define PLI_SOMETIMES __attribute__((unused)) /* some configurations have no caller */
+#define PLI_PUBLIC __attribute__((visibility("default")))
+#define PLI_HOOK __attribute__((weak, visibility("default"), noinline)) /* an interposed function */
 #define PLI_CACHE_LINE 128 /* two lines: processors fetch them in pairs */
 
 /* Nanoseconds of one of the system's clocks. The kernel answers most of them without a system call
@@ -803,6 +839,92 @@ PLI_SOMETIMES static void pli_os_nap(void)
     const struct timespec moment = {0, 50000};
     nanosleep(&moment, NULL);
 }
+
+#if PLI_LINUX
+
+/* The kernel's number of the calling thread. */
+static int pli_os_tid_sig(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+/* Writes the numbers of the first `max` threads of this process to tids and returns how many there
+   are: more than max means that some are missing. Threads that begin or end meanwhile may be in it
+   or not. */
+static int pli_os_threads(int *tids, int max)
+{
+    char entries[2048] __attribute__((aligned(8)));
+    int count = 0, dir = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long size;
+    while (dir >= 0 && (size = syscall(SYS_getdents64, dir, entries, sizeof entries)) > 0) {
+        unsigned short step; /* a record: inode 8, next 8, length 2, type 1, name */
+        for (long at = 0; at < size; at += step) {
+            memcpy(&step, entries + at + 16, sizeof step);
+            int tid = atoi(entries + at + 19); /* "." and "..": 0 */
+            if (tid > 0 && count++ < max)
+                tids[count - 1] = tid;
+        }
+    }
+    if (dir >= 0)
+        close(dir);
+    return count;
+}
+
+/* The CPU clock of one thread of this process, for pli_os_clock_ns_sig: the kernel's encoding. */
+static int pli_os_thread_clock(int tid)
+{
+    return (int)(~(unsigned)tid << 3 | 6);
+}
+
+/* A timer on such a clock, which sends `signal` with `value` to the thread; its number goes to *id.
+   Returns 0 or errno. By system call, since libc's timer_create needs another library in old
+   releases and knows no threads. */
+static int pli_os_timer_make(int clock, int tid, int signal, uintptr_t value, int *id)
+{
+#if __SIZEOF_LONG__ == 8
+    struct { uintptr_t value; int signal, notify, tid, unused[11]; } event = {
+        value, signal, 4 /* SIGEV_THREAD_ID */, tid, {0}};
+    return syscall(SYS_timer_create, clock, &event, id) == 0 ? 0 : errno;
+#else
+    (void)clock, (void)tid, (void)signal, (void)value, (void)id;
+    return ENOSYS; /* other layouts, other numbers */
+#endif
+}
+
+/* Starts it: a signal after first_ns of the clock, then every period_ns. Returns 0 or errno. */
+static int pli_os_timer_set(int id, uint64_t first_ns, uint64_t period_ns)
+{
+#if __SIZEOF_LONG__ == 8
+    struct itimerspec when = {
+        {(time_t)(period_ns / 1000000000u), (long)(period_ns % 1000000000u)},
+        {(time_t)(first_ns / 1000000000u), (long)(first_ns % 1000000000u)}};
+    return syscall(SYS_timer_settime, id, 0, &when, NULL) == 0 ? 0 : errno;
+#else
+    (void)id, (void)first_ns, (void)period_ns;
+    return ENOSYS;
+#endif
+}
+
+/* Has the calling thread receive a signal. */
+static void pli_os_unblock(int signal)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static bool pli_os_thread_lives(int tid)
+{
+    return syscall(SYS_tgkill, getpid(), tid, 0) == 0;
+}
+
+static void pli_os_timer_end(int id)
+{
+    syscall(SYS_timer_delete, id);
+}
+
+#endif /* PLI_LINUX */
 
 /* Sleeps while *word is value, or shortly where the system has no such call. */
 static void pli_os_wait(uint32_t *word, uint32_t value)
@@ -984,25 +1106,69 @@ static void pli_lock_give(pli_lock *lock)
    used inside it and is not counted as the program's. */
 #define PLI_KEEP_CHUNK ((size_t)64 << 10)
 
+static struct { pli_lock lock; char *next; size_t left; } pli_kept;
+
 PLI_SOMETIMES static void *pli_keep(size_t size)
 {
-    static struct { pli_lock lock; char *next; size_t left; } pool;
     void *p = NULL;
     size = (size + 15) & ~(size_t)15;
     if (size >= PLI_KEEP_CHUNK / 4)
         return pli_os_map(size);
-    pli_lock_take(&pool.lock);
-    if (size > pool.left) {
-        pool.next = pli_os_map(PLI_KEEP_CHUNK);
-        pool.left = pool.next ? PLI_KEEP_CHUNK : 0;
+    pli_lock_take(&pli_kept.lock);
+    if (size > pli_kept.left) {
+        pli_kept.next = pli_os_map(PLI_KEEP_CHUNK);
+        pli_kept.left = pli_kept.next ? PLI_KEEP_CHUNK : 0;
     }
-    if (size <= pool.left) {
-        p = pool.next;
-        pool.next += size;
-        pool.left -= size;
+    if (size <= pli_kept.left) {
+        p = pli_kept.next;
+        pli_kept.next += size;
+        pli_kept.left -= size;
     }
-    pli_lock_give(&pool.lock);
+    pli_lock_give(&pli_kept.lock);
     return p;
+}
+
+/* A fork's child: another thread may have been in the middle of it. The rest of the chunk is given
+   up. */
+PLI_SOMETIMES static void pli_keep_fork_child(void)
+{
+    memset(&pli_kept, 0, sizeof pli_kept);
+}
+
+/* The definition of an interposed function that the program would use if there were none here; found
+   once and kept in *found. NULL in a static program. */
+PLI_SOMETIMES static void *pli_next_of(void **found, const char *name)
+{
+    void *next = PLI_LOAD(*found);
+    if (!next) {
+        next = dlsym(RTLD_NEXT, name);
+        PLI_STORE(*found, next);
+    }
+    return next;
+}
+
+/* Writes the absolute form of a path to out, so that a later chdir does not move the file; "" for NULL.
+   PL_INVALID when it is too long, PL_IO when its folder cannot be written to. */
+PLI_SOMETIMES static pl_result pli_path_absolute(char *out, size_t size, const char *path)
+{
+    out[0] = '\0';
+    if (!path || !*path)
+        return PL_OK;
+    size_t used = 0;
+    if (path[0] != '/') {
+        if (!getcwd(out, size - 1))
+            return PL_IO;
+        used = strlen(out);
+        out[used++] = '/';
+    }
+    if (used + strlen(path) >= size)
+        return PL_INVALID;
+    strcpy(out + used, path);
+    char *name = strrchr(out, '/') + 1, first = *name;
+    *name = '\0';
+    bool writable = access(out, W_OK | X_OK) == 0;
+    *name = first;
+    return writable ? PL_OK : PL_IO;
 }
 
 /* Raises *peak to value if that is higher. */
@@ -1325,14 +1491,19 @@ uint64_t pl_timer_ns(const pl_timer *t)
 
    The life of a thread, as far as perflab sees it:
 
-       first malloc or free      UNBORN ─► ORPHAN ─► its own block      pli_thread_join, birth hooks
+       first malloc or free,     UNBORN ─► ORPHAN ─► its own block      pli_thread_join, birth hooks
+       or its start, when
+       somebody collects
        ... works ...             the hot paths write to its block
        its key's destructor      its own block ─► ORPHAN                pli_thread_exit, death hooks
        later destructors, libc   ORPHAN: counted under the common totals, atomically
        fork, in the child        blocks of the others: death hooks, FREE
 
-   Nothing has to wrap pthread_create for that, so that threads that existed before perflab was
-   loaded, and threads that were made by other means, take part as soon as they allocate.
+   The heap's counts need no more than that. Who samples must meet threads that never allocate, too:
+   then pthread_create is hooked, so that a thread joins before its first instruction, and those that
+   are there already are found in the system's list and adopted: they get a block from outside, which
+   becomes their own when they join. An adopted thread that ends without ever joining is missed in
+   the list later (pli_threads_meet).
 
    Invariant: a block in state USED belongs to one live thread, and only that thread writes its
    counters. Birth, death and fork happen under pli_threads.lock. Collectors register hooks for
@@ -1349,10 +1520,23 @@ typedef struct pli_counts {
 
 enum { PLI_THREAD_FREE, PLI_THREAD_USED };
 
+/* What the sampler keeps of a thread: see >>cpu. */
+typedef struct pli_cpu_thread {
+    int timer;         /* the kernel's number + 1; 0: none */
+    uint64_t base_ns;  /* its time when the timer was started */
+    uint64_t first_ns; /* from then to the first tick */
+    int64_t ticks;     /* that were seen; atomic */
+} pli_cpu_thread;
+
 typedef struct pli_thread {
     pli_counts heap;
     struct pli_thread *next; /* immutable once in the list */
-    uint32_t state;          /* under the lock */
+    uint32_t state, adopted; /* under the lock */
+    int tid;
+    uintptr_t start;                 /* the function it runs; 0: unknown */
+    const struct pli_labels *labels; /* of what it does now; written by the thread itself */
+    struct pli_ring *ring;           /* its events; kept for the next thread */
+    pli_cpu_thread cpu;
 } __attribute__((aligned(PLI_CACHE_LINE))) pli_thread;
 
 /* What a collector does at these moments; any may be NULL. All run under pli_threads.lock and may
@@ -1381,11 +1565,24 @@ static struct {
     pli_thread *all;     /* grows at the head, release; walked with acquire */
     int64_t seen;        /* threads that ever had a block */
     pli_thread *forking; /* the block of the thread inside fork */
+    uint32_t wanted;     /* somebody collects: threads join when they start */
+    uint32_t adopted;    /* 1: there may be adopted threads */
     int collectors;
     const pli_thread_hooks *hooks[PLI_COLLECTORS_MAX];
 } pli_threads;
 
-#if PLI_INTERPOSE
+#if PLI_LINUX
+
+/* What a new thread is to run. Free ones form a list, so that starting threads takes no memory of
+   the program's. */
+typedef struct pli_start {
+    struct pli_start *next;
+    void *(*run)(void *);
+    void *arg;
+    const struct pli_labels *labels;
+} pli_start;
+
+PLI_SOMETIMES static struct { pli_lock lock; pli_start *free; } pli_starts;
 
 /* Under the lock, in the dying thread or, after fork, for one that is not there any more. */
 static void pli_thread_death(pli_thread *t)
@@ -1434,14 +1631,19 @@ static void pli_fork_parent(void)
     pli_lock_give(&pli_threads.lock);
 }
 
-/* In the child only the calling thread is left; the blocks of the others die here. */
+/* In the child only the calling thread is left; the blocks of the others die here. Locks that were
+   held by them are free again. */
 static void pli_fork_child(void)
 {
+    pli_keep_fork_child();
+    memset(&pli_starts, 0, sizeof pli_starts);
     PLI_FORK_EACH(fork_end)
     pli_self = pli_threads.forking;
     for (pli_thread *t = pli_threads.all; t; t = t->next)
         if (t->state == PLI_THREAD_USED && t != pli_self)
             pli_thread_death(t);
+    if (pli_self->state == PLI_THREAD_USED)
+        pli_self->tid = pli_os_tid_sig();
     for (int i = 0; i < pli_threads.collectors; i++)
         if (pli_threads.hooks[i]->fork_child)
             pli_threads.hooks[i]->fork_child(pli_self);
@@ -1491,19 +1693,44 @@ static pli_thread *pli_thread_find_block(void)
     return pli_threads.all;
 }
 
-/* A block for the calling thread, in state USED, or NULL when there is no key or no memory. */
+/* The block of a thread that is known by its number, or NULL. Under the lock, or for the calling
+   thread. */
+static pli_thread *pli_thread_of_sig(int tid)
+{
+    for (pli_thread *t = pli_threads.all; t; t = t->next)
+        if (t->state == PLI_THREAD_USED && t->tid == tid)
+            return t;
+    return NULL;
+}
+
+/* A block in state USED for a thread that has none, or NULL when there is no memory. Under the
+   lock. */
+static pli_thread *pli_thread_begin(int tid)
+{
+    pli_thread *t = pli_thread_find_block();
+    if (!t)
+        return NULL;
+    t->state = PLI_THREAD_USED;
+    t->tid = tid, t->start = 0, t->labels = NULL;
+    pli_threads.seen++;
+    for (int i = 0; i < pli_threads.collectors; i++)
+        if (pli_threads.hooks[i]->birth)
+            pli_threads.hooks[i]->birth(t);
+    return t;
+}
+
+/* The block of the calling thread: the one under which it was adopted, else a new one. NULL when
+   there is no key or no memory. */
 static pli_thread *pli_thread_birth(void)
 {
+    int tid = pli_os_tid_sig();
     pli_lock_take(&pli_threads.lock);
     pli_threads_prepare();
-    pli_thread *t = pli_threads.prepared == 1 ? pli_thread_find_block() : NULL;
-    if (t) {
-        t->state = PLI_THREAD_USED;
-        pli_threads.seen++;
-        for (int i = 0; i < pli_threads.collectors; i++)
-            if (pli_threads.hooks[i]->birth)
-                pli_threads.hooks[i]->birth(t);
-    }
+    pli_thread *t = pli_threads.adopted ? pli_thread_of_sig(tid) : NULL;
+    if (!t && pli_threads.prepared == 1)
+        t = pli_thread_begin(tid);
+    if (t)
+        t->adopted = 0;
     pli_lock_give(&pli_threads.lock);
     return t;
 }
@@ -1521,6 +1748,117 @@ static PLI_COLD pli_thread *pli_thread_join(void)
     if (t)
         pli_thread_exit(t);
     return &pli_orphan;
+}
+
+/* -- Threads that have not met perflab by themselves -- */
+
+/* Adopts a thread, unless it has a block. Under the lock. */
+static void pli_thread_adopt(int tid)
+{
+    pli_thread *t = pli_thread_of_sig(tid);
+    if (!t && (t = pli_thread_begin(tid)) != NULL)
+        t->adopted = 1;
+}
+
+/* Under the lock: adopted threads that the list no longer has are dead. */
+static void pli_threads_forget(const int *tids, int count)
+{
+    for (pli_thread *t = pli_threads.all; t; t = t->next) {
+        bool lives = t->state != PLI_THREAD_USED || !t->adopted;
+        for (int i = 0; i < count && !lives; i++)
+            lives = tids[i] == t->tid;
+        if (!lives)
+            pli_thread_death(t);
+    }
+}
+
+/* Adopts the threads that are there already. When they are too many for the memory at hand, the rest
+   is met when it joins. */
+PLI_SOMETIMES static void pli_threads_meet(void)
+{
+    size_t room = (size_t)64 << 10;
+    int *tids = pli_os_map(room * sizeof *tids);
+    if (!tids)
+        return;
+    pli_thread_join();
+    pli_lock_take(&pli_threads.lock);
+    int count = pli_os_threads(tids, (int)room);
+    if (count <= (int)room)
+        pli_threads_forget(tids, count);
+    pli_threads.adopted = 1;
+    for (int i = 0; i < count && i < (int)room; i++)
+        pli_thread_adopt(tids[i]);
+    pli_lock_give(&pli_threads.lock);
+    munmap(tids, room * sizeof *tids);
+}
+
+#endif /* PLI_LINUX */
+
+#if PLI_INTERPOSE
+
+/* The labels of the creator are the new thread's, too. NULL when there is no memory. */
+static pli_start *pli_start_take(void *(*run)(void *), void *arg)
+{
+    pli_lock_take(&pli_starts.lock);
+    pli_start *start = pli_starts.free;
+    if (start)
+        pli_starts.free = start->next;
+    pli_lock_give(&pli_starts.lock);
+    if (!start)
+        start = pli_keep(sizeof *start);
+    if (start)
+        *start = (pli_start){NULL, run, arg, pli_self->labels};
+    return start;
+}
+
+static void pli_start_give(pli_start *start)
+{
+    pli_lock_take(&pli_starts.lock);
+    start->next = pli_starts.free;
+    pli_starts.free = start;
+    pli_lock_give(&pli_starts.lock);
+}
+
+/* Where a new thread begins. The last call is a jump where the compiler optimises: stacks show the
+   thread's function, not this one. */
+static void *pli_start_run(void *argument)
+{
+    pli_start start = *(pli_start *)argument;
+    pli_start_give(argument);
+    pli_thread *t = pli_thread_join();
+    if (t != &pli_orphan) {
+        t->start = (uintptr_t)start.run;
+        t->labels = start.labels;
+    }
+    pli_os_unblock(SIGPROF);
+    return start.run(start.arg);
+}
+
+/* In a static program there is no next definition to look up, but libc's own other name for it. The
+   reference to thrd_create has the linker bring the part of libc.a along that defines it. */
+typedef int pli_create_function(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+extern pli_create_function __pthread_create __attribute__((weak));
+#if PLI_THRD_CREATE
+extern int pli_thrd_create(void) __asm__("thrd_create");
+static int (*const pli_bring_along)(void) __attribute__((used)) = pli_thrd_create;
+#endif
+
+PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                            void *(*run)(void *), void *arg)
+{
+    static void *found;
+    pli_create_function *next;
+    *(void **)&next = pli_next_of(&found, "pthread_create");
+    if (!next)
+        next = __pthread_create;
+    bool join = PLI_LOAD(pli_threads.wanted) || pli_self->labels;
+    pli_start *start = join ? pli_start_take(run, arg) : NULL;
+    if (!start)
+        return next(thread, attributes, run, arg);
+    int error = next(thread, attributes, pli_start_run, start);
+    if (error)
+        pli_start_give(start);
+    return error;
 }
 
 #endif /* PLI_INTERPOSE */
@@ -1869,6 +2207,489 @@ PLI_SOMETIMES static pli_site *pli_sites_next(const pli_sites *s, size_t *positi
     return NULL;
 }
 
+/* ==== >>event ====================================================================================
+   What has a time is written to a ring of its thread. A ring is a power of two of events; the
+   newest overwrite the oldest:
+
+       head = 21        (events ever written; the next one goes to place head mod 8)
+
+       place   0    1    2    3    4    5    6    7
+             [16] [17] [18] [19] [20] [13] [14] [15]
+                                        ▲ next: overwrites 13
+
+   One writer, any number of readers. The writer fills the place and then moves head, with release;
+   a reader copies an event and then looks whether head has come round to its place meanwhile. A
+   place is overwritten while head stands exactly one round further, so that a reader may only trust
+   events younger than that.
+
+   Invariant: the events head - capacity + 1 ... head - 1 are complete and do not change while head
+   stays. */
+
+#define PLI_RING_EVENTS 512 /* 12 KiB a thread, of which only what is written becomes memory */
+
+#define PLI_EVENT_WEIGHT_MAX 0xfffffffu
+
+enum { PLI_EVENT_SAMPLE = 1 };
+
+typedef struct pli_event {
+    uint64_t ticks;
+    const void *what; /* of a sample: its pli_site */
+    int32_t tid;
+    uint32_t kind : 4, weight : 28;
+} pli_event;
+
+typedef struct pli_ring {
+    uint64_t head;
+    uintptr_t stack[PLI_STACK_MAX]; /* for the handler: a small stack has no room for it */
+    pli_event event[PLI_RING_EVENTS];
+} pli_ring;
+
+/* The writer's. Overwrites the oldest event. */
+static void pli_ring_write_sig(pli_ring *ring, pli_event event)
+{
+    uint64_t head = PLI_LOAD(ring->head);
+    ring->event[head % PLI_RING_EVENTS] = event;
+    PLI_STORE_RELEASE(ring->head, head + 1);
+}
+
+/* Copies event number `at`; false when it was overwritten, or is not there yet. */
+PLI_SOMETIMES static bool pli_ring_read(const pli_ring *ring, uint64_t at, pli_event *out)
+{
+    if (at >= PLI_LOAD_ACQUIRE(ring->head))
+        return false;
+    *out = ring->event[at % PLI_RING_EVENTS];
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return PLI_LOAD(ring->head) - at < PLI_RING_EVENTS;
+}
+
+/* ==== >>cpu ======================================================================================
+   Every thread has a timer on its own CPU clock. When the thread has computed for one period, the
+   kernel sends it SIGPROF, and the handler counts the stack that it interrupted:
+
+       thread computes ──► a period is over ──► the kernel's next tick: SIGPROF ──► handler
+                                                                                      │ weight
+       pprof file ◄── pl_profile_write ◄── sites ◄── (stack, labels) += weight ◄──────┘
+
+   The kernel looks at CPU clocks only at its own ticks, 100 to 1000 times a second. At higher
+   rates, or when a virtual machine loses ticks, several periods are over by then: the signal tells
+   how many more (its overruns), and the sample weighs that much. So all weights together are the
+   CPU time, whatever the rate:
+
+       expected = periods in the thread's CPU time since its timer was started
+       missing  = expected - what was counted          seen at the thread's end, and at the stop
+
+   What is missing has no stack: it is counted under the thread's function, as lostProfileEvent. The
+   first period ends at a random time, so that threads which live for less than one are counted
+   rightly on the whole.
+
+   Threads that sleep are not disturbed, since their clocks stand still. exec ends the timers, fork
+   does not copy them.
+
+   Where the kernel refuses a timer (too many queued signals, a seccomp filter), the whole process
+   goes over to one setitimer(ITIMER_PROF). Then some running thread gets the signal and speaks for
+   all, with the weight of what the process has used since the last one.
+
+   Invariant: while the engine is OFF no handler touches a site or a thread block; a signal whose
+   timer is not the one in its block belongs to an earlier life of the block and counts nothing. */
+
+#define PLI_CPU_COOKIE ((uintptr_t)0x701b << 48) /* above every address: marks perflab's signals */
+#define PLI_CPU_BLOCK(value) ((value) & (((uintptr_t)1 << 48) - 1))
+#define PLI_CPU_HZ 100 /* as Go: more than enough for a program that runs for seconds */
+#define PLI_CPU_HZ_MAX 10000
+#define PLI_CPU_DEPTH 64
+#define PLI_CPU_BUFFER ((size_t)16 << 20)
+
+enum { PLI_CPU_OFF, PLI_CPU_TIMERS, PLI_CPU_ITIMER };
+
+static struct {
+    pli_lock lock;           /* start and stop, and whoever reads the sites */
+    uint32_t engine;         /* what sends signals now */
+    uint32_t busy;           /* handlers at work */
+    uint32_t gate;           /* 0: samples are seen and not kept */
+    bool prepared;           /* handler and thread hooks are in place */
+    bool gated;              /* the gate is moved: the process's clock says nothing */
+    bool valid;              /* there is a profile, finished or not */
+    int refused;             /* why the kernel refused a timer; 0: it did not */
+    int hz, depth, pid;
+    uint64_t period_ns;
+    uint64_t start_ns, stop_ns, start_unix_ns, start_cpu_ns;
+    int64_t ticks;           /* counted, with or without a stack; atomic */
+    int64_t missing;         /* of these without; atomic */
+    uint64_t itimer_base_ns, itimer_first_ns;
+    int64_t itimer_ticks;    /* atomic */
+    pli_sites sites;
+    struct sigaction before; /* the program's own handler of SIGPROF */
+    char path[4096];         /* where the stop writes to; "": nowhere */
+} pli_cpu;
+
+/* How many periods end in `ns` of CPU time, when the first is over after first_ns. */
+static int64_t pli_cpu_expected_sig(uint64_t ns, uint64_t first_ns)
+{
+    return ns < first_ns ? 0 : (int64_t)((ns - first_ns) / pli_cpu.period_ns + 1);
+}
+
+/* -- In the handler -- */
+
+/* Counts time whose stack is not known. */
+static void pli_cpu_count_missing_sig(const pli_thread *t, int64_t weight)
+{
+    uintptr_t pcs[2] = {PLI_PC_LOST, t->start};
+    pli_site_key key = {t->labels, 0, pli_modules_epoch_sig(), t->start ? 2 : 1, pcs};
+    PLI_ADD(pli_cpu.missing, weight);
+    pli_sites_count_sig(&pli_cpu.sites, &key, weight, 0);
+}
+
+/* Counts the stack that was interrupted, and notes when that was. */
+static void pli_cpu_sample_sig(pli_thread *t, const void *context, int64_t weight)
+{
+    pli_ring *ring = PLI_LOAD_ACQUIRE(t->ring);
+    if (!ring) {
+        pli_cpu_count_missing_sig(t, weight);
+        return;
+    }
+    pli_regs regs = pli_regs_of_signal_sig(context);
+    int depth = pli_unwind_sig(&regs, ring->stack, pli_cpu.depth);
+    pli_site_key key = {t->labels, 0, pli_modules_epoch_sig(), depth, ring->stack};
+    pli_site *site = pli_site_find_sig(&pli_cpu.sites, &key);
+    if (!site) {
+        PLI_ADD(pli_cpu.sites.lost, weight);
+        return;
+    }
+    PLI_ADD(site->value[0], weight);
+    uint32_t kept = weight < PLI_EVENT_WEIGHT_MAX ? (uint32_t)weight : PLI_EVENT_WEIGHT_MAX;
+    pli_ring_write_sig(ring, (pli_event){pli_os_ticks_sig(), site, t->tid, PLI_EVENT_SAMPLE, kept});
+}
+
+/* A signal of the thread's own timer. */
+static void pli_cpu_thread_tick_sig(const siginfo_t *info, const void *context)
+{
+    pli_thread *t = (pli_thread *)PLI_CPU_BLOCK((uintptr_t)info->si_value.sival_ptr);
+    int64_t weight = 1 + (int64_t)info->si_overrun;
+    if (PLI_LOAD(t->cpu.timer) != info->si_timerid + 1)
+        return;
+    PLI_STORE(t->cpu.ticks, t->cpu.ticks + weight);
+    PLI_ADD(pli_cpu.ticks, weight);
+    if (PLI_LOAD(pli_cpu.gate))
+        pli_cpu_sample_sig(t, context, weight);
+}
+
+/* A signal of the one timer of the process: it weighs what nobody has counted yet. */
+static void pli_cpu_process_tick_sig(const void *context)
+{
+    uint64_t ns = pli_os_clock_ns_sig(CLOCK_PROCESS_CPUTIME_ID) - pli_cpu.itimer_base_ns;
+    int64_t expected = pli_cpu_expected_sig(ns, pli_cpu.itimer_first_ns);
+    int64_t counted = PLI_LOAD(pli_cpu.itimer_ticks);
+    while (expected > counted &&
+           !__atomic_compare_exchange_n(&pli_cpu.itimer_ticks, &counted, expected, 0,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        continue;
+    if (expected <= counted)
+        return;
+    pli_thread *t = pli_self->ring ? pli_self : pli_thread_of_sig(pli_os_tid_sig());
+    PLI_ADD(pli_cpu.ticks, expected - counted);
+    if (PLI_LOAD(pli_cpu.gate))
+        pli_cpu_sample_sig(t ? t : pli_self, context, expected - counted);
+}
+
+/* What is not perflab's goes to the handler that the program had before. One that has none is
+   spared: the signal would end it. */
+static void pli_cpu_forward_sig(int number, siginfo_t *info, void *context)
+{
+    const struct sigaction *before = &pli_cpu.before;
+    if (before->sa_flags & SA_SIGINFO)
+        before->sa_sigaction(number, info, context);
+    else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN)
+        before->sa_handler(number);
+}
+
+/* SIGPROF. The engine is looked at after busy was raised: whoever switches it off and then finds
+   nobody busy may free what handlers use. */
+static void pli_cpu_handler_sig(int number, siginfo_t *info, void *context)
+{
+    int saved_errno = errno;
+    uintptr_t value = (uintptr_t)info->si_value.sival_ptr;
+    bool own = info->si_code == SI_TIMER && value - PLI_CPU_BLOCK(value) == PLI_CPU_COOKIE;
+    __atomic_add_fetch(&pli_cpu.busy, 1, __ATOMIC_SEQ_CST);
+    uint32_t engine = __atomic_load_n(&pli_cpu.engine, __ATOMIC_SEQ_CST);
+    bool process = engine == PLI_CPU_ITIMER && info->si_code == SI_KERNEL;
+    if (own && engine == PLI_CPU_TIMERS)
+        pli_cpu_thread_tick_sig(info, context);
+    if (process)
+        pli_cpu_process_tick_sig(context);
+    __atomic_sub_fetch(&pli_cpu.busy, 1, __ATOMIC_RELEASE);
+    if (!own && !process)
+        pli_cpu_forward_sig(number, info, context);
+    errno = saved_errno;
+}
+
+/* -- Timers. All of these run under pli_threads.lock, the birth and death of threads too -- */
+
+/* From now on no handler counts anything, and none is at work. */
+static void pli_cpu_quieten(void)
+{
+    __atomic_store_n(&pli_cpu.engine, PLI_CPU_OFF, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&pli_cpu.busy, __ATOMIC_SEQ_CST) != 0)
+        pli_os_yield();
+}
+
+static void pli_cpu_add_missing(const pli_thread *t, int64_t ticks)
+{
+    if (ticks <= 0 || pli_cpu.gated)
+        return;
+    PLI_ADD(pli_cpu.ticks, ticks);
+    pli_cpu_count_missing_sig(t, ticks);
+}
+
+/* Starts the timer of a thread. Returns 0, or why the kernel refused; a thread that has just ended is
+   no refusal. */
+static int pli_cpu_arm(pli_thread *t)
+{
+    if (!t->ring)
+        PLI_STORE_RELEASE(t->ring, (pli_ring *)pli_os_reserve(sizeof *t->ring));
+    int timer, clock = pli_os_thread_clock(t->tid);
+    int error = pli_os_timer_make(clock, t->tid, SIGPROF, PLI_CPU_COOKIE | (uintptr_t)t, &timer);
+    if (error)
+        return pli_os_thread_lives(t->tid) ? error : 0;
+    t->cpu.first_ns = pli_mix_sig(pl_ticks(), (uint64_t)t->tid) % pli_cpu.period_ns + 1;
+    t->cpu.base_ns = pli_os_clock_ns_sig(clock);
+    t->cpu.ticks = 0;
+    PLI_STORE(t->cpu.timer, timer + 1);
+    return pli_os_timer_set(timer, t->cpu.first_ns, pli_cpu.period_ns);
+}
+
+/* Ends a thread's timer and counts what it has not told. */
+static void pli_cpu_disarm(pli_thread *t)
+{
+    int timer = t->cpu.timer;
+    if (timer == 0)
+        return;
+    PLI_STORE(t->cpu.timer, 0);
+    pli_os_timer_end(timer - 1);
+    uint64_t ns = pli_os_clock_ns_sig(pli_os_thread_clock(t->tid));
+    if (ns > t->cpu.base_ns) /* else the thread is gone, and its clock with it */
+        pli_cpu_add_missing(t, pli_cpu_expected_sig(ns - t->cpu.base_ns, t->cpu.first_ns) -
+                            t->cpu.ticks);
+}
+
+static void pli_cpu_disarm_all(void)
+{
+    for (pli_thread *t = pli_threads.all; t; t = t->next)
+        pli_cpu_disarm(t);
+}
+
+/* The one timer of the process; period 0 ends it. */
+static void pli_cpu_set_itimer(uint64_t first_ns, uint64_t period_ns)
+{
+    struct itimerval when = {{0, (suseconds_t)(period_ns / 1000)},
+                             {0, (suseconds_t)((first_ns + 999) / 1000)}};
+    if (period_ns >= 1000000000u)
+        when.it_interval = (struct timeval){1, 0};
+    setitimer(ITIMER_PROF, &when, NULL);
+}
+
+/* Goes over to the one timer, since the kernel has refused another. */
+static void pli_cpu_fall_back(int error)
+{
+    pli_cpu_quieten();
+    pli_cpu_disarm_all();
+    pli_cpu.refused = error;
+    pli_cpu.itimer_ticks = 0;
+    pli_cpu.itimer_first_ns = pli_mix_sig(pl_ticks(), (uint64_t)error) % pli_cpu.period_ns + 1;
+    pli_cpu.itimer_base_ns = pl_process_cpu_ns();
+    __atomic_store_n(&pli_cpu.engine, PLI_CPU_ITIMER, __ATOMIC_SEQ_CST);
+    pli_cpu_set_itimer(pli_cpu.itimer_first_ns, pli_cpu.period_ns);
+}
+
+/* A thread begins to take part. */
+static void pli_cpu_birth(pli_thread *t)
+{
+    t->cpu.timer = 0;
+    if (pli_cpu.engine == PLI_CPU_TIMERS) {
+        int error = pli_cpu_arm(t);
+        if (error)
+            pli_cpu_fall_back(error);
+    } else if (pli_cpu.engine == PLI_CPU_ITIMER && !t->ring) {
+        PLI_STORE_RELEASE(t->ring, (pli_ring *)pli_os_reserve(sizeof *t->ring));
+    }
+}
+
+/* In a fork's child the timers of the parent's threads do not exist. */
+static void pli_cpu_death(pli_thread *t)
+{
+    if (pli_cpu.pid == getpid())
+        pli_cpu_disarm(t);
+    t->cpu.timer = 0;
+}
+
+/* -- Threads that no hook tells of -- */
+
+/* Where pthread_create is not hooked (PERFLAB_NO_INTERPOSE, sanitizers), a thread of perflab's own
+   looks from time to time whether there are new ones. */
+static void *pli_cpu_look_around(void *unused)
+{
+    const struct timespec pause = {0, 10000000};
+    for (; PLI_LOAD(pli_cpu.engine) != PLI_CPU_OFF; nanosleep(&pause, NULL))
+        pli_threads_meet();
+    return unused;
+}
+
+/* Starts that thread where it is needed. Without it, threads that begin later and never allocate
+   are counted as missing at the stop. */
+static void pli_cpu_watch(void)
+{
+    sigset_t all, before;
+    pthread_t watcher;
+    if (PLI_INTERPOSE)
+        return;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    if (pthread_create(&watcher, NULL, pli_cpu_look_around, NULL) == 0)
+        pthread_detach(watcher);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* -- Start and stop -- */
+
+/* In the child of a fork nothing is sampled until somebody starts it: >>env does. Whatever another
+   thread was doing to the sites when the memory was copied, they are not looked at again. */
+static void pli_cpu_fork_child(pli_thread *t)
+{
+    (void)t;
+    bool mine = pli_cpu.lock.state == 0;
+    pli_cpu.engine = PLI_CPU_OFF;
+    pli_cpu.lock.state = pli_cpu.busy = 0;
+    pli_cpu.valid = false;
+    pli_cpu.pid = getpid();
+    pli_threads.wanted = 0;
+    if (mine)
+        pli_sites_close(&pli_cpu.sites);
+    memset(&pli_cpu.sites, 0, sizeof pli_cpu.sites);
+}
+
+static const pli_thread_hooks pli_cpu_hooks = {
+    pli_cpu_birth, pli_cpu_death, NULL, NULL, pli_cpu_fork_child};
+
+/* Once: the handler and the hooks stay. */
+static void pli_cpu_prepare(void)
+{
+    struct sigaction action;
+    if (pli_cpu.prepared)
+        return;
+    pli_cpu.prepared = true;
+    pli_collector_add(&pli_cpu_hooks);
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = pli_cpu_handler_sig;
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    sigaction(SIGPROF, &action, &pli_cpu.before);
+}
+
+/* Starts to sample with what is set in pli_cpu. */
+static void pli_cpu_begin(void)
+{
+    pli_cpu.pid = getpid();
+    pli_cpu.ticks = pli_cpu.missing = 0;
+    pli_cpu.refused = 0;
+    pli_cpu.valid = true;
+    pli_cpu.start_ns = pl_now_ns();
+    pli_cpu.stop_ns = 0;
+    pli_cpu.start_unix_ns = pli_os_clock_ns_sig(CLOCK_REALTIME);
+    pli_cpu.start_cpu_ns = pl_process_cpu_ns();
+    pli_os_unblock(SIGPROF);
+    __atomic_store_n(&pli_cpu.engine, PLI_CPU_TIMERS, __ATOMIC_SEQ_CST);
+    PLI_STORE(pli_threads.wanted, 1);
+    pli_lock_take(&pli_threads.lock);
+    for (pli_thread *t = pli_threads.all; t; t = t->next)
+        if (t->state == PLI_THREAD_USED && t->cpu.timer == 0)
+            pli_cpu_birth(t);
+    pli_lock_give(&pli_threads.lock);
+    pli_threads_meet();
+    pli_cpu_watch();
+}
+
+/* Takes over the options; PL_INVALID when one is out of range. */
+static pl_result pli_cpu_configure(const pl_cpu_desc *desc)
+{
+    int hz = desc->hz ? desc->hz : PLI_CPU_HZ;
+    int depth = desc->max_depth ? desc->max_depth : PLI_CPU_DEPTH;
+    if (hz < 1 || hz > PLI_CPU_HZ_MAX || depth < 1 || depth > PLI_STACK_MAX)
+        return PL_INVALID;
+    pl_result result = pli_path_absolute(pli_cpu.path, sizeof pli_cpu.path, desc->path);
+    if (result != PL_OK)
+        return result;
+    pli_sites_close(&pli_cpu.sites);
+    pli_cpu.valid = false;
+    pli_cpu.hz = hz;
+    pli_cpu.period_ns = 1000000000u / (uint64_t)hz;
+    pli_cpu.depth = depth;
+    pli_cpu.gated = desc->gated;
+    pli_cpu.gate = !desc->gated;
+    return pli_sites_open(&pli_cpu.sites, desc->buffer_bytes ? desc->buffer_bytes :
+                          PLI_CPU_BUFFER);
+}
+
+pl_result pl_cpu_start(const pl_cpu_desc *desc)
+{
+    static const pl_cpu_desc defaults;
+    pl_result result = PL_BUSY;
+    pli_lock_take(&pli_cpu.lock);
+    if (pli_cpu.engine == PLI_CPU_OFF) {
+        pli_cpu_prepare();
+        result = pli_cpu_configure(desc ? desc : &defaults);
+        if (result == PL_OK)
+            result = pli_modules_refresh();
+        if (result == PL_OK)
+            pli_cpu_begin();
+    }
+    pli_lock_give(&pli_cpu.lock);
+    return result;
+}
+
+/* What threads have used that perflab never met; a little is the random of the first periods. */
+static void pli_cpu_add_unmet(void)
+{
+    uint64_t ns = pl_process_cpu_ns() - pli_cpu.start_cpu_ns;
+    int64_t unmet = (int64_t)(ns / pli_cpu.period_ns) - pli_cpu.ticks;
+    if (unmet > 2 + pli_threads.seen)
+        pli_cpu_add_missing(&pli_orphan, unmet);
+}
+
+/* Under pli_cpu.lock. */
+static void pli_cpu_end(void)
+{
+    bool itimer = pli_cpu.engine == PLI_CPU_ITIMER;
+    PLI_STORE(pli_threads.wanted, 0);
+    pli_cpu_quieten();
+    pli_cpu.stop_ns = pl_now_ns();
+    if (itimer) {
+        pli_cpu_set_itimer(0, 0);
+        uint64_t ns = pl_process_cpu_ns() - pli_cpu.itimer_base_ns;
+        pli_cpu_add_missing(&pli_orphan, pli_cpu_expected_sig(ns, pli_cpu.itimer_first_ns) -
+                            pli_cpu.itimer_ticks);
+    }
+    pli_lock_take(&pli_threads.lock);
+    pli_cpu_disarm_all();
+    pli_lock_give(&pli_threads.lock);
+    pli_cpu_add_unmet();
+}
+
+pl_result pl_cpu_stop(void)
+{
+    pli_lock_take(&pli_cpu.lock);
+    bool running = pli_cpu.engine != PLI_CPU_OFF;
+    if (running)
+        pli_cpu_end();
+    pli_lock_give(&pli_cpu.lock);
+    if (!running)
+        return PL_INVALID;
+    return pli_cpu.path[0] ? pl_profile_save("cpu", pli_cpu.path) : PL_OK;
+}
+
+/* Samples count only while the gate is open: benchmarks close it for what is not timed. */
+PLI_SOMETIMES static void pli_cpu_open_gate(bool open)
+{
+    PLI_STORE(pli_cpu.gate, open);
+}
+
 #endif /* PLI_LINUX */
 
 /* ==== >>heap =====================================================================================
@@ -2176,9 +2997,6 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
 enum { PLI_NEXT_UNKNOWN, PLI_NEXT_GLIBC, PLI_NEXT_OTHER, PLI_NEXT_DORMANT };
 
 #if PLI_INTERPOSE
-
-#define PLI_HOOK __attribute__((weak, visibility("default"), noinline))
-#define PLI_PUBLIC __attribute__((visibility("default")))
 
 /* The entry points whose next definition is looked up by name: PLI_NEXT(X) calls X(return type,
    name, parameters). */
