@@ -280,6 +280,32 @@ pl_result pl_cpu_start(const pl_cpu_desc *desc);
    no. */
 pl_result pl_cpu_stop(void);
 
+/* PL_LABELS("key", "value", ...) { ... } has the samples that this thread gives inside the block
+   carry the labels, beside those it has already; a key that is given again is replaced. Threads that
+   are started inside inherit them. `return` out of the block is right; break and continue leave only
+   the block. Costs about as much as a malloc. Sets of labels are kept for ever and at most 64 Ki
+   different ones are: no request numbers, please. Threads: any. Signal-safe: no.
+
+       PL_LABELS("handler", "search", "tenant", name) { search(query); }
+       go tool pprof -tagfocus handler=search program cpu.pb.gz */
+#define PL_LABELS(...)                                                                             \
+    for (PLI_LABELS_VARIABLE(PLI_PASTE(pli_labels_, __LINE__), __VA_ARGS__);                       \
+         !PLI_PASTE(pli_labels_, __LINE__).done; PLI_PASTE(pli_labels_, __LINE__).done = 1)
+
+/* PL_LABELS_SCOPE("key", "value", ...); does the same until the end of the enclosing block. */
+#define PL_LABELS_SCOPE(...) PLI_LABELS_VARIABLE(PLI_PASTE(pli_labels_, __LINE__), __VA_ARGS__)
+
+#define PLI_LABELS_VARIABLE(name, ...)                                                             \
+    pli_labels_scope name __attribute__((cleanup(pli_labels_end), unused)) =                       \
+        pli_labels_begin(__VA_ARGS__, (const char *)0)
+#define PLI_PASTE(a, b) PLI_PASTE_NOW(a, b)
+#define PLI_PASTE_NOW(a, b) a##b
+
+/* What the two macros keep: the labels from before. */
+typedef struct pli_labels_scope { const void *before; int done; } pli_labels_scope;
+pli_labels_scope pli_labels_begin(const char *key, ...) __attribute__((__sentinel__));
+void pli_labels_end(pli_labels_scope *scope);
+
 /* -- Values the optimiser may not touch ----------------------------------------------------------
 
    A compiler deletes work whose result nobody uses and computes at compile time what it can
@@ -912,6 +938,24 @@ static void pli_os_unblock(int signal)
     sigemptyset(&set);
     sigaddset(&set, signal);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* pthread_sigmask by system call, since it may be called in handlers and before constructors. As
+   libc's own, it leaves the signals alone that libc uses itself. */
+PLI_SOMETIMES static int pli_os_sigmask_sig(int how, const sigset_t *set, sigset_t *old)
+{
+    uint64_t mask = 0, before = 0;
+    const uint64_t libc = (uint64_t)7 << 31; /* 32, 33, 34 */
+    if (set)
+        memcpy(&mask, set, sizeof mask);
+    mask &= ~(PLI_GLIBC ? (uint64_t)3 << 31 : libc);
+    if (syscall(SYS_rt_sigprocmask, how, set ? &mask : NULL, &before, sizeof mask) != 0)
+        return errno;
+    if (old) {
+        sigemptyset(old);
+        memcpy(old, &before, sizeof before);
+    }
+    return 0;
 }
 
 static bool pli_os_thread_lives(int tid)
@@ -2207,6 +2251,121 @@ PLI_SOMETIMES static pli_site *pli_sites_next(const pli_sites *s, size_t *positi
     return NULL;
 }
 
+/* -- Labels -- */
+
+#define PLI_LABELS_MAX 16             /* pairs of a set */
+#define PLI_LABEL_SETS ((size_t)64 << 10)
+#define PLI_LABEL_BUCKETS 1024
+
+/* All sets, by their hash. A set is complete when it gets into its bucket, and then never changes. */
+static struct {
+    pli_lock lock;
+    size_t count;
+    const pli_labels *bucket[PLI_LABEL_BUCKETS];
+} pli_labels_all;
+
+/* A set that is being put together. */
+typedef struct pli_label_list { int count; const char *pair[2 * PLI_LABELS_MAX]; } pli_label_list;
+
+/* Puts a pair where its key belongs; it replaces one with the same key. */
+static void pli_label_put(pli_label_list *list, const char *key, const char *value)
+{
+    int at = 0;
+    while (at < list->count && strcmp(list->pair[2 * at], key) < 0)
+        at++;
+    if (at == list->count || strcmp(list->pair[2 * at], key) != 0) {
+        if (list->count == PLI_LABELS_MAX)
+            return;
+        memmove(&list->pair[2 * at + 2], &list->pair[2 * at],
+                2 * (size_t)(list->count - at) * sizeof *list->pair);
+        list->count++;
+    }
+    list->pair[2 * at] = key;
+    list->pair[2 * at + 1] = value;
+}
+
+static uint64_t pli_label_hash(const pli_label_list *list)
+{
+    uint64_t hash = (uint64_t)list->count;
+    for (int i = 0; i < 2 * list->count; i++, hash = pli_mix_sig(hash, 1))
+        for (const char *s = list->pair[i]; *s; s++)
+            hash = hash * 31 + (unsigned char)*s;
+    return hash;
+}
+
+static bool pli_labels_are(const pli_labels *set, uint64_t hash, const pli_label_list *list)
+{
+    if (set->hash != hash || set->count != list->count)
+        return false;
+    for (int i = 0; i < 2 * list->count; i++)
+        if (strcmp(set->pair[i], list->pair[i]) != 0)
+            return false;
+    return true;
+}
+
+/* A copy that stays; NULL when there is no memory, or there are too many. Under the lock. */
+static const pli_labels *pli_labels_keep(uint64_t hash, const pli_label_list *list)
+{
+    size_t pairs = 2 * (size_t)list->count;
+    pli_labels *set = pli_keep(sizeof *set + pairs * sizeof *set->pair);
+    if (!set || pli_labels_all.count >= PLI_LABEL_SETS)
+        return NULL;
+    set->hash = hash, set->count = list->count;
+    for (size_t i = 0; i < pairs; i++)
+        if (!(set->pair[i] = pli_keep_text(list->pair[i])))
+            return NULL;
+    const pli_labels **bucket = &pli_labels_all.bucket[hash % PLI_LABEL_BUCKETS];
+    set->next = *bucket;
+    PLI_STORE_RELEASE(*bucket, set);
+    pli_labels_all.count++;
+    return set;
+}
+
+/* The one set that equals the list; NULL when it could not be kept. */
+static const pli_labels *pli_labels_find(const pli_label_list *list)
+{
+    uint64_t hash = pli_label_hash(list);
+    pli_lock_take(&pli_labels_all.lock);
+    const pli_labels *set = pli_labels_all.bucket[hash % PLI_LABEL_BUCKETS];
+    while (set && !pli_labels_are(set, hash, list))
+        set = set->next;
+    if (!set)
+        set = pli_labels_keep(hash, list);
+    pli_lock_give(&pli_labels_all.lock);
+    return set;
+}
+
+pli_labels_scope pli_labels_begin(const char *key, ...)
+{
+    pli_label_list list = {0, {NULL}};
+    pli_thread *t = pli_thread_join();
+    const pli_labels *before = t->labels;
+    for (int i = 0; before && i < before->count; i++)
+        pli_label_put(&list, before->pair[2 * i], before->pair[2 * i + 1]);
+    va_list arguments;
+    va_start(arguments, key);
+    for (const char *value; key && (value = va_arg(arguments, const char *)) != NULL;
+         key = va_arg(arguments, const char *))
+        pli_label_put(&list, key, value);
+    va_end(arguments);
+    const pli_labels *set = pli_labels_find(&list);
+    if (set && t->state == PLI_THREAD_USED) /* not the blocks that belong to nobody */
+        PLI_STORE(t->labels, set);
+    return (pli_labels_scope){before, 0};
+}
+
+void pli_labels_end(pli_labels_scope *scope)
+{
+    if (pli_self->state == PLI_THREAD_USED)
+        PLI_STORE(pli_self->labels, (const pli_labels *)scope->before);
+}
+
+/* A fork's child: a set that was being added is not in its bucket, or is complete. */
+static void pli_labels_fork_child(void)
+{
+    pli_labels_all.lock.state = 0;
+}
+
 /* ==== >>event ====================================================================================
    What has a time is written to a ring of its thread. A ring is a power of two of events; the
    newest overwrite the oldest:
@@ -2556,6 +2715,7 @@ static void pli_cpu_fork_child(pli_thread *t)
 {
     (void)t;
     bool mine = pli_cpu.lock.state == 0;
+    pli_labels_fork_child();
     pli_cpu.engine = PLI_CPU_OFF;
     pli_cpu.lock.state = pli_cpu.busy = 0;
     pli_cpu.valid = false;
@@ -2689,6 +2849,129 @@ PLI_SOMETIMES static void pli_cpu_open_gate(bool open)
 {
     PLI_STORE(pli_cpu.gate, open);
 }
+
+#if PLI_INTERPOSE
+
+/* -- Interposed: what could blind the sampler, or let it do harm -- */
+
+/* While a profile is taken, no thread may shut itself off from SIGPROF: its time would be missing.
+   Returns the set to use in place of `set`. */
+static const sigset_t *pli_mask_sig(int how, const sigset_t *set, sigset_t *copy)
+{
+    if (!set || how == SIG_UNBLOCK || PLI_LOAD(pli_cpu.engine) == PLI_CPU_OFF)
+        return set;
+    memcpy(copy, set, sizeof *copy);
+    sigdelset(copy, SIGPROF);
+    return copy;
+}
+
+PLI_HOOK int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    sigset_t copy;
+    return pli_os_sigmask_sig(how, pli_mask_sig(how, set, &copy), old);
+}
+
+PLI_HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+    int error = pthread_sigmask(how, set, old);
+    if (error)
+        errno = error;
+    return error ? -1 : 0;
+}
+
+/* The program's handler for SIGPROF gets what is not perflab's; it sees its own as the one that is
+   installed. */
+typedef int pli_sigaction_function(int, const struct sigaction *, struct sigaction *);
+extern pli_sigaction_function __sigaction __attribute__((weak));
+
+PLI_HOOK int sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+    static void *found;
+    pli_sigaction_function *next;
+    if (number == SIGPROF && pli_cpu.prepared) {
+        if (old)
+            *old = pli_cpu.before;
+        if (action)
+            pli_cpu.before = *action;
+        return 0;
+    }
+    *(void **)&next = pli_next_of(&found, "sigaction");
+    return (next ? next : __sigaction)(number, action, old);
+}
+
+/* setitimer survives exec, and its signal would end the new program. execvpe is libc's own: the
+   others come down to it or to the system call. */
+static void pli_exec_begin(void)
+{
+    if (PLI_LOAD(pli_cpu.engine) == PLI_CPU_ITIMER)
+        pli_cpu_set_itimer(0, 0);
+}
+
+/* exec failed: the program goes on. */
+static int pli_exec_end(void)
+{
+    int saved_errno = errno;
+    if (PLI_LOAD(pli_cpu.engine) == PLI_CPU_ITIMER && pli_cpu.pid == getpid())
+        pli_cpu_set_itimer(pli_cpu.period_ns, pli_cpu.period_ns);
+    errno = saved_errno;
+    return -1;
+}
+
+PLI_HOOK int execve(const char *path, char *const argv[], char *const envp[])
+{
+    pli_exec_begin();
+    syscall(SYS_execve, path, argv, envp);
+    return pli_exec_end();
+}
+
+PLI_HOOK int execv(const char *path, char *const argv[])
+{
+    return execve(path, argv, environ);
+}
+
+PLI_HOOK int execvp(const char *file, char *const argv[])
+{
+    pli_exec_begin();
+    execvpe(file, argv, environ);
+    return pli_exec_end();
+}
+
+/* Has `list` be an array of the arguments from first on, up to their NULL, on the stack. */
+#define PLI_EXEC_LIST(list, first, more)                                                           \
+    size_t count = 1;                                                                              \
+    va_list more;                                                                                  \
+    for (va_start(more, first); va_arg(more, char *); count++)                                     \
+        continue;                                                                                  \
+    va_end(more);                                                                                  \
+    char *list[count + 1];                                                                         \
+    list[0] = (char *)(uintptr_t)first;                                                            \
+    va_start(more, first);                                                                         \
+    for (size_t i = 1; i <= count; i++)                                                            \
+        list[i] = va_arg(more, char *);
+
+PLI_HOOK int execl(const char *path, const char *first, ...)
+{
+    PLI_EXEC_LIST(list, first, more)
+    va_end(more);
+    return execve(path, list, environ);
+}
+
+PLI_HOOK int execlp(const char *file, const char *first, ...)
+{
+    PLI_EXEC_LIST(list, first, more)
+    va_end(more);
+    return execvp(file, list);
+}
+
+PLI_HOOK int execle(const char *path, const char *first, ...)
+{
+    PLI_EXEC_LIST(list, first, more)
+    char *const *envp = va_arg(more, char *const *);
+    va_end(more);
+    return execve(path, list, envp);
+}
+
+#endif /* PLI_INTERPOSE */
 
 #endif /* PLI_LINUX */
 
