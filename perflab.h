@@ -31,6 +31,7 @@
        >>flags       the command line of a benchmark program
        >>bench       one benchmark: timer, metrics, growth of n, threads
        >>benchmain   which benchmarks run, and what is printed of them
+       >>env         what the environment variable PERFLAB asks for
 
    EXAMPLES
        Timer:          pl_timer t = {0};
@@ -700,6 +701,7 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 #if defined(__linux__)
 #include <elf.h>
 #include <link.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 /* The kernel's numbers, which never change: <linux/futex.h> is not there beside every libc. */
@@ -1145,6 +1147,23 @@ static void pli_lock_give(pli_lock *lock)
         pli_os_wake(&lock->state);
 }
 
+/* Takes the lock; in an emergency only if that is possible within a tenth of a second, since the
+   owner may be what was interrupted. Returns whether it has it. */
+PLI_SOMETIMES static bool pli_lock_take_or_try(pli_lock *lock, bool emergency)
+{
+    for (int i = 0; emergency; i++) {
+        uint32_t expected = 0;
+        if (__atomic_compare_exchange_n(&lock->state, &expected, 1, 0, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED))
+            return true;
+        if (i == 1000)
+            return false;
+        pli_os_nap();
+    }
+    pli_lock_take(lock);
+    return true;
+}
+
 /* Memory that is never given back, for what lives as long as the program: names, modules, labels.
    Zeroed, aligned to 16 bytes; NULL when there is none. It does not pass malloc, so that it may be
    used inside it and is not counted as the program's. */
@@ -1583,8 +1602,8 @@ typedef struct pli_thread {
     pli_cpu_thread cpu;
 } __attribute__((aligned(PLI_CACHE_LINE))) pli_thread;
 
-/* What a collector does at these moments; any may be NULL. All run under pli_threads.lock and may
-   neither allocate nor take a lock that is held while allocating. */
+/* What a collector does at these moments; any may be NULL. All but the last run under
+   pli_threads.lock and may neither allocate nor take a lock that is held while allocating. */
 typedef struct pli_thread_hooks {
     void (*birth)(pli_thread *t);
     void (*death)(pli_thread *t);      /* in the dying thread, or in a fork's child for one that
@@ -1688,10 +1707,10 @@ static void pli_fork_child(void)
             pli_thread_death(t);
     if (pli_self->state == PLI_THREAD_USED)
         pli_self->tid = pli_os_tid_sig();
+    pli_threads.lock.state = 0;
     for (int i = 0; i < pli_threads.collectors; i++)
         if (pli_threads.hooks[i]->fork_child)
             pli_threads.hooks[i]->fork_child(pli_self);
-    pli_threads.lock.state = 0;
 }
 
 /* The key is made late, when the first thread needs it, since making it in a constructor would come
@@ -2740,6 +2759,7 @@ static void pli_cpu_prepare(void)
     memset(&action, 0, sizeof action);
     action.sa_sigaction = pli_cpu_handler_sig;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    sigfillset(&action.sa_mask); /* or another handler might wait here for this one to end */
     sigaction(SIGPROF, &action, &pli_cpu.before);
 }
 
@@ -2763,7 +2783,6 @@ static void pli_cpu_begin(void)
             pli_cpu_birth(t);
     pli_lock_give(&pli_threads.lock);
     pli_threads_meet();
-    pli_cpu_watch();
 }
 
 /* Takes over the options; PL_INVALID when one is out of range. */
@@ -2797,8 +2816,10 @@ pl_result pl_cpu_start(const pl_cpu_desc *desc)
         result = pli_cpu_configure(desc ? desc : &defaults);
         if (result == PL_OK)
             result = pli_modules_refresh();
-        if (result == PL_OK)
+        if (result == PL_OK) {
             pli_cpu_begin();
+            pli_cpu_watch();
+        }
     }
     pli_lock_give(&pli_cpu.lock);
     return result;
@@ -2813,8 +2834,8 @@ static void pli_cpu_add_unmet(void)
         pli_cpu_add_missing(&pli_orphan, unmet);
 }
 
-/* Under pli_cpu.lock. */
-static void pli_cpu_end(void)
+/* Under pli_cpu.lock. In an emergency, what would take long to wait for is left out. */
+static void pli_cpu_end(bool emergency)
 {
     bool itimer = pli_cpu.engine == PLI_CPU_ITIMER;
     PLI_STORE(pli_threads.wanted, 0);
@@ -2826,9 +2847,10 @@ static void pli_cpu_end(void)
         pli_cpu_add_missing(&pli_orphan, pli_cpu_expected_sig(ns, pli_cpu.itimer_first_ns) -
                             pli_cpu.itimer_ticks);
     }
-    pli_lock_take(&pli_threads.lock);
-    pli_cpu_disarm_all();
-    pli_lock_give(&pli_threads.lock);
+    if (pli_lock_take_or_try(&pli_threads.lock, emergency)) {
+        pli_cpu_disarm_all();
+        pli_lock_give(&pli_threads.lock);
+    }
     pli_cpu_add_unmet();
 }
 
@@ -2837,11 +2859,23 @@ pl_result pl_cpu_stop(void)
     pli_lock_take(&pli_cpu.lock);
     bool running = pli_cpu.engine != PLI_CPU_OFF;
     if (running)
-        pli_cpu_end();
+        pli_cpu_end(false);
     pli_lock_give(&pli_cpu.lock);
     if (!running)
         return PL_INVALID;
     return pli_cpu.path[0] ? pl_profile_save("cpu", pli_cpu.path) : PL_OK;
+}
+
+/* The program ends: true when a profile was being taken, which is stopped now but not written. */
+PLI_SOMETIMES static bool pli_cpu_end_at_exit(bool emergency)
+{
+    if (!pli_lock_take_or_try(&pli_cpu.lock, emergency))
+        return false;
+    bool running = pli_cpu.engine != PLI_CPU_OFF;
+    if (running)
+        pli_cpu_end(emergency);
+    pli_lock_give(&pli_cpu.lock);
+    return running;
 }
 
 /* Samples count only while the gate is open: benchmarks close it for what is not timed. */
@@ -2938,10 +2972,11 @@ PLI_HOOK int execvp(const char *file, char *const argv[])
 
 /* Has `list` be an array of the arguments from first on, up to their NULL, on the stack. */
 #define PLI_EXEC_LIST(list, first, more)                                                           \
-    size_t count = 1;                                                                              \
+    size_t count = 0;                                                                              \
     va_list more;                                                                                  \
-    for (va_start(more, first); va_arg(more, char *); count++)                                     \
-        continue;                                                                                  \
+    va_start(more, first);                                                                         \
+    for (const char *each = first; each; each = va_arg(more, char *))                              \
+        count++;                                                                                   \
     va_end(more);                                                                                  \
     char *list[count + 1];                                                                         \
     list[0] = (char *)(uintptr_t)first;                                                            \
@@ -5689,6 +5724,212 @@ int pl_bench_main(int argc, char **argv)
     pli_bench_session(argv);
     return pli_run.exit_code;
 }
+
+/* ==== >>env ======================================================================================
+   Any program that has perflab in it, linked or preloaded, does what PERFLAB says:
+
+       PERFLAB=cpu=cpu.pb.gz,hz=1000 ./program
+
+   key=value, separated by commas. What is collected is written when the program ends: by exit, by
+   _exit, or by SIGTERM, SIGINT or SIGHUP if it does not handle them itself. The last ways may come
+   from within anything, malloc included; writing then does without malloc and without waiting for
+   locks.
+
+   The first process writes to the file as named. Its children, forked or executed, write to
+   FILE.PID, if they used any time; %p in the name is the process's number, for all. So that an
+   executed child knows that it is one, its parent adds `,parent=PID` to PERFLAB. */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_ENV)
+
+static struct {
+    char cpu[4096];    /* as given, but absolute; "": no profile */
+    int64_t hz, parent;
+    bool started, child;
+    uint32_t finished;
+} pli_env;
+
+/* Says on descriptor 2 what is wrong with PERFLAB, in one line. */
+static void pli_env_complain(const char *what, const char *detail, const char *more)
+{
+    char line[512];
+    int size = snprintf(line, sizeof line, "perflab: PERFLAB: %s%.400s%s\n", what, detail, more);
+    ssize_t n = write(2, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
+    (void)n;
+}
+
+static bool pli_env_number(const char *key, const char *value, int64_t least, int64_t most,
+                           int64_t *out)
+{
+    if (pli_parse_int64(value, least, most, out))
+        return true;
+    char range[80];
+    snprintf(range, sizeof range, "' is not a number from %lld to %lld", (long long)least,
+             (long long)most);
+    pli_env_complain(key, value, range);
+    return false;
+}
+
+/* One key and its value; false when something is wrong, which has been said. */
+static bool pli_env_set(const char *key, const char *value)
+{
+    if (strcmp(key, "hz") == 0)
+        return pli_env_number("hz='", value, 1, PLI_CPU_HZ_MAX, &pli_env.hz);
+    if (strcmp(key, "parent") == 0)
+        return pli_env_number("parent='", value, 1, INT32_MAX, &pli_env.parent);
+    if (strcmp(key, "cpu") != 0) {
+        pli_env_complain("unknown key '", key, "'; known are: cpu hz");
+        return false;
+    }
+    pl_result result = *value ? pli_path_absolute(pli_env.cpu, sizeof pli_env.cpu, value) :
+                       PL_INVALID;
+    if (result != PL_OK) {
+        pli_env_complain("cpu=", value, result == PL_IO ? ": its folder cannot be written to" :
+                         ": write cpu=FILE");
+        pli_env.cpu[0] = '\0';
+    }
+    return result == PL_OK;
+}
+
+/* Reads key=value,key=value; goes on after an error. */
+static void pli_env_parse(const char *text)
+{
+    char pair[4096];
+    while (*text) {
+        size_t size = strcspn(text, ",");
+        snprintf(pair, sizeof pair, "%.*s", (int)size, text);
+        char *value = strchr(pair, '=');
+        if (value)
+            *value++ = '\0';
+        if (*pair)
+            pli_env_set(pair, value ? value : "");
+        text += size + (text[size] == ',');
+    }
+}
+
+/* The file of this process: %p is its number, and a child without %p appends it. */
+static void pli_env_path(char *out, size_t size)
+{
+    const char *mark = strstr(pli_env.cpu, "%p");
+    if (mark)
+        snprintf(out, size, "%.*s%d%s", (int)(mark - pli_env.cpu), pli_env.cpu, (int)getpid(),
+                 mark + 2);
+    else if (pli_env.child)
+        snprintf(out, size, "%s.%d", pli_env.cpu, (int)getpid());
+    else
+        snprintf(out, size, "%s", pli_env.cpu);
+}
+
+/* Stops and writes, once. In an emergency without malloc, and never for a child that shares the
+   parent's memory (vfork). */
+static void pli_env_finish(bool emergency)
+{
+    if (!pli_env.started || pli_cpu.pid != getpid() ||
+        __atomic_exchange_n(&pli_env.finished, 1, __ATOMIC_ACQ_REL))
+        return;
+    if (!pli_cpu_end_at_exit(emergency) || (pli_env.child && pli_cpu.ticks == 0))
+        return;
+    pl_result result = pli_profile_save("cpu", pli_cpu.path, emergency);
+    if (result != PL_OK)
+        pli_env_complain(pli_cpu.path, ": ", pl_result_str(result));
+}
+
+__attribute__((destructor)) static void pli_env_at_exit(void)
+{
+    pli_env_finish(false);
+}
+
+/* Ends the program by the same signal, after the profile is written: it is pending until the handler
+   returns. */
+static void pli_env_on_signal(int number)
+{
+    pli_env_finish(true);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* Only where the program has no handler, and nobody has it ignored (nohup). */
+static void pli_env_handle(int number)
+{
+    struct sigaction action;
+    if (sigaction(number, NULL, &action) != 0 || action.sa_handler != SIG_DFL)
+        return;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = pli_env_on_signal;
+    sigfillset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+}
+
+/* Leaves a note for the programs that this one will execute. */
+static void pli_env_mark(const char *text)
+{
+    char marked[8192];
+    int size = snprintf(marked, sizeof marked, "%s,parent=%d", text, (int)getpid());
+    if (size > 0 && (size_t)size < sizeof marked)
+        setenv("PERFLAB", marked, 1);
+}
+
+/* A fork's child goes on with a profile of its own. The modules are the parent's. */
+static void pli_env_fork_child(pli_thread *t)
+{
+    (void)t;
+    if (!pli_env.started)
+        return;
+    pli_env.child = true;
+    pli_env.finished = 0;
+    pli_env_path(pli_cpu.path, sizeof pli_cpu.path);
+    if (pli_sites_open(&pli_cpu.sites, PLI_CPU_BUFFER) == PL_OK)
+        pli_cpu_begin();
+}
+
+static const pli_thread_hooks pli_env_hooks = {NULL, NULL, NULL, NULL, pli_env_fork_child};
+
+static void pli_env_start_cpu(const char *text)
+{
+    char path[4096 + 16];
+    pli_env.child = pli_env.parent != 0 && pli_env.parent != getpid();
+    pli_env_path(path, sizeof path);
+    pl_result result = pl_cpu_start(&(pl_cpu_desc){.hz = (int)pli_env.hz, .path = path});
+    if (result != PL_OK) {
+        pli_env_complain("cpu=", path, pl_result_str(result));
+        return;
+    }
+    pli_collector_add(&pli_env_hooks);
+    pli_env.started = true;
+    if (pli_env.parent == 0)
+        pli_env_mark(text);
+    pli_env_handle(SIGTERM);
+    pli_env_handle(SIGINT);
+    pli_env_handle(SIGHUP);
+}
+
+/* Programs that run with more rights than their user ignore the user's wishes. */
+__attribute__((constructor)) static void pli_env_start(void)
+{
+    const char *text = getauxval(AT_SECURE) ? NULL : getenv("PERFLAB");
+    if (!text)
+        return;
+    pli_env_parse(text);
+    if (pli_env.cpu[0])
+        pli_env_start_cpu(text);
+}
+
+#if PLI_INTERPOSE
+
+/* The end of a program that skips its exit handlers. */
+PLI_HOOK __attribute__((noreturn)) void _exit(int status)
+{
+    pli_env_finish(true);
+    for (;;)
+        syscall(SYS_exit_group, status);
+}
+
+PLI_HOOK __attribute__((noreturn)) void _Exit(int status)
+{
+    _exit(status);
+}
+
+#endif /* PLI_INTERPOSE */
+#endif /* PLI_LINUX && !PERFLAB_NO_ENV */
 
 #endif /* PERFLAB_IMPL_DONE */
 #endif /* PERFLAB_IMPL */
