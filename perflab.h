@@ -2997,6 +2997,50 @@ static void pli_cpu_watch(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* -- The profile -- */
+
+/* What the reader of a profile has to know to trust it. */
+static void pli_cpu_notes(pli_profile_view *view)
+{
+    if (pli_cpu.refused)
+        pli_view_note(view, "sampled with setitimer for the whole process: a timer for each thread "
+                      "was refused (%s)", strerror(pli_cpu.refused));
+    if (pli_cpu.missing > 0 && pli_cpu.ticks > 0)
+        pli_view_note(view, "%.1f %% of the time has no stack (lostProfileEvent): ends of threads, "
+                      "or threads that could not be sampled",
+                      100.0 * (double)pli_cpu.missing / (double)pli_cpu.ticks);
+    if (pli_cpu.gated)
+        pli_view_note(view, "only what benchmarks time: set-up is left out");
+}
+
+static pl_result pli_cpu_view(pli_profile_view *view, bool emergency)
+{
+    if (!pli_lock_take_or_try(&pli_cpu.lock, emergency))
+        return PL_BUSY;
+    if (!pli_cpu.valid) {
+        pli_lock_give(&pli_cpu.lock);
+        return PL_INVALID;
+    }
+    uint64_t end = pli_cpu.stop_ns ? pli_cpu.stop_ns : pl_now_ns();
+    view->sites = &pli_cpu.sites;
+    view->types = 2;
+    view->type[0] = (pli_sample_type){"samples", "count", 0, 1};
+    view->type[1] = (pli_sample_type){"cpu", "nanoseconds", 0, (int64_t)pli_cpu.period_ns};
+    view->period_type = "cpu", view->period_unit = "nanoseconds";
+    view->period = (int64_t)pli_cpu.period_ns;
+    view->time_ns = (int64_t)pli_cpu.start_unix_ns;
+    view->duration_ns = (int64_t)(end - pli_cpu.start_ns);
+    pli_cpu_notes(view);
+    return PL_OK;
+}
+
+static void pli_cpu_view_done(void)
+{
+    pli_lock_give(&pli_cpu.lock);
+}
+
+static pli_profile_source pli_cpu_source = {"cpu", pli_cpu_view, pli_cpu_view_done, NULL};
+
 /* -- Start and stop -- */
 
 /* In the child of a fork nothing is sampled until somebody starts it: >>env does. Whatever another
@@ -3025,13 +3069,14 @@ static void pli_cpu_prepare(void)
     struct sigaction action;
     if (pli_cpu.prepared)
         return;
-    pli_cpu.prepared = true;
     pli_collector_add(&pli_cpu_hooks);
+    pli_profile_source_add(&pli_cpu_source);
     memset(&action, 0, sizeof action);
     action.sa_sigaction = pli_cpu_handler_sig;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     sigfillset(&action.sa_mask); /* or another handler might wait here for this one to end */
     sigaction(SIGPROF, &action, &pli_cpu.before);
+    pli_cpu.prepared = true; /* from now on the program's calls of sigaction are about `before` */
 }
 
 /* Starts to sample with what is set in pli_cpu. */
