@@ -62,7 +62,7 @@ class Elf:
         self._data = path.read_bytes()
         try:
             self.sections: Tuple[Section, ...] = tuple(self._sections())
-        except (struct.error, IndexError, ValueError):
+        except (struct.error, IndexError, ValueError, OverflowError):
             raise NotElf(f"{path}: damaged ELF file") from None
 
     def symbols(self, dynamic: bool = False) -> Tuple[Symbol, ...]:
@@ -90,7 +90,7 @@ class Elf:
         try:
             return next((found for segment in self._segments() if segment.kind == PT_NOTE
                          for found in self._build_ids(segment)), "")
-        except struct.error:
+        except (struct.error, OverflowError):
             return ""
 
     def address(self, offset: int) -> Optional[int]:
@@ -99,7 +99,7 @@ class Elf:
             return next((offset - segment.offset + segment.address
                          for segment in self._segments() if segment.kind == PT_LOAD
                          and segment.offset <= offset < segment.offset + segment.size), None)
-        except struct.error:
+        except (struct.error, OverflowError):
             return None
 
     def content(self, name: str) -> bytes:

@@ -22,6 +22,7 @@ MAX_BYTES = 64 << 20        # of an unpacked file; the largest real ones have a 
 MAX_MEMBERS = 16            # of gzip, one behind the other
 MAX_COST = 24 << 20         # of its numbers and messages together, see Reader
 MESSAGE_COST = 16           # a message takes about so many times the memory of a number
+TEXT = frozenset(b"\t\n\r") | frozenset(range(32, 127))
 GZIP = b"\x1f\x8b"
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 WIDTHS = {FIXED64: 8, FIXED32: 4}
@@ -122,6 +123,8 @@ def _unpacked(data: bytes) -> bytes:
     if not data:
         raise Malformed("is empty: the program that wrote it may not have ended yet, "
                         "or was killed")
+    if all(byte in TEXT for byte in data[:32]):
+        raise Malformed("is text, and no pprof profile (one begins with the bytes 1f 8b)")
     if data[:2] != GZIP:
         return _bounded(data)
     unpacked = b""
