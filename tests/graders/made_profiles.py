@@ -9,8 +9,6 @@ from zlib import crc32
 from graders import pprof
 from graders.profile import (Function, Label, Line, Location, Mapping, Profile, Sample, ValueType)
 
-FIXTURES = Path(__file__).resolve().parent / "fixtures" / "profiles"
-GO_FILES = sorted(FIXTURES.glob("*.pb.gz"))
 TYPES = (ValueType("samples", "count"), ValueType("cpu", "nanoseconds"))
 MS = 10 ** 6
 

@@ -12,7 +12,7 @@ import pytest
 from fixture_lab import REPOSITORY, Done
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_profiles import FIXTURES, MS, profile, rows, write
+from made_profiles import MS, profile, rows, write
 
 from graders import profile as profiles, units, views
 from graders.model import GraderError
@@ -232,8 +232,8 @@ def test_the_command_line(tmp_path: Path) -> None:
     (["list", "FILE", "nosuch"], "no function with samples has 'nosuch' in its name"),
     (["list", "main", "FILE"], "main: cannot be read"),
     (["top"], "the following arguments are required: FILE")])
-def test_errors_are_one_line(arguments: List[str], words: str) -> None:
-    path = str(FIXTURES / "cpu-1.pb.gz")
+def test_errors_are_one_line(tmp_path: Path, arguments: List[str], words: str) -> None:
+    path = str(write(tmp_path, "a.pb.gz", profile({"main;work": 3})))
     done = graders(*(path if word == "FILE" else word for word in arguments))
     assert done.code == 2 and done.out == ""
     assert words in done.err and done.err.count("\n") == 1 and "Traceback" not in done.err
@@ -246,8 +246,9 @@ def test_no_colour_and_no_control_characters_in_a_pipe(tmp_path: Path) -> None:
     assert "\x1b[1m" in views.top_text(top(profile({"a": 1})), colour=True)
 
 
-def test_a_closed_pipe_ends_it_quietly() -> None:
-    command = f"{sys.executable} -m graders top {FIXTURES / 'cpu-1.pb.gz'} | true"
+def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:
+    path = write(tmp_path, "many.pb.gz", profile({f"main;f{n}": 1 for n in range(150)}))
+    command = f"{sys.executable} -m graders top {path} | true"
     for _ in range(3):
         done = subprocess.run(["sh", "-c", command], cwd=REPOSITORY, capture_output=True,
                               env={**os.environ, "PYTHONUNBUFFERED": "1"}, check=True)

@@ -11,14 +11,14 @@ from typing import Dict, List
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_profiles import FIXTURES, GO_FILES, MS, full, profile, rows, write
+from made_profiles import MS, full, profile, rows, write
 
 import deps
 from graders import pprof
 from graders.profile import Mapping, Profile
 
 ROOT = Path(__file__).resolve().parents[2]
-CPU = "cpu-1.pb.gz"
+CPU, HEAP, MUTEX = "cpu-1.pb.gz", "cpu-1-heap.pb.gz", "cpu-1-mutex.pb.gz"
 # Said by one of the two only, or in its own words.
 OWN_WORDS = re.compile(r"(Time|Build ID|Lost|Note|Active filters|Doc): ?.*|   \w+=.*")
 
@@ -29,18 +29,18 @@ def lines(text: str) -> List[str]:
     return [line.rstrip() for line in kept if not OWN_WORDS.fullmatch(line)]
 
 
-def pprofs(*arguments: object) -> str:
+def pprofs(*arguments: object, folder: Path = ROOT) -> str:
     go = deps.find_program("go")
     assert go
     done = subprocess.run([go, "tool", "pprof", "-symbolize=none", *map(str, arguments)],
-                          cwd=FIXTURES, capture_output=True, text=True, check=False, timeout=120)
+                          cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def ours(*arguments: object) -> str:
+def ours(*arguments: object, folder: Path = ROOT) -> str:
     done = subprocess.run([sys.executable, "-m", "graders", "top", *map(str, arguments)],
-                          cwd=FIXTURES, capture_output=True, text=True, check=False, timeout=120,
+                          cwd=folder, capture_output=True, text=True, check=False, timeout=120,
                           env={"PYTHONPATH": str(ROOT), "PATH": deps.search_path()})
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -56,20 +56,20 @@ def ours(*arguments: object) -> str:
     (["-base", CPU, "cpu-2.pb.gz"], ["--base", CPU, "cpu-2.pb.gz"]),
     (["-base", "cpu-2.pb.gz", "-cum", CPU], ["--base", "cpu-2.pb.gz", "--cum", CPU]),
     (["-focus=sort", CPU], ["--focus", "sort", CPU]),
-    (["-focus=main.go", CPU], ["--focus", "main.go", CPU]),
+    (["-focus=profiles.go", CPU], ["--focus", "profiles.go", CPU]),
     (["-show_from=main.work", CPU], ["--from", "main.work", CPU]),
     (["-show_from=runtime", "-cum", CPU], ["--from", "runtime", "--cum", CPU]),
-    (["heap-1.pb.gz"], ["heap-1.pb.gz"]),
-    (["-sample_index=alloc_objects", "heap-1.pb.gz"], ["--sample=alloc_objects", "heap-1.pb.gz"]),
-    (["-sample_index=alloc_space", "heap-1.pb.gz"], ["--sample=alloc_space", "heap-1.pb.gz"]),
-    (["-base", "heap-1.pb.gz", "heap-2.pb.gz"], ["--base", "heap-1.pb.gz", "heap-2.pb.gz"]),
-    (["mutex.pb.gz"], ["mutex.pb.gz"]), (["-cum", "mutex.pb.gz"], ["--cum", "mutex.pb.gz"]),
-    (["-sample_index=contentions", "mutex.pb.gz"], ["--sample=contentions", "mutex.pb.gz"])],
+    ([HEAP], [HEAP]),
+    (["-sample_index=alloc_objects", HEAP], ["--sample=alloc_objects", HEAP]),
+    (["-sample_index=alloc_space", HEAP], ["--sample=alloc_space", HEAP]),
+    (["-base", HEAP, "cpu-2-heap.pb.gz"], ["--base", HEAP, "cpu-2-heap.pb.gz"]),
+    ([MUTEX], [MUTEX]), (["-cum", MUTEX], ["--cum", MUTEX]),
+    (["-sample_index=contentions", MUTEX], ["--sample=contentions", MUTEX])],
     ids=lambda arguments: " ".join(arguments))
-def test_tables_agree_to_the_byte(theirs: List[str], mine: List[str]) -> None:
-    expected = lines(pprofs("-top", *theirs))
+def test_tables_agree_to_the_byte(go_files: Path, theirs: List[str], mine: List[str]) -> None:
+    expected = lines(pprofs("-top", *theirs, folder=go_files))
     assert len(expected) > 5
-    assert lines(ours(*mine)) == expected
+    assert lines(ours(*mine, folder=go_files)) == expected
 
 
 def numbers(text: str) -> List[str]:
@@ -78,17 +78,27 @@ def numbers(text: str) -> List[str]:
 
 
 @pytest.mark.parametrize("options", [[], ["-cum"]], ids=["flat", "cum"])
-def test_tables_of_lines_agree(options: List[str]) -> None:
+def test_tables_of_lines_agree(go_files: Path, options: List[str]) -> None:
     mine = ["--cum"] if options else []
-    expected = numbers(pprofs("-top", "-lines", *options, CPU))
-    assert sorted(numbers(ours("--lines", *mine, CPU))) == sorted(expected) and expected
+    expected = numbers(pprofs("-top", "-lines", *options, CPU, folder=go_files))
+    found = numbers(ours("--lines", *mine, CPU, folder=go_files))
+    assert sorted(found) == sorted(expected) and expected
 
 
-@pytest.mark.parametrize("path", GO_FILES, ids=lambda path: path.name)
-def test_pprof_sees_no_difference_when_we_write_its_files_anew(path: Path,
+def test_gos_own_profiles_pass_the_strictest_check(go_files: Path) -> None:
+    found = [pprof.read(path, strict=True) for path in sorted(go_files.glob("*.pb.gz"))]
+    assert len(found) == 6
+    for made in found:
+        assert made.samples and made.locations and made.functions
+        assert made.mappings[0].has_functions and made.mappings[0].file
+        assert pprof.load(pprof.dump(made), strict=True) == made
+
+
+def test_pprof_sees_no_difference_when_we_write_its_files_anew(go_files: Path,
                                                                tmp_path: Path) -> None:
-    pprof.write(pprof.read(path), tmp_path / "again.pb.gz")
-    assert pprofs("-raw", tmp_path / "again.pb.gz") == pprofs("-raw", path)
+    for path in go_files.glob("*.pb.gz"):
+        pprof.write(pprof.read(path), tmp_path / "again.pb.gz")
+        assert pprofs("-raw", tmp_path / "again.pb.gz") == pprofs("-raw", path)
 
 
 def test_pprof_reads_every_field_that_we_write(tmp_path: Path) -> None:
