@@ -332,7 +332,7 @@ def _source(file: str, taken: int) -> Tuple[List[str], str]:
 
 def _extent(source: Sequence[str], name: str, first: int, last: int) -> Tuple[int, int]:
     """The lines to show: the whole C function where its head and end are seen, else a few more."""
-    head = re.compile(rf"^\w.*\b{re.escape(name)}\s*\((?!.*;\s*$)")
+    head = re.compile(rf"^\w.*\b{re.escape(name)}\s*\(")
     start, end = max(1, first - CONTEXT), min(max(len(source), last), last + CONTEXT)
     for number in range(min(first, len(source)), max(0, first - LONGEST_FUNCTION), -1):
         if head.match(source[number - 1]):
