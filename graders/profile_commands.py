@@ -74,9 +74,13 @@ def _show_top(path: Path, functions: str) -> None:
     """The table as it looks from the lab's functions: what the harness does is no one's question.
     Percentages are of the whole profile."""
     named = symbolize(pprof.read(path))
-    whole = profiles.pruned(named.profile)
-    table = views.top(profiles.below(whole, functions), whole, whole.index(), LAB_ROWS,
-                      by_cum=True, notes=named.notes)
+    whole, notes = profiles.pruned(named.profile), named.notes
+    index = whole.index()
+    part = profiles.below(whole, functions)
+    if 2 * profiles.total(part, index) < profiles.total(whole, index):
+        part = whole
+        notes += ("most stacks end before they reach the lab's functions, so cum says little",)
+    table = views.top(part, whole, index, LAB_ROWS, by_cum=True, notes=notes)
     show(views.top_text(table, in_colour()))
 
 

@@ -169,6 +169,14 @@ def test_of_the_labs_own_folder_the_kept_profile_counts(tmp_path: Path,
     assert len(shares.remarks) == 1 and "slow.c could not be profiled" in shares.remarks[0]
 
 
+def test_too_few_samples_of_the_graders_own_are_a_remark(tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERFLAB_BUILD", str(tmp_path / "build"))
+    program = stand_in(tmp_path, profile({"squeeze": 5}))
+    shares = sources(labs.load(ROOT, "90"), tmp_path / "answers.ini", ROOT, monkeypatch, program)
+    assert list(shares(QUESTION)) == [] and "fewer than 100 samples" in shares.remarks[0]
+
+
 @pytest.mark.parametrize("content, words", [
     (b"", "is empty"), (b"\x1f\x8bxx", "is damaged"), (None, "has fewer than 100 samples")])
 def test_a_useless_submitted_profile_is_a_remark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -214,3 +222,14 @@ def test_the_command_shows_the_labs_part_of_the_table(
     assert f"list {path} squeeze " in out and f"go tool pprof -http=: {path}" in out
     assert other in out and pprof.read(path) == pprof.read(tmp_path / "made.pb.gz")
     path.unlink()
+
+
+def test_stacks_that_end_early_show_the_whole_table(tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    program = stand_in(tmp_path, profile({"memmove": 700, "main;squeeze": 3}))
+    monkeypatch.setattr(build, "build_bench", lambda *_: program)
+    assert command_line.main(["profile", "--root", str(ROOT), "90"]) == 0
+    out = capsys.readouterr().out
+    assert "Note: most stacks end before they reach the lab's functions" in out
+    assert [row[-1] for row in rows(out.partition("\n\n")[0])] == ["memmove"]
