@@ -4317,7 +4317,7 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out)
    Nothing here takes a lock, calls malloc or keeps a file open: two threads that need the same
    table both make it, and one of the two is used. So names can be found in an emergency, from the
    handler of a deadly signal. What calls into other libraries is left out there: C++ names stay
-   mangled, and no IFUNC is resolved.
+   mangled, and of the IFUNCs only libc's own are resolved.
 
    Invariant: a table that hangs in its module never changes, but for the names in `shown`, each of
    which is written once. */
@@ -4754,19 +4754,37 @@ static void pli_sorter_add(pli_sorter *s, uintptr_t start, uint64_t size, uint32
     s->pairs[s->count++] = (pli_pair){offset << 32 | rank, place << 32 | size};
 }
 
-/* Has the dynamic linker keep the module while its code is called. Found by name, since a static
-   program has no dlopen. */
+/* The resolvers of glibc's own IFUNCs do nothing but look at the processor's features, and it is
+   never unloaded. */
+static bool pli_module_is_glibc(const pli_module *m)
+{
+    const char *slash = strrchr(m->path, '/');
+    return slash && (strncmp(slash, "/libc.so.6", 10) == 0 || strncmp(slash, "/libm.so.6", 10) == 0);
+}
+
+/* Has the dynamic linker keep a library while its code is called. dlopen is found by name, since a
+   static program has none. */
 static bool pli_sorter_pin(pli_sorter *s)
 {
     void *(*open_library)(const char *, int);
     if (s->pinned)
         return s->pinned == 1;
-    if (!s->module->is_main) {
-        *(void **)&open_library = dlsym(RTLD_DEFAULT, "dlopen");
-        s->handle = open_library ? open_library(s->module->path, RTLD_LAZY | RTLD_NOLOAD) : NULL;
-    }
-    s->pinned = s->module->is_main || s->handle ? 1 : 2;
+    *(void **)&open_library = dlsym(RTLD_DEFAULT, "dlopen");
+    s->handle = open_library ? open_library(s->module->path, RTLD_LAZY | RTLD_NOLOAD) : NULL;
+    s->pinned = s->handle ? 1 : 2;
     return s->pinned == 1;
+}
+
+/* Whether code of the module may be called now. */
+static bool pli_sorter_may_call(pli_sorter *s, uintptr_t code)
+{
+    const pli_module *m = s->module;
+    bool executable = false;
+    for (int i = 0; i < m->texts; i++)
+        executable |= code >= m->text[i].start && code < m->text[i].end;
+    if (!executable || m->last_epoch != PLI_EPOCH_NOW)
+        return false;
+    return pli_module_is_glibc(m) || (!s->emergency && (m->is_main || pli_sorter_pin(s)));
 }
 
 /* An IFUNC is a name for one of several functions, which its resolver chooses by the processor: in
@@ -4774,16 +4792,10 @@ static bool pli_sorter_pin(pli_sorter *s)
    linker does it. */
 static void pli_sorter_resolve(pli_sorter *s, const ElfW(Sym) *symbol, const char *name)
 {
-    const pli_module *m = s->module;
-    uintptr_t resolver = m->bias + symbol->st_value;
-    bool callable = false;
-    for (int i = 0; i < m->texts; i++)
-        callable |= resolver >= m->text[i].start && resolver < m->text[i].end;
-    if (!callable || s->emergency || m->last_epoch != PLI_EPOCH_NOW || !pli_sorter_pin(s))
-        return;
-    uintptr_t target = pli_os_resolve(resolver);
+    uintptr_t resolver = s->module->bias + symbol->st_value;
     uint32_t rank = pli_symbol_rank(PLI_RANK_RESOLVED, symbol, name);
-    pli_sorter_add(s, target, 0, rank, name);
+    if (pli_sorter_may_call(s, resolver))
+        pli_sorter_add(s, pli_os_resolve(resolver), 0, rank, name);
 }
 
 static void pli_sorter_fill(pli_sorter *s)
@@ -4803,20 +4815,35 @@ static void pli_sorter_fill(pli_sorter *s)
     pli_sort(s->pairs, s->scratch, s->count);
 }
 
-/* One range for all names at an address: as long as the longest. Labels inside a function are left
-   out. */
+/* All names of the address that pair i has, as one range: as long as the longest, with the first name
+   of the best rank. Returns the pair behind them. */
+static size_t pli_sorter_merge(const pli_sorter *s, size_t i, pli_symbol *out)
+{
+    uint64_t key = s->pairs[i].key;
+    uint32_t size = 0, name = (uint32_t)(s->pairs[i].value >> 32);
+    for (; i < s->count && s->pairs[i].key >> 32 == key >> 32; i++) {
+        uint32_t other = (uint32_t)(s->pairs[i].value >> 32), bytes = (uint32_t)s->pairs[i].value;
+        size = bytes > size ? bytes : size;
+        if (s->pairs[i].key == key &&
+            strcmp(s->table->strings + other, s->table->strings + name) < 0)
+            name = other;
+    }
+    uint32_t start = (uint32_t)(key >> 32);
+    *out = (pli_symbol){start, start + size, 0, name};
+    return i;
+}
+
+/* Labels inside a function are left out. */
 static void pli_symbols_fill(pli_symbols *symbols, const pli_sorter *s)
 {
     uint32_t reach = 0;
+    pli_symbol symbol;
     for (size_t i = 0, next; i < s->count; i = next) {
-        uint32_t start = (uint32_t)(s->pairs[i].key >> 32), size = 0;
-        for (next = i; next < s->count && s->pairs[next].key >> 32 == start; next++)
-            size = (uint32_t)s->pairs[next].value > size ? (uint32_t)s->pairs[next].value : size;
-        if ((s->pairs[i].key >> 28 & 15) == PLI_RANK_LABEL && reach > start)
+        next = pli_sorter_merge(s, i, &symbol);
+        if ((s->pairs[i].key >> 28 & 15) == PLI_RANK_LABEL && reach > symbol.start)
             continue;
-        reach = start + size > reach ? start + size : reach;
-        symbols->symbol[symbols->count++] = (pli_symbol){
-            start, start + size, reach, (uint32_t)(s->pairs[i].value >> 32)};
+        reach = symbol.reach = symbol.end > reach ? symbol.end : reach;
+        symbols->symbol[symbols->count++] = symbol;
     }
 }
 
