@@ -5417,7 +5417,7 @@ typedef struct pli_writer {
     const pli_profile_view *view;
     bool emergency;
     pli_bytes out, mappings, locations, functions, strings; /* mappings: pli_mapping */
-    pli_bytes message, part;                                /* being put together */
+    pli_bytes message, part, line, numbers;                 /* being put together */
     pli_map mapping_ids, location_ids, function_ids, string_ids;
     uint64_t location_count, function_count, string_count;
 } pli_writer;
@@ -5512,12 +5512,12 @@ static void pli_writer_add_location(pli_writer *w, uint64_t id, pli_place *name,
     uint64_t mapping = pli_writer_mapping_at(w, name, pc);
     pli_place_text(name, pc, made, sizeof made);
     uint64_t function = pli_writer_function(w, name->shown, name->name ? name->name : name->shown);
-    pli_put_number(&w->part, 1, function);
-    pli_put_number(&w->message, 1, id);
-    pli_put_number(&w->message, 2, mapping);
-    pli_put_number(&w->message, 3, pc < PLI_PC_MARKS ? 0 : pc);
-    pli_put_message(&w->message, 4, &w->part);
-    pli_put_message(&w->locations, 4, &w->message);
+    pli_put_number(&w->line, 1, function);
+    pli_put_number(&w->part, 1, id);
+    pli_put_number(&w->part, 2, mapping);
+    pli_put_number(&w->part, 3, pc < PLI_PC_MARKS ? 0 : pc);
+    pli_put_message(&w->part, 4, &w->line);
+    pli_put_message(&w->locations, 4, &w->part);
 }
 
 /* The same address may be two modules', in two epochs. */
@@ -5543,41 +5543,35 @@ static int64_t pli_view_value(const pli_profile_view *view, int type, const int6
     return PLI_LOAD(values[t->index]) * t->factor;
 }
 
-static void pli_writer_label(pli_writer *w, pli_bytes *sample, const char *key, const char *text,
-                             uint64_t number)
+static void pli_writer_label(pli_writer *w, const char *key, const char *text, uint64_t number)
 {
     pli_put_number(&w->part, 1, pli_writer_string(w, key));
     pli_put_number(&w->part, 2, pli_writer_string(w, text));
     pli_put_number(&w->part, 3, number);
-    pli_put_message(sample, 3, &w->part);
+    pli_put_message(&w->message, 3, &w->part);
 }
 
 /* A label without a value would be no label to readers: an empty one is left out. */
-static void pli_writer_labels(pli_writer *w, pli_bytes *sample, const pli_site *site)
+static void pli_writer_labels(pli_writer *w, const pli_site *site)
 {
     const pli_labels *labels = site->labels;
     for (int i = 0; labels && i < labels->count; i++)
         if (labels->pair[2 * i][0] && labels->pair[2 * i + 1][0])
-            pli_writer_label(w, sample, labels->pair[2 * i], labels->pair[2 * i + 1], 0);
+            pli_writer_label(w, labels->pair[2 * i], labels->pair[2 * i + 1], 0);
     if (w->view->size_label && site->size)
-        pli_writer_label(w, sample, w->view->size_label, NULL, site->size);
+        pli_writer_label(w, w->view->size_label, NULL, site->size);
 }
 
-/* The locations are put together first: to add one takes the other buffers. */
-static void pli_writer_sample(pli_writer *w, const pli_site *site, pli_bytes *sample)
+static void pli_writer_sample(pli_writer *w, const pli_site *site)
 {
-    pli_bytes *numbers = &w->part;
-    uint64_t ids[PLI_STACK_MAX];
     for (int i = 0; i < site->depth; i++)
-        ids[i] = pli_writer_location(w, site->pcs[i], site->epoch);
-    for (int i = 0; i < site->depth; i++)
-        pli_put_varint(numbers, ids[i]);
-    pli_put_message(sample, 1, numbers);
+        pli_put_varint(&w->numbers, pli_writer_location(w, site->pcs[i], site->epoch));
+    pli_put_message(&w->message, 1, &w->numbers);
     for (int i = 0; i < w->view->types; i++)
-        pli_put_varint(numbers, (uint64_t)pli_view_value(w->view, i, site->value));
-    pli_put_message(sample, 2, numbers);
-    pli_writer_labels(w, sample, site);
-    pli_put_message(&w->out, 2, sample);
+        pli_put_varint(&w->numbers, (uint64_t)pli_view_value(w->view, i, site->value));
+    pli_put_message(&w->message, 2, &w->numbers);
+    pli_writer_labels(w, site);
+    pli_put_message(&w->out, 2, &w->message);
 }
 
 /* The sites that have a value, largest first, as pairs whose value is the site. Then an array of as
@@ -5620,16 +5614,14 @@ static void pli_writer_samples(pli_writer *w)
 {
     size_t count, bytes;
     pli_lost_site lost;
-    pli_bytes sample = {NULL, 0, 0, false};
     pli_pair *pairs = pli_view_sort(w->view, &count, &bytes);
     for (size_t i = 0; pairs && i < count; i++)
-        pli_writer_sample(w, (const pli_site *)(uintptr_t)pairs[i].value, &sample);
+        pli_writer_sample(w, (const pli_site *)(uintptr_t)pairs[i].value);
     if (pli_view_lost(w->view, &lost))
-        pli_writer_sample(w, &lost.site, &sample);
+        pli_writer_sample(w, &lost.site);
     w->out.failed |= !pairs;
     if (pairs)
         munmap(pairs, bytes);
-    pli_bytes_free(&sample);
 }
 
 /* -- The whole -- */
@@ -5712,13 +5704,13 @@ static void pli_writer_join(pli_writer *w)
         pli_bytes_add(&w->out, lists[i]->data, lists[i]->size);
         w->out.failed |= lists[i]->failed;
     }
-    w->out.failed |= w->mappings.failed || w->message.failed || w->part.failed;
+    w->out.failed |= w->mappings.failed || w->message.failed;
 }
 
 static void pli_writer_free(pli_writer *w)
 {
     pli_bytes *bytes[] = {&w->out, &w->mappings, &w->locations, &w->functions, &w->strings,
-                          &w->message, &w->part};
+                          &w->message, &w->part, &w->line, &w->numbers};
     pli_map *maps[] = {&w->mapping_ids, &w->location_ids, &w->function_ids, &w->string_ids};
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++)
         pli_bytes_free(bytes[i]);
@@ -5921,20 +5913,22 @@ static int pli_profile_create(const char *path, char *out, size_t size)
     return open(out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 }
 
+/* What saving needs room for; not on the stack, which may be a small thread's. */
+typedef struct pli_saving { pli_profile_view view; char beside[4096]; } pli_saving;
+
 /* Writes the view to the file, whole or not at all. */
-static pl_result pli_view_save(const pli_profile_view *view, const char *path, bool emergency)
+static pl_result pli_view_save(pli_saving *s, const char *path, bool emergency)
 {
-    char beside[4096];
-    int fd = pli_profile_create(path, beside, sizeof beside);
+    int fd = pli_profile_create(path, s->beside, sizeof s->beside);
     if (fd < 0)
         return PL_IO;
-    pl_result result = pli_profile_write_fd(view, fd, emergency);
+    pl_result result = pli_profile_write_fd(&s->view, fd, emergency);
     if (close(fd) != 0 && result == PL_OK)
         result = PL_IO;
-    if (beside[0] && result == PL_OK && rename(beside, path) != 0)
+    if (s->beside[0] && result == PL_OK && rename(s->beside, path) != 0)
         result = PL_IO;
-    if (beside[0] && result != PL_OK)
-        unlink(beside);
+    if (s->beside[0] && result != PL_OK)
+        unlink(s->beside);
     return result;
 }
 
@@ -5942,17 +5936,17 @@ static pl_result pli_view_save(const pli_profile_view *view, const char *path, b
 static pl_result pli_profile_save(const char *name, const char *path, bool emergency)
 {
     const pli_profile_source *source = pli_profile_find(name);
-    if (!source || !path)
-        return PL_INVALID;
-    pli_profile_view view;
-    memset(&view, 0, sizeof view);
-    view.name = source->name;
-    pl_result result = source->open(&view, emergency);
-    if (result != PL_OK)
-        return result;
-    result = pli_view_save(&view, path, emergency);
-    if (source->close)
-        source->close();
+    pli_saving *s = source && path ? pli_os_map(sizeof *s) : NULL;
+    if (!s)
+        return source && path ? PL_NOMEM : PL_INVALID;
+    s->view.name = source->name;
+    pl_result result = source->open(&s->view, emergency);
+    if (result == PL_OK) {
+        result = pli_view_save(s, path, emergency);
+        if (source->close)
+            source->close();
+    }
+    munmap(s, sizeof *s);
     return result;
 }
 
