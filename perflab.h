@@ -2796,7 +2796,7 @@ static void pli_cpu_sample_sig(pli_thread *t, const void *context, int64_t weigh
         PLI_ADD(pli_cpu.sites.lost, weight);
         return;
     }
-    PLI_ADD(site->value[0], weight);
+    PLI_ADD(site->value[pli_cpu.gated], weight);
     uint32_t kept = weight < PLI_EVENT_WEIGHT_MAX ? (uint32_t)weight : PLI_EVENT_WEIGHT_MAX;
     pli_ring_write_sig(ring, (pli_event){pli_os_ticks_sig(), site, t->tid, PLI_EVENT_SAMPLE, kept});
 }
@@ -2989,6 +2989,50 @@ static void pli_cpu_watch(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* -- The profile -- */
+
+/* What the reader of a profile has to know to trust it. */
+static void pli_cpu_notes(pli_profile_view *view)
+{
+    if (pli_cpu.refused)
+        pli_view_note(view, "sampled with setitimer for the whole process: a timer for each thread "
+                      "was refused (%s)", strerror(pli_cpu.refused));
+    if (pli_cpu.missing > 0 && pli_cpu.ticks > 0)
+        pli_view_note(view, "%.1f %% of the time has no stack (lostProfileEvent): ends of threads, "
+                      "or threads that could not be sampled",
+                      100.0 * (double)pli_cpu.missing / (double)pli_cpu.ticks);
+    if (pli_cpu.gated)
+        pli_view_note(view, "only what benchmarks time: set-up is left out");
+}
+
+static pl_result pli_cpu_view(pli_profile_view *view, bool emergency)
+{
+    if (!pli_lock_take_or_try(&pli_cpu.lock, emergency))
+        return PL_BUSY;
+    if (!pli_cpu.valid) {
+        pli_lock_give(&pli_cpu.lock);
+        return PL_INVALID;
+    }
+    uint64_t end = pli_cpu.stop_ns ? pli_cpu.stop_ns : pl_now_ns();
+    view->sites = &pli_cpu.sites;
+    view->types = 2;
+    view->type[0] = (pli_sample_type){"samples", "count", 0, 1};
+    view->type[1] = (pli_sample_type){"cpu", "nanoseconds", 0, (int64_t)pli_cpu.period_ns};
+    view->period_type = "cpu", view->period_unit = "nanoseconds";
+    view->period = (int64_t)pli_cpu.period_ns;
+    view->time_ns = (int64_t)pli_cpu.start_unix_ns;
+    view->duration_ns = (int64_t)(end - pli_cpu.start_ns);
+    pli_cpu_notes(view);
+    return PL_OK;
+}
+
+static void pli_cpu_view_done(void)
+{
+    pli_lock_give(&pli_cpu.lock);
+}
+
+static pli_profile_source pli_cpu_source = {"cpu", pli_cpu_view, pli_cpu_view_done, NULL};
+
 /* -- Start and stop -- */
 
 /* In the child of a fork nothing is sampled until somebody starts it: >>env does. Whatever another
@@ -3017,13 +3061,14 @@ static void pli_cpu_prepare(void)
     struct sigaction action;
     if (pli_cpu.prepared)
         return;
-    pli_cpu.prepared = true;
     pli_collector_add(&pli_cpu_hooks);
+    pli_profile_source_add(&pli_cpu_source);
     memset(&action, 0, sizeof action);
     action.sa_sigaction = pli_cpu_handler_sig;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     sigfillset(&action.sa_mask); /* or another handler might wait here for this one to end */
     sigaction(SIGPROF, &action, &pli_cpu.before);
+    pli_cpu.prepared = true; /* from now on the program's calls of sigaction are about `before` */
 }
 
 /* Starts to sample with what is set in pli_cpu. */
@@ -3141,10 +3186,25 @@ PLI_SOMETIMES static bool pli_cpu_end_at_exit(bool emergency)
     return running;
 }
 
-/* Samples count only while the gate is open: benchmarks close it for what is not timed. */
-PLI_SOMETIMES static void pli_cpu_open_gate(bool open)
+/* -- The gate: a profile of what is timed -- */
+
+/* Samples are kept only while the gate is open. */
+PLI_SOMETIMES static void pli_cpu_gate(bool open)
 {
     PLI_STORE(pli_cpu.gate, open);
+}
+
+/* Whether what was sampled since the last call was part of what is timed is known afterwards: until
+   then it stands in each site's second value. */
+PLI_SOMETIMES static void pli_cpu_settle(bool keep)
+{
+    size_t position = 0;
+    if (!pli_cpu.gated || !pli_cpu.valid)
+        return;
+    for (pli_site *site; (site = pli_sites_next(&pli_cpu.sites, &position)) != NULL;) {
+        int64_t since = __atomic_exchange_n(&site->value[1], 0, __ATOMIC_RELAXED);
+        PLI_ADD(site->value[0], keep ? since : 0);
+    }
 }
 
 #if PLI_INTERPOSE
@@ -3270,6 +3330,40 @@ PLI_HOOK int execle(const char *path, const char *first, ...)
 }
 
 #endif /* PLI_INTERPOSE */
+
+#else /* !PLI_LINUX: nothing is sampled, and the callers say so */
+
+pl_result pl_cpu_start(const pl_cpu_desc *desc)
+{
+    (void)desc;
+    return PL_UNSUPPORTED;
+}
+
+pl_result pl_cpu_stop(void)
+{
+    return PL_INVALID;
+}
+
+pli_labels_scope pli_labels_begin(const char *key, ...)
+{
+    (void)key;
+    return (pli_labels_scope){NULL, 0};
+}
+
+void pli_labels_end(pli_labels_scope *scope)
+{
+    (void)scope;
+}
+
+static void pli_cpu_gate(bool open)
+{
+    (void)open;
+}
+
+static void pli_cpu_settle(bool keep)
+{
+    (void)keep;
+}
 
 #endif /* PLI_LINUX */
 
@@ -6266,6 +6360,7 @@ enum { PLI_FLAG_CPUS = 64 }; /* values of -cpu: powers of two up to any machine,
 /* The values of the flags; the strings belong to argv. */
 typedef struct pli_flags {
     const char *bench, *list, *run; /* list: NULL when not given */
+    const char *cpuprofile;         /* NULL: none */
     int64_t count, timeout_ns;      /* timeout: 0 is never */
     struct {
         int64_t n, ns;
@@ -6374,6 +6469,8 @@ static const pli_flag pli_flag_table[] = {
      "measure each N times (benchstat likes 10); 1"},
     {"cpu", "LIST", PLI_FLAG(cpu), pli_flag_cpu, "up to 64 numbers of threads, such as 1,2,4",
      "threads of parallel benchmarks; the usable processors"},
+    {"cpuprofile", "FILE", PLI_FLAG(cpuprofile), pli_flag_text, "",
+     "write a CPU profile of what is timed, for pprof; none"},
     {"json", NULL, PLI_FLAG(json), pli_flag_switch, "true or false",
      "write JSON, an object a line"},
     {"list", "REGEX", PLI_FLAG(list), pli_flag_text, "",
@@ -6399,8 +6496,8 @@ static void pli_flags_usage(void)
            "The default stands last.\n");
     for (int i = 0; i < PLI_FLAG_COUNT; i++) {
         const pli_flag *f = &pli_flag_table[i];
-        int width = 10 - (int)strlen(f->name);
-        printf("  -%s %-*s %s\n", f->name, width + 8, f->argument ? f->argument : "", f->help);
+        int width = 19 - (int)strlen(f->name);
+        printf("  -%s %-*s %s\n", f->name, width, f->argument ? f->argument : "", f->help);
     }
 }
 
@@ -6431,7 +6528,7 @@ static const char *pli_flag_value(const pli_flag *flag, const char *equals, char
 /* Reads the words behind argv[0]; false when it has reported a fault:
 
        perflab: unexpected argument "First"; -bench REGEX chooses benchmarks, -help lists the flags
-       perflab: unknown flag -cpuprofile; -help lists the flags
+       perflab: unknown flag -benchtme; -help lists the flags
        perflab: bad value "2" for -benchtime; give a time with its unit ...
 
    A word is -name, --name, and either with =value. */
@@ -6848,6 +6945,7 @@ void pl_bench_start_timer(pl_bench *bench)
     pli_bench *b = pli_bench_of(bench);
     if (!b->timer_on) {
         b->timer_on = true;
+        pli_cpu_gate(true);
         pli_bench_timer_mark(b);
     }
 }
@@ -6859,6 +6957,7 @@ void pl_bench_stop_timer(pl_bench *bench)
     pli_bench *b = pli_bench_of(bench);
     if (b->timer_on) {
         b->elapsed_ns += pl_now_ns() - b->start_ns; /* first of all: the rest is not timed */
+        pli_cpu_gate(false);
         pli_bench_mem now = pli_bench_mem_now();
         b->mem.mallocs += now.mallocs - b->mem_start.mallocs;
         b->mem.bytes += now.bytes - b->mem_start.bytes;
@@ -6873,6 +6972,7 @@ void pl_bench_reset_timer(pl_bench *bench)
     b->metric_count = 0;
     b->elapsed_ns = 0;
     b->mem = (pli_bench_mem){0, 0};
+    pli_cpu_settle(false);
     if (b->timer_on)
         pli_bench_timer_mark(b);
 }
@@ -7032,6 +7132,7 @@ static void pli_bench_run_n(pli_bench *b, int64_t n)
     pl_bench_start_timer(&b->api);
     b->fn(&b->api, b->arg);
     pl_bench_stop_timer(&b->api);
+    pli_cpu_settle(!b->has_sub);
     b->previous_n = n;
     b->previous_ns = (int64_t)b->elapsed_ns;
     /* Of a loop that was left the time is known, but not for how many iterations. */
@@ -7679,6 +7780,32 @@ static void pli_bench_list(void)
     pli_bench_flush();
 }
 
+/* Starts what -cpuprofile asks for; false when it has reported a fault. */
+static bool pli_bench_profile_start(void)
+{
+    const char *path = pli_run.flags.cpuprofile;
+    pl_result result = path ? pl_cpu_start(&(pl_cpu_desc){.path = path, .gated = 1}) : PL_OK;
+    if (result != PL_OK) {
+        fprintf(stderr, "perflab: -cpuprofile %s: %s; %s\n", path, pl_result_str(result),
+                result == PL_BUSY ? "leave cpu= out of PERFLAB" :
+                result == PL_IO ? "name a file in a folder that can be written to" :
+                "run without it");
+        pli_run.exit_code = 2;
+    }
+    return result == PL_OK;
+}
+
+/* Writes the profile, if there is one. */
+static void pli_bench_profile_stop(void)
+{
+    const char *path = pli_run.flags.cpuprofile;
+    pl_result result = path ? pl_cpu_stop() : PL_OK;
+    if (result != PL_OK) {
+        fprintf(stderr, "perflab: -cpuprofile %s: %s\n", path, pl_result_str(result));
+        pli_run.exit_code = 2;
+    }
+}
+
 /* Runs all under the eye of -timeout. */
 static void pli_bench_guarded(void)
 {
@@ -7690,10 +7817,13 @@ static void pli_bench_guarded(void)
         pli_run.exit_code = 2;
         return;
     }
+    if (!pli_bench_profile_start())
+        return;
     if (!pli_bench_all()) {
         fprintf(stderr, "perflab: out of memory for the benchmarks; raise ulimit -v\n");
         pli_run.exit_code = 2;
     }
+    pli_bench_profile_stop();
     if (watched) {
         pthread_mutex_lock(&pli_watch.lock);
         pli_watch.done = true;
