@@ -965,14 +965,6 @@ PLI_SOMETIMES static void pli_os_nap(void)
 #define PLI_ELF_DATA ELFDATA2MSB
 #endif
 
-/* Makes memory from pli_os_map larger, at another place if need be; NULL, and the old one stays,
-   when there is none. */
-static void *pli_os_grow(void *old, size_t old_size, size_t size)
-{
-    void *p = old ? mremap(old, old_size, size, MREMAP_MAYMOVE) : pli_os_map(size);
-    return p == MAP_FAILED ? NULL : p;
-}
-
 /* Copies memory of this process that may be gone: false then. Where the kernel has no such call
    (emulators, strict filters), the memory is taken to be there. */
 static bool pli_os_copy(void *to, uintptr_t from, size_t size)
@@ -5425,7 +5417,7 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out)
    Nothing here takes a lock, calls malloc or keeps a file open: two threads that need the same
    table both make it, and one of the two is used. So names can be found in an emergency, from the
    handler of a deadly signal. What calls into other libraries is left out there: C++ names stay
-   mangled, and no IFUNC is resolved.
+   mangled, and of the IFUNCs only libc's own are resolved.
 
    Invariant: a table that hangs in its module never changes, but for the names in `shown`, each of
    which is written once. */
@@ -5862,19 +5854,37 @@ static void pli_sorter_add(pli_sorter *s, uintptr_t start, uint64_t size, uint32
     s->pairs[s->count++] = (pli_pair){offset << 32 | rank, place << 32 | size};
 }
 
-/* Has the dynamic linker keep the module while its code is called. Found by name, since a static
-   program has no dlopen. */
+/* The resolvers of glibc's own IFUNCs do nothing but look at the processor's features, and it is
+   never unloaded. */
+static bool pli_module_is_glibc(const pli_module *m)
+{
+    const char *slash = strrchr(m->path, '/');
+    return slash && (strncmp(slash, "/libc.so.6", 10) == 0 || strncmp(slash, "/libm.so.6", 10) == 0);
+}
+
+/* Has the dynamic linker keep a library while its code is called. dlopen is found by name, since a
+   static program has none. */
 static bool pli_sorter_pin(pli_sorter *s)
 {
     void *(*open_library)(const char *, int);
     if (s->pinned)
         return s->pinned == 1;
-    if (!s->module->is_main) {
-        *(void **)&open_library = dlsym(RTLD_DEFAULT, "dlopen");
-        s->handle = open_library ? open_library(s->module->path, RTLD_LAZY | RTLD_NOLOAD) : NULL;
-    }
-    s->pinned = s->module->is_main || s->handle ? 1 : 2;
+    *(void **)&open_library = dlsym(RTLD_DEFAULT, "dlopen");
+    s->handle = open_library ? open_library(s->module->path, RTLD_LAZY | RTLD_NOLOAD) : NULL;
+    s->pinned = s->handle ? 1 : 2;
     return s->pinned == 1;
+}
+
+/* Whether code of the module may be called now. */
+static bool pli_sorter_may_call(pli_sorter *s, uintptr_t code)
+{
+    const pli_module *m = s->module;
+    bool executable = false;
+    for (int i = 0; i < m->texts; i++)
+        executable |= code >= m->text[i].start && code < m->text[i].end;
+    if (!executable || m->last_epoch != PLI_EPOCH_NOW)
+        return false;
+    return pli_module_is_glibc(m) || (!s->emergency && (m->is_main || pli_sorter_pin(s)));
 }
 
 /* An IFUNC is a name for one of several functions, which its resolver chooses by the processor: in
@@ -5882,16 +5892,10 @@ static bool pli_sorter_pin(pli_sorter *s)
    linker does it. */
 static void pli_sorter_resolve(pli_sorter *s, const ElfW(Sym) *symbol, const char *name)
 {
-    const pli_module *m = s->module;
-    uintptr_t resolver = m->bias + symbol->st_value;
-    bool callable = false;
-    for (int i = 0; i < m->texts; i++)
-        callable |= resolver >= m->text[i].start && resolver < m->text[i].end;
-    if (!callable || s->emergency || m->last_epoch != PLI_EPOCH_NOW || !pli_sorter_pin(s))
-        return;
-    uintptr_t target = pli_os_resolve(resolver);
+    uintptr_t resolver = s->module->bias + symbol->st_value;
     uint32_t rank = pli_symbol_rank(PLI_RANK_RESOLVED, symbol, name);
-    pli_sorter_add(s, target, 0, rank, name);
+    if (pli_sorter_may_call(s, resolver))
+        pli_sorter_add(s, pli_os_resolve(resolver), 0, rank, name);
 }
 
 static void pli_sorter_fill(pli_sorter *s)
@@ -5911,20 +5915,35 @@ static void pli_sorter_fill(pli_sorter *s)
     pli_sort(s->pairs, s->scratch, s->count);
 }
 
-/* One range for all names at an address: as long as the longest. Labels inside a function are left
-   out. */
+/* All names of the address that pair i has, as one range: as long as the longest, with the first name
+   of the best rank. Returns the pair behind them. */
+static size_t pli_sorter_merge(const pli_sorter *s, size_t i, pli_symbol *out)
+{
+    uint64_t key = s->pairs[i].key;
+    uint32_t size = 0, name = (uint32_t)(s->pairs[i].value >> 32);
+    for (; i < s->count && s->pairs[i].key >> 32 == key >> 32; i++) {
+        uint32_t other = (uint32_t)(s->pairs[i].value >> 32), bytes = (uint32_t)s->pairs[i].value;
+        size = bytes > size ? bytes : size;
+        if (s->pairs[i].key == key &&
+            strcmp(s->table->strings + other, s->table->strings + name) < 0)
+            name = other;
+    }
+    uint32_t start = (uint32_t)(key >> 32);
+    *out = (pli_symbol){start, start + size, 0, name};
+    return i;
+}
+
+/* Labels inside a function are left out. */
 static void pli_symbols_fill(pli_symbols *symbols, const pli_sorter *s)
 {
     uint32_t reach = 0;
+    pli_symbol symbol;
     for (size_t i = 0, next; i < s->count; i = next) {
-        uint32_t start = (uint32_t)(s->pairs[i].key >> 32), size = 0;
-        for (next = i; next < s->count && s->pairs[next].key >> 32 == start; next++)
-            size = (uint32_t)s->pairs[next].value > size ? (uint32_t)s->pairs[next].value : size;
-        if ((s->pairs[i].key >> 28 & 15) == PLI_RANK_LABEL && reach > start)
+        next = pli_sorter_merge(s, i, &symbol);
+        if ((s->pairs[i].key >> 28 & 15) == PLI_RANK_LABEL && reach > symbol.start)
             continue;
-        reach = start + size > reach ? start + size : reach;
-        symbols->symbol[symbols->count++] = (pli_symbol){
-            start, start + size, reach, (uint32_t)(s->pairs[i].value >> 32)};
+        reach = symbol.reach = symbol.end > reach ? symbol.end : reach;
+        symbols->symbol[symbols->count++] = symbol;
     }
 }
 
@@ -6241,18 +6260,35 @@ typedef struct pli_bytes {
     bool failed;
 } pli_bytes;
 
+static void pli_bytes_free(pli_bytes *b)
+{
+    if (b->data)
+        munmap(b->data, b->capacity);
+    memset(b, 0, sizeof *b);
+}
+
+/* Moves to memory with room for `more` bytes. Not by mremap, which thread sanitizers do not see. */
+static void pli_bytes_grow(pli_bytes *b, size_t more)
+{
+    size_t capacity = b->capacity ? 2 * b->capacity : (size_t)64 << 10;
+    while (capacity - b->size < more)
+        capacity *= 2;
+    pli_bytes larger = {pli_os_map(capacity), b->size, capacity, false};
+    if (!larger.data) {
+        b->failed = true;
+        return;
+    }
+    if (b->size)
+        memcpy(larger.data, b->data, b->size);
+    pli_bytes_free(b);
+    *b = larger;
+}
+
 /* Room for `more` bytes at the end, which count from now on; NULL when there is none. */
 static unsigned char *pli_bytes_extend(pli_bytes *b, size_t more)
 {
-    size_t capacity = b->capacity ? b->capacity : (size_t)64 << 10;
-    while (capacity - b->size < more)
-        capacity *= 2;
-    if (!b->failed && capacity != b->capacity) {
-        void *data = pli_os_grow(b->data, b->capacity, capacity);
-        b->failed = !data;
-        b->data = data ? data : b->data;
-        b->capacity = data ? capacity : b->capacity;
-    }
+    if (!b->failed && b->capacity - b->size < more)
+        pli_bytes_grow(b, more);
     if (b->failed)
         return NULL;
     b->size += more;
@@ -6276,13 +6312,6 @@ static void pli_bytes_byte(pli_bytes *b, unsigned value)
 static void pli_bytes_text(pli_bytes *b, const char *text)
 {
     pli_bytes_add(b, text, strlen(text));
-}
-
-static void pli_bytes_free(pli_bytes *b)
-{
-    if (b->data)
-        munmap(b->data, b->capacity);
-    memset(b, 0, sizeof *b);
 }
 
 /* From two words to a number that is not 0. */
@@ -6496,7 +6525,7 @@ typedef struct pli_writer {
     const pli_profile_view *view;
     bool emergency;
     pli_bytes out, mappings, locations, functions, strings; /* mappings: pli_mapping */
-    pli_bytes message, part;                                /* being put together */
+    pli_bytes message, part, line, numbers;                 /* being put together */
     pli_map mapping_ids, location_ids, function_ids, string_ids;
     uint64_t location_count, function_count, string_count;
 } pli_writer;
@@ -6591,12 +6620,12 @@ static void pli_writer_add_location(pli_writer *w, uint64_t id, pli_place *name,
     uint64_t mapping = pli_writer_mapping_at(w, name, pc);
     pli_place_text(name, pc, made, sizeof made);
     uint64_t function = pli_writer_function(w, name->shown, name->name ? name->name : name->shown);
-    pli_put_number(&w->part, 1, function);
-    pli_put_number(&w->message, 1, id);
-    pli_put_number(&w->message, 2, mapping);
-    pli_put_number(&w->message, 3, pc < PLI_PC_MARKS ? 0 : pc);
-    pli_put_message(&w->message, 4, &w->part);
-    pli_put_message(&w->locations, 4, &w->message);
+    pli_put_number(&w->line, 1, function);
+    pli_put_number(&w->part, 1, id);
+    pli_put_number(&w->part, 2, mapping);
+    pli_put_number(&w->part, 3, pc < PLI_PC_MARKS ? 0 : pc);
+    pli_put_message(&w->part, 4, &w->line);
+    pli_put_message(&w->locations, 4, &w->part);
 }
 
 /* The same address may be two modules', in two epochs. */
@@ -6622,41 +6651,35 @@ static int64_t pli_view_value(const pli_profile_view *view, int type, const int6
     return PLI_LOAD(values[t->index]) * t->factor;
 }
 
-static void pli_writer_label(pli_writer *w, pli_bytes *sample, const char *key, const char *text,
-                             uint64_t number)
+static void pli_writer_label(pli_writer *w, const char *key, const char *text, uint64_t number)
 {
     pli_put_number(&w->part, 1, pli_writer_string(w, key));
     pli_put_number(&w->part, 2, pli_writer_string(w, text));
     pli_put_number(&w->part, 3, number);
-    pli_put_message(sample, 3, &w->part);
+    pli_put_message(&w->message, 3, &w->part);
 }
 
 /* A label without a value would be no label to readers: an empty one is left out. */
-static void pli_writer_labels(pli_writer *w, pli_bytes *sample, const pli_site *site)
+static void pli_writer_labels(pli_writer *w, const pli_site *site)
 {
     const pli_labels *labels = site->labels;
     for (int i = 0; labels && i < labels->count; i++)
         if (labels->pair[2 * i][0] && labels->pair[2 * i + 1][0])
-            pli_writer_label(w, sample, labels->pair[2 * i], labels->pair[2 * i + 1], 0);
+            pli_writer_label(w, labels->pair[2 * i], labels->pair[2 * i + 1], 0);
     if (w->view->size_label && site->size)
-        pli_writer_label(w, sample, w->view->size_label, NULL, site->size);
+        pli_writer_label(w, w->view->size_label, NULL, site->size);
 }
 
-/* The locations are put together first: to add one takes the other buffers. */
-static void pli_writer_sample(pli_writer *w, const pli_site *site, pli_bytes *sample)
+static void pli_writer_sample(pli_writer *w, const pli_site *site)
 {
-    pli_bytes *numbers = &w->part;
-    uint64_t ids[PLI_STACK_MAX];
     for (int i = 0; i < site->depth; i++)
-        ids[i] = pli_writer_location(w, site->pcs[i], site->epoch);
-    for (int i = 0; i < site->depth; i++)
-        pli_put_varint(numbers, ids[i]);
-    pli_put_message(sample, 1, numbers);
+        pli_put_varint(&w->numbers, pli_writer_location(w, site->pcs[i], site->epoch));
+    pli_put_message(&w->message, 1, &w->numbers);
     for (int i = 0; i < w->view->types; i++)
-        pli_put_varint(numbers, (uint64_t)pli_view_value(w->view, i, site->value));
-    pli_put_message(sample, 2, numbers);
-    pli_writer_labels(w, sample, site);
-    pli_put_message(&w->out, 2, sample);
+        pli_put_varint(&w->numbers, (uint64_t)pli_view_value(w->view, i, site->value));
+    pli_put_message(&w->message, 2, &w->numbers);
+    pli_writer_labels(w, site);
+    pli_put_message(&w->out, 2, &w->message);
 }
 
 /* The sites that have a value, largest first, as pairs whose value is the site. Then an array of as
@@ -6699,16 +6722,14 @@ static void pli_writer_samples(pli_writer *w)
 {
     size_t count, bytes;
     pli_lost_site lost;
-    pli_bytes sample = {NULL, 0, 0, false};
     pli_pair *pairs = pli_view_sort(w->view, &count, &bytes);
     for (size_t i = 0; pairs && i < count; i++)
-        pli_writer_sample(w, (const pli_site *)(uintptr_t)pairs[i].value, &sample);
+        pli_writer_sample(w, (const pli_site *)(uintptr_t)pairs[i].value);
     if (pli_view_lost(w->view, &lost))
-        pli_writer_sample(w, &lost.site, &sample);
+        pli_writer_sample(w, &lost.site);
     w->out.failed |= !pairs;
     if (pairs)
         munmap(pairs, bytes);
-    pli_bytes_free(&sample);
 }
 
 /* -- The whole -- */
@@ -6791,13 +6812,13 @@ static void pli_writer_join(pli_writer *w)
         pli_bytes_add(&w->out, lists[i]->data, lists[i]->size);
         w->out.failed |= lists[i]->failed;
     }
-    w->out.failed |= w->mappings.failed || w->message.failed || w->part.failed;
+    w->out.failed |= w->mappings.failed || w->message.failed;
 }
 
 static void pli_writer_free(pli_writer *w)
 {
     pli_bytes *bytes[] = {&w->out, &w->mappings, &w->locations, &w->functions, &w->strings,
-                          &w->message, &w->part};
+                          &w->message, &w->part, &w->line, &w->numbers};
     pli_map *maps[] = {&w->mapping_ids, &w->location_ids, &w->function_ids, &w->string_ids};
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++)
         pli_bytes_free(bytes[i]);
@@ -7000,20 +7021,22 @@ static int pli_profile_create(const char *path, char *out, size_t size)
     return open(out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 }
 
+/* What saving needs room for; not on the stack, which may be a small thread's. */
+typedef struct pli_saving { pli_profile_view view; char beside[4096]; } pli_saving;
+
 /* Writes the view to the file, whole or not at all. */
-static pl_result pli_view_save(const pli_profile_view *view, const char *path, bool emergency)
+static pl_result pli_view_save(pli_saving *s, const char *path, bool emergency)
 {
-    char beside[4096];
-    int fd = pli_profile_create(path, beside, sizeof beside);
+    int fd = pli_profile_create(path, s->beside, sizeof s->beside);
     if (fd < 0)
         return PL_IO;
-    pl_result result = pli_profile_write_fd(view, fd, emergency);
+    pl_result result = pli_profile_write_fd(&s->view, fd, emergency);
     if (close(fd) != 0 && result == PL_OK)
         result = PL_IO;
-    if (beside[0] && result == PL_OK && rename(beside, path) != 0)
+    if (s->beside[0] && result == PL_OK && rename(s->beside, path) != 0)
         result = PL_IO;
-    if (beside[0] && result != PL_OK)
-        unlink(beside);
+    if (s->beside[0] && result != PL_OK)
+        unlink(s->beside);
     return result;
 }
 
@@ -7021,17 +7044,17 @@ static pl_result pli_view_save(const pli_profile_view *view, const char *path, b
 static pl_result pli_profile_save(const char *name, const char *path, bool emergency)
 {
     const pli_profile_source *source = pli_profile_find(name);
-    if (!source || !path)
-        return PL_INVALID;
-    pli_profile_view view;
-    memset(&view, 0, sizeof view);
-    view.name = source->name;
-    pl_result result = source->open(&view, emergency);
-    if (result != PL_OK)
-        return result;
-    result = pli_view_save(&view, path, emergency);
-    if (source->close)
-        source->close();
+    pli_saving *s = source && path ? pli_os_map(sizeof *s) : NULL;
+    if (!s)
+        return source && path ? PL_NOMEM : PL_INVALID;
+    s->view.name = source->name;
+    pl_result result = source->open(&s->view, emergency);
+    if (result == PL_OK) {
+        result = pli_view_save(s, path, emergency);
+        if (source->close)
+            source->close();
+    }
+    munmap(s, sizeof *s);
     return result;
 }
 

@@ -1,6 +1,7 @@
 /* A program with a profile of its own making, so that every number in it is known beforehand:
 
-       host [OUT] [TEXT]     writes the profile "fixture" to OUT, and as text to TEXT
+       host OUT TEXT [GONE]     the profile "fixture" as protobuf to OUT and as text to TEXT;
+                                removes the file GONE before anything was looked up
 
    work.c and work.cc call record() from functions with known names. Compiled with perflab inside;
    whether functions inline, have frame pointers or symbols is up to the build. */
@@ -12,7 +13,7 @@
 
 static pli_sites sites;
 
-void record(int weight)
+PL_NOINLINE void record(int weight)
 {
     void *stack[32];
     uintptr_t pcs[32];
@@ -24,9 +25,9 @@ void record(int weight)
 }
 
 /* As if a sample had hit the inside of a function. */
-void record_inside(const void *function, int weight)
+void record_inside(const void *function, int offset, int weight)
 {
-    uintptr_t pcs[2] = {(uintptr_t)function + 1, (uintptr_t)record + 1};
+    uintptr_t pcs[2] = {(uintptr_t)function + (uintptr_t)offset, (uintptr_t)record + 1};
     pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), 2, pcs};
     pli_sites_count_sig(&sites, &key, weight, 0);
 }
@@ -40,6 +41,8 @@ static pl_result open_fixture(pli_profile_view *view, bool emergency)
     view->type[1] = (pli_sample_type){"cpu", "nanoseconds", 0, 10000000};
     view->period_type = "cpu", view->period_unit = "nanoseconds", view->period = 10000000;
     view->time_ns = 1700000000000000000, view->duration_ns = 2000000000;
+    view->lost = 3;
+    view->size_label = "bytes";
     pli_view_note(view, "engine: by hand");
     return PL_OK;
 }
@@ -52,13 +55,30 @@ static int fail(const char *what, pl_result result)
     return 1;
 }
 
+/* A stack that was cut, with labels and a size. */
+static void record_marks(void)
+{
+    static union {
+        pli_labels labels;
+        const char *room[16];
+    } set = {.labels = {.count = 2}};
+    set.labels.pair[0] = "handler", set.labels.pair[1] = "search";
+    set.labels.pair[2] = "tenant", set.labels.pair[3] = "";
+    uintptr_t pcs[2] = {(uintptr_t)record_marks + 1, PLI_PC_TRUNCATED};
+    pli_site_key key = {&set.labels, 48, pli_modules_epoch_sig(), 2, pcs};
+    pli_sites_count_sig(&sites, &key, 5, 0);
+}
+
 int main(int argc, char **argv)
 {
     pl_result result = pli_modules_refresh();
-    if (argc != 3 || result != PL_OK || pli_sites_open(&sites, 1 << 20) != PL_OK)
+    if (argc < 3 || result != PL_OK || pli_sites_open(&sites, 1 << 20) != PL_OK)
         return fail("host OUT TEXT", result);
     pli_profile_source_add(&fixture);
+    if (argc > 3 && unlink(argv[3]) != 0)
+        return fail(argv[3], PL_IO);
     work();
+    record_marks();
     result = pl_profile_save("fixture", argv[1]);
     if (result != PL_OK)
         return fail(argv[1], result);

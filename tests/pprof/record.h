@@ -3,7 +3,7 @@
 extern "C" {
 #endif
 void record(int weight);
-void record_inside(const void *function, int weight);
+void record_inside(const void *function, int offset, int weight);
 void work(void);
 #ifdef __cplusplus
 }

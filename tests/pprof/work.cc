@@ -23,7 +23,7 @@ __attribute__((noinline)) static void sell(int)
 
 } // namespace shop
 
-void work(void)
+__attribute__((noinline)) void work(void)
 {
     shop::sell(1);
     __asm__ volatile("" : : : "memory");
