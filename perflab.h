@@ -1,7 +1,7 @@
 /* perflab.h - performance tools for C and C++ programs, in one header.
 
-   A timer, exact heap statistics and benchmarks in the manner of Go's testing package. No
-   dependency but libc and the kernel.
+   A timer, a CPU profile, exact heap statistics and benchmarks in the manner of Go. No dependency
+   but libc and the kernel.
 
    DO THIS
        cc -O2 -DPERFLAB_IMPL -x c -c perflab.h -o perflab.o     once: the implementation
@@ -46,6 +46,13 @@
                        pl_memstats change = pl_memstats_diff(&after, &before);
                        pl_memstats_write(&change, stdout);
 
+       CPU profile:    PERFLAB=cpu=cpu.pb.gz ./program           (no call needed: see PROFILES)
+                       pl_cpu_start(&(pl_cpu_desc){.path = "cpu.pb.gz"});  work();  pl_cpu_stop();
+
+       Labels:         PL_LABELS("request", "search") { search(query); }
+
+       Stack:          pl_stack_write(stderr);
+
        Benchmarks:     PL_BENCH(Sum) { int x = 7; PL_HIDE(x);
                                        PL_LOOP(b) { PL_KEEP(sum(x)); } }
                        PL_BENCH_MAIN()
@@ -61,6 +68,22 @@
                            pl_symbolize(pcs[i], &f);
                            printf("%s+%zu\n", f.function, f.offset);
                        }
+
+   PROFILES
+       Every program that has perflab.o in it, or runs with LD_PRELOAD=libperflab.so, takes a
+       profile of itself when it is asked to:
+
+           $ PERFLAB=cpu=cpu.pb.gz,hz=1000 ./program
+           $ python3 -m graders top cpu.pb.gz            or: go tool pprof -http=: program cpu.pb.gz
+
+       cpu=FILE     a CPU profile of all threads, written when the program ends: by exit, _exit or
+                    a SIGTERM, SIGINT or SIGHUP that it does not handle. %p in the name is the number
+                    of the process; children without it append .PID
+       hz=N         samples a second of CPU time, 1 to 10,000; 100
+       The file is a gzipped pprof profile (profile.proto), which Go's tools, Parca, Pyroscope and
+       speedscope read. Functions are named by perflab itself; source lines come from the program's
+       debug information (-g), which the reader looks up. -cpuprofile FILE does the same for what
+       benchmarks time.
 
    BENCHMARKS
        A file with PL_BENCHs and PL_BENCH_MAIN(), linked with perflab.o, is a program that measures:
@@ -90,8 +113,9 @@
        or an output that cannot be written.
 
    CONFIGURATION (define where the implementation is compiled; none is defined by default)
-       PERFLAB_NO_INTERPOSE   leaves malloc, free, operator new, ... alone: pl_memstats counts
-                              nothing then
+       PERFLAB_NO_INTERPOSE   leaves libc's functions alone: pl_memstats counts nothing then, and
+                              short threads that never allocate are missing in a CPU profile
+       PERFLAB_NO_ENV         ignores the environment variable PERFLAB
        where benchmarks are compiled:
        PERFLAB_PKG            the name in the `pkg:` line of their output, a string; no line
        PERFLAB_FLAGS          the compiler's flags, a string, for the environment block; none
@@ -99,7 +123,9 @@
    THREADS AND SIGNALS
        Every public function says in its comment which threads may call it and whether a signal
        handler may. What is kept per thread is written by that thread alone; readers sum up. After
-       fork, the child goes on with the heap it inherited and one thread.
+       fork, the child goes on with the heap it inherited and one thread. A CPU profile uses SIGPROF
+       and one timer a thread; sleeping threads are not woken, and a handler of the program's own
+       for SIGPROF keeps its signals.
 
    ERRORS
        Every call that can fail returns a pl_result; PL_OK is 0; pl_result_str names it. There is no
@@ -115,6 +141,9 @@
    tcmalloc or mimalloc stay in charge where they are linked or preloaded)
        malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign valloc pvalloc
        free_sized free_aligned_sized, and the 20 forms of C++'s operator new and delete
+   for the CPU profile (while none is taken they only hand on)
+       pthread_create pthread_sigmask sigprocmask sigaction dlclose _exit _Exit
+       execve execv execvp execl execlp execle
    Beside a sanitizer nothing is counted, nor in a static link, where libc keeps its own malloc;
    pl_memstats_write says so. A static link with musl needs PERFLAB_NO_INTERPOSE.
 
@@ -281,12 +310,11 @@ typedef struct pl_cpu_desc {
 } pl_cpu_desc;
 
 /* pl_cpu_start begins to sample all threads, those that start later too; NULL for the defaults. It
-   forgets the profile before. Each thread gets a timer on its CPU clock that sends SIGPROF; a handler
-   of the program's own for SIGPROF goes on to get the signals that are not perflab's. The handler
-   stays installed after the stop.
-   Errors: PL_BUSY when a profile is being taken, PL_INVALID for options out of range, PL_IO when the
-   folder of path cannot be written to, PL_NOMEM, PL_UNSUPPORTED outside Linux.
-   Threads: any. Signal-safe: no. */
+   forgets the profile before. Each thread gets a timer on its CPU clock that sends SIGPROF; a
+   handler of the program's own for SIGPROF goes on to get the signals that are not perflab's. The
+   handler stays installed after the stop. Errors: PL_BUSY when a profile is being taken, PL_INVALID
+   for options out of range, PL_IO when the folder of path cannot be written to, PL_NOMEM,
+   PL_UNSUPPORTED outside Linux. Threads: any. Signal-safe: no. */
 pl_result pl_cpu_start(const pl_cpu_desc *desc);
 
 /* pl_cpu_stop ends the profile, and writes it when a path was given. It can be written again until
@@ -296,10 +324,10 @@ pl_result pl_cpu_start(const pl_cpu_desc *desc);
 pl_result pl_cpu_stop(void);
 
 /* PL_LABELS("key", "value", ...) { ... } has the samples that this thread gives inside the block
-   carry the labels, beside those it has already; a key that is given again is replaced. Threads that
-   are started inside inherit them. `return` out of the block is right; break and continue leave only
-   the block. Costs about as much as a malloc. Sets of labels are kept for ever and at most 64 Ki
-   different ones are: no request numbers, please. Threads: any. Signal-safe: no.
+   carry the labels, beside those it has already; a key that is given again is replaced. Threads
+   that are started inside inherit them. `return` out of the block is right; break and continue
+   leave only the block. Costs about as much as a malloc. Sets of labels are kept for ever and at
+   most 64 Ki different ones are: no request numbers, please. Threads: any. Signal-safe: no.
 
        PL_LABELS("handler", "search", "tenant", name) { search(query); }
        go tool pprof -tagfocus handler=search program cpu.pb.gz */
@@ -917,8 +945,8 @@ PLI_SOMETIMES static void *pli_os_map(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
-/* Address space whose pages the system gives when they are first touched, zeroed; NULL when there is
-   none. For tables that are rarely full: what is never touched costs nothing. */
+/* Address space whose pages the system gives when they are first touched, zeroed; NULL when there
+   is none. For tables that are rarely full: what is never touched costs nothing. */
 PLI_SOMETIMES static void *pli_os_reserve(size_t size)
 {
 #if PLI_LINUX
@@ -1110,7 +1138,7 @@ static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
     return (room >= sizeof wide && memcmp(code, wide, sizeof wide) == 0) ||
            (room >= sizeof narrow && memcmp(code, narrow, sizeof narrow) == 0);
 #elif defined(__aarch64__)
-    static const uint8_t plain[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* mov x8, 139; svc */
+    static const uint8_t plain[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 139; svc */
     return end >= (uintptr_t)code + sizeof plain && memcmp(code, plain, sizeof plain) == 0;
 #else
     (void)code, (void)end;
@@ -1156,7 +1184,7 @@ static bool pli_os_readable_sig(uintptr_t page)
     return syscall(SYS_rt_sigprocmask, -1, page, NULL, 8) == 0 || errno != EFAULT;
 }
 
-/* Whether a line of /proc/self/maps is about this address, and about a file, whose path it copies. */
+/* Whether a line of /proc/self/maps is about this address, and about a file: copies its path. */
 static bool pli_os_map_line(const char *line, uintptr_t address, char *out, size_t size)
 {
     uintptr_t start, end;
@@ -1496,8 +1524,8 @@ PLI_SOMETIMES static void pli_keep_fork_child(void)
     memset(&pli_kept, 0, sizeof pli_kept);
 }
 
-/* The definition of an interposed function that the program would use if there were none here; found
-   once and kept in *found. NULL in a static program. */
+/* The definition of an interposed function that the program would use if there were none here;
+   found once and kept in *found. NULL in a static program. */
 PLI_SOMETIMES static void *pli_next_of(void **found, const char *name)
 {
     void *next = PLI_LOAD(*found);
@@ -1508,8 +1536,8 @@ PLI_SOMETIMES static void *pli_next_of(void **found, const char *name)
     return next;
 }
 
-/* Writes the absolute form of a path to out, so that a later chdir does not move the file; "" for NULL.
-   PL_INVALID when it is too long, PL_IO when its folder cannot be written to. */
+/* Writes the absolute form of a path to out, so that a later chdir does not move the file; "" for
+   NULL. PL_INVALID when it is too long, PL_IO when its folder cannot be written to. */
 PLI_SOMETIMES static pl_result pli_path_absolute(char *out, size_t size, const char *path)
 {
     out[0] = '\0';
@@ -1881,10 +1909,10 @@ uint64_t pl_timer_ns(const pl_timer *t)
        fork, in the child        blocks of the others: death hooks, FREE
 
    The heap's counts need no more than that. Who samples must meet threads that never allocate, too:
-   then pthread_create is hooked, so that a thread joins before its first instruction, and those that
-   are there already are found in the system's list and adopted: they get a block from outside, which
-   becomes their own when they join. An adopted thread that ends without ever joining is missed in
-   the list later (pli_threads_meet).
+   then pthread_create is hooked, so that a thread joins before its first instruction, and those
+   that are there already are found in the system's list and adopted: they get a block from outside,
+   which becomes their own when they join. An adopted thread that ends without ever joining is
+   missed in the list later (pli_threads_meet).
 
    Invariant: a block in state USED belongs to one live thread, and only that thread writes its
    counters. Birth, death and fork happen under pli_threads.lock. Collectors register hooks for
@@ -2153,8 +2181,8 @@ static void pli_threads_forget(const int *tids, int count)
     }
 }
 
-/* Adopts the threads that are there already. When they are too many for the memory at hand, the rest
-   is met when it joins. */
+/* Adopts the threads that are there already. When they are too many for the memory at hand, the
+   rest is met when it joins. */
 PLI_SOMETIMES static void pli_threads_meet(void)
 {
     size_t room = (size_t)64 << 10;
@@ -2255,9 +2283,9 @@ PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
    Handlers look into the map, which never changes: a new one takes its place, and the old one is
    given back when no handler reads it any more. Every handler counts itself in and out for that.
 
-   A library may also be unloaded while a handler reads its tables. So dlclose is hooked: it lets the
-   handlers finish, and those that come meanwhile do without tables. dlopen is not hooked, since it
-   depends on who calls it. What it has loaded is found by asking the dynamic linker for a single
+   A library may also be unloaded while a handler reads its tables. So dlclose is hooked: it lets
+   the handlers finish, and those that come meanwhile do without tables. dlopen is not hooked, since
+   it depends on who calls it. What it has loaded is found by asking the dynamic linker for a single
    address, which glibc allows in handlers since 2.35; elsewhere, unwinding falls back to guesses
    there until the list is refreshed.
 
@@ -2277,7 +2305,7 @@ PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 /* A range of addresses that may be executed, and where in the file it begins. */
 typedef struct pli_text { uintptr_t start, end; uint64_t offset; } pli_text;
 
-/* The unwind tables of a module: their header, 0 if there is none, and the segment that has both. */
+/* The unwind tables of a module: their header, 0 if there is none, and their segment. */
 typedef struct pli_tables { uintptr_t hdr, start, end; } pli_tables;
 
 typedef struct pli_module {
@@ -2661,9 +2689,9 @@ PLI_HOOK int dlclose(void *handle)
    link register, where there is one) are followed: they are enough for all but a few rows of
    assembler code.
 
-   Where there is no row (musl, code made at run time), the frame is guessed: a return address on top
-   of the stack, a frame pointer, or the nearest word that follows a call to here. A guess has to
-   point behind a call instruction in known code. When nothing fits, the stack ends in
+   Where there is no row (musl, code made at run time), the frame is guessed: a return address on
+   top of the stack, a frame pointer, or the nearest word that follows a call to here. A guess has
+   to point behind a call instruction in known code. When nothing fits, the stack ends in
    PLI_PC_TRUNCATED.
 
    Every load is checked before it is made. Of a module: against the segment that holds the tables.
@@ -2763,8 +2791,8 @@ static int64_t pli_read_sleb_sig(pli_reader *r)
     return (int64_t)value;
 }
 
-/* A pointer in one of the DW_EH_PE encodings: the low four bits are its form, the next three what it
-   counts from. Bad for forms that no compiler uses here. */
+/* A pointer in one of the DW_EH_PE encodings: the low four bits are its form, the next three what
+   it counts from. Bad for forms that no compiler uses here. */
 static uintptr_t pli_read_pointer_sig(pli_reader *r, uint8_t encoding, uintptr_t hdr)
 {
     static const uint8_t sizes[16] = {8, 0, 2, 4, 8, 0, 0, 0, 0, 0, 2, 4, 8, 0, 0, 0};
@@ -2887,7 +2915,7 @@ static bool pli_fde_read_sig(const pli_tables *t, uintptr_t at, pli_fde *fde)
 /* The FDE of the function that has this address, by the sorted table of .eh_frame_hdr:
 
        version 1, encodings of the next two and of the table; address of .eh_frame; count;
-       (start, FDE) (start, FDE) ...    as two offsets from the header, the only form linkers write */
+       (start, FDE) (start, FDE) ...    as two offsets from the header: what linkers write */
 static bool pli_fde_find_sig(const pli_tables *t, uintptr_t pc, pli_fde *fde)
 {
     pli_reader r = {(const uint8_t *)t->hdr, (const uint8_t *)t->end, false};
@@ -3229,9 +3257,9 @@ static bool pli_walk_signal_sig(pli_walk *w)
     return true;
 }
 
-/* Whether a word may be the return address of a call to the function that pc is in: it stands behind
-   a call, and if that names its target, one not far before pc or in another module (a procedure
-   linkage table). */
+/* Whether a word may be the return address of a call to the function that pc is in: it stands
+   behind a call, and if that names its target, one not far before pc or in another module (a
+   procedure linkage table). */
 static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
 {
     uintptr_t target = 0;
@@ -3285,8 +3313,8 @@ static bool pli_walk_step_sig(pli_walk *w, bool *cut)
 
 /* Writes the stack from regs, leaf first, and returns how many addresses it has: at most max. The
    leaf is as it is, and so is what was interrupted by a signal; each other one lies inside the call
-   that it is to return from (the return address less one), so that all can be looked up as they are.
-   A stack that does not reach its root ends in PLI_PC_TRUNCATED. */
+   that it is to return from (the return address less one), so that all can be looked up as they
+   are. A stack that does not reach its root ends in PLI_PC_TRUNCATED. */
 static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
 {
     pli_walk w = {pli_modules_enter_sig(), *regs, 0, 0, 0, 0, true};
@@ -3488,7 +3516,8 @@ PLI_SOMETIMES static pli_site *pli_sites_next(const pli_sites *s, size_t *positi
 #define PLI_LABEL_SETS ((size_t)64 << 10)
 #define PLI_LABEL_BUCKETS 1024
 
-/* All sets, by their hash. A set is complete when it gets into its bucket, and then never changes. */
+/* All sets, by their hash. A set is complete when it gets into its bucket, and then never changes.
+   */
 static struct {
     pli_lock lock;
     size_t count;
@@ -3894,8 +3923,8 @@ static void pli_cpu_add_missing(const pli_thread *t, int64_t ticks)
     pli_cpu_count_missing_sig(t, ticks);
 }
 
-/* Starts the timer of a thread. Returns 0, or why the kernel refused; a thread that has just ended is
-   no refusal. */
+/* Starts the timer of a thread. Returns 0, or why the kernel refused; a thread that has just ended
+   is no refusal. */
 static int pli_cpu_arm(pli_thread *t)
 {
     if (!t->ring)
@@ -5859,7 +5888,8 @@ static void pli_sorter_add(pli_sorter *s, uintptr_t start, uint64_t size, uint32
 static bool pli_module_is_glibc(const pli_module *m)
 {
     const char *slash = strrchr(m->path, '/');
-    return slash && (strncmp(slash, "/libc.so.6", 10) == 0 || strncmp(slash, "/libm.so.6", 10) == 0);
+    return slash && (strncmp(slash, "/libc.so.6", 10) == 0 || strncmp(slash, "/libm.so.6", 10) ==
+    0);
 }
 
 /* Has the dynamic linker keep a library while its code is called. dlopen is found by name, since a
@@ -5915,8 +5945,8 @@ static void pli_sorter_fill(pli_sorter *s)
     pli_sort(s->pairs, s->scratch, s->count);
 }
 
-/* All names of the address that pair i has, as one range: as long as the longest, with the first name
-   of the best rank. Returns the pair behind them. */
+/* All names of the address that pair i has, as one range: as long as the longest, with the first
+   name of the best rank. Returns the pair behind them. */
 static size_t pli_sorter_merge(const pli_sorter *s, size_t i, pli_symbol *out)
 {
     uint64_t key = s->pairs[i].key;
@@ -9007,8 +9037,8 @@ __attribute__((destructor)) static void pli_env_at_exit(void)
     pli_env_finish(false);
 }
 
-/* Ends the program by the same signal, after the profile is written: it is pending until the handler
-   returns. */
+/* Ends the program by the same signal, after the profile is written: it is pending until the
+   handler returns. */
 static void pli_env_on_signal(int number)
 {
     pli_env_finish(true);
