@@ -3672,10 +3672,10 @@ static void pli_view_note(pli_profile_view *view, const char *format, ...)
 /* What a collector adds, so that its profile can be written by name. */
 typedef struct pli_profile_source {
     const char *name;
-    /* Fills a zeroed view. What it points to stays until close, which is called after PL_OK only.
+    /* Fills a zeroed view. What it points to stays until done, which is called after PL_OK only.
        In an emergency: no malloc, and PL_BUSY rather than a long wait. */
-    pl_result (*open)(pli_profile_view *view, bool emergency);
-    void (*close)(void); /* may be NULL */
+    pl_result (*fill)(pli_profile_view *view, bool emergency);
+    void (*done)(void); /* may be NULL */
     struct pli_profile_source *next;
 } pli_profile_source;
 
@@ -7078,11 +7078,11 @@ static pl_result pli_profile_save(const char *name, const char *path, bool emerg
     if (!s)
         return source && path ? PL_NOMEM : PL_INVALID;
     s->view.name = source->name;
-    pl_result result = source->open(&s->view, emergency);
+    pl_result result = source->fill(&s->view, emergency);
     if (result == PL_OK) {
         result = pli_view_save(s, path, emergency);
-        if (source->close)
-            source->close();
+        if (source->done)
+            source->done();
     }
     munmap(s, sizeof *s);
     return result;
@@ -7100,12 +7100,12 @@ pl_result pl_profile_write(const char *name, FILE *out, int debug)
     pli_profile_view view;
     memset(&view, 0, sizeof view);
     view.name = source->name;
-    pl_result result = source->open(&view, false);
+    pl_result result = source->fill(&view, false);
     if (result != PL_OK)
         return result;
     result = pli_profile_encode(&view, debug, false, &bytes);
-    if (source->close)
-        source->close();
+    if (source->done)
+        source->done();
     if (result == PL_OK && (fwrite(bytes.data, 1, bytes.size, out) != bytes.size || fflush(out)))
         result = PL_IO;
     pli_bytes_free(&bytes);
