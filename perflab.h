@@ -354,7 +354,9 @@ void pli_labels_end(pli_labels_scope *scope);
    Read them with `python3 -m graders top FILE`, `go tool pprof`, or whatever else knows pprof's
    format. Functions have their names in the file, so that no other file is needed; source lines are
    found by the reader, in programs built with -g. What a C library without debug symbols does not
-   tell is named by place: [libc.so.6+0x9f3c0]. Lost samples are there, as lostProfileEvent. */
+   tell is named by place: [libc.so.6+0x9f3c0]. Lost samples are there, as lostProfileEvent.
+   go tool pprof prefers the names in DWARF to those in the file, and shows [program] for functions
+   where it cannot follow DWARF (link-time optimisation): -symbolize=none makes it take the file's. */
 
 /* pl_profile_write writes a profile by name ("cpu") to out, then flushes it. debug 0: a protobuf,
    compressed. debug 1: text, as Go's net/http/pprof prints it. A profile that is being taken is

@@ -17,7 +17,8 @@ BUILDS: Dict[str, Tuple[str, List[str]]] = {
     "gcc-no-pie": ("gcc", ["-fno-pie", "-no-pie"]),
     "gcc-static": ("gcc", ["-static"]),
     "gcc-static-pie": ("gcc", ["-fPIE", "-static-pie"]),
-    "gcc-lto": ("gcc", ["-flto", "-flto-partition=none"]),
+    # -g0: for code from link-time optimisation, go tool pprof takes empty names from DWARF.
+    "gcc-lto": ("gcc", ["-flto", "-flto-partition=none", "-g0"]),
     "gcc-O0": ("gcc", ["-O0"]),
     "gcc-no-build-id": ("gcc", ["-Wl,--build-id=none"]),
     "clang": ("clang", []),
