@@ -2248,7 +2248,8 @@ static void *pli_start_run(void *argument)
 /* In a static program there is no next definition to look up, but libc's own other name for it. The
    reference to thrd_create has the linker bring the part of libc.a along that defines it. */
 typedef int pli_create_function(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-extern pli_create_function __pthread_create __attribute__((weak));
+extern pli_create_function pli_libc_pthread_create __asm__("__pthread_create")
+    __attribute__((weak));
 #if PLI_THRD_CREATE
 extern int pli_thrd_create(void) __asm__("thrd_create");
 static int (*const pli_bring_along)(void) __attribute__((used)) = pli_thrd_create;
@@ -2261,7 +2262,7 @@ PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     pli_create_function *next;
     *(void **)&next = pli_next_of(&found, "pthread_create");
     if (!next)
-        next = __pthread_create;
+        next = pli_libc_pthread_create;
     bool join = PLI_LOAD(pli_threads.wanted) || pli_self->labels;
     pli_start *start = join ? pli_start_take(run, arg) : NULL;
     if (!start)
@@ -4284,7 +4285,7 @@ PLI_HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 /* The program's handler for SIGPROF gets what is not perflab's; it sees its own as the one that is
    installed. */
 typedef int pli_sigaction_function(int, const struct sigaction *, struct sigaction *);
-extern pli_sigaction_function __sigaction __attribute__((weak));
+extern pli_sigaction_function pli_libc_sigaction __asm__("__sigaction") __attribute__((weak));
 
 PLI_HOOK int sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
@@ -4298,7 +4299,7 @@ PLI_HOOK int sigaction(int number, const struct sigaction *action, struct sigact
         return 0;
     }
     *(void **)&next = pli_next_of(&found, "sigaction");
-    return (next ? next : __sigaction)(number, action, old);
+    return (next ? next : pli_libc_sigaction)(number, action, old);
 }
 
 /* setitimer survives exec, and its signal would end the new program. execvpe is libc's own: the
