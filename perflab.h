@@ -2308,8 +2308,14 @@ PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 /* A range of addresses that may be executed, and where in the file it begins. */
 typedef struct pli_text { uintptr_t start, end; uint64_t offset; } pli_text;
 
-/* The unwind tables of a module: their header, 0 if there is none, and their segment. */
-typedef struct pli_tables { uintptr_t hdr, start, end; } pli_tables;
+/* The unwind tables of a module: their header, 0 if there is none, and their segment. Without a
+   header there may be an index of perflab's own, sorted by address: see pli_index_make. */
+typedef struct pli_index { uintptr_t function, fde; } pli_index;
+typedef struct pli_tables {
+    uintptr_t hdr, start, end;
+    const pli_index *index;
+    size_t count;
+} pli_tables;
 
 typedef struct pli_module {
     struct pli_module *next;      /* immutable once in the list */
@@ -2383,7 +2389,7 @@ static pli_module *pli_code_map_find_sig(const pli_code_map *map, uintptr_t pc)
 /* The tables of the segment that has this header. */
 static pli_tables pli_tables_of_sig(const ElfW(Phdr) *phdrs, int count, uintptr_t bias)
 {
-    pli_tables t = {0, 0, 0};
+    pli_tables t = {0, 0, 0, NULL, 0};
     for (int i = 0; i < count; i++)
         if (phdrs[i].p_type == PT_GNU_EH_FRAME)
             t.hdr = bias + phdrs[i].p_vaddr;
@@ -2400,7 +2406,7 @@ static pli_tables pli_tables_of_sig(const ElfW(Phdr) *phdrs, int count, uintptr_
 /* The tables of a library that was loaded since the last refresh. *text is where it lies. */
 static pli_tables pli_tables_unlisted_sig(uintptr_t pc, pli_text *text)
 {
-    pli_tables none = {0, 0, 0};
+    pli_tables none = {0, 0, 0, NULL, 0};
 #if PLI_FIND_OBJECT
     struct dl_find_object object;
     if (_dl_find_object((void *)pc, &object) != 0)
@@ -2915,15 +2921,32 @@ static bool pli_fde_read_sig(const pli_tables *t, uintptr_t at, pli_fde *fde)
     return !r.bad;
 }
 
+/* The same by perflab's own index. */
+static bool pli_fde_find_in_index_sig(const pli_tables *t, uintptr_t pc, pli_fde *fde)
+{
+    size_t low = 0, high = t->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (t->index[middle].function <= pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 && pli_fde_read_sig(t, t->index[low - 1].fde, fde) && pc >= fde->start &&
+           pc < fde->end;
+}
+
 /* The FDE of the function that has this address, by the sorted table of .eh_frame_hdr:
 
        version 1, encodings of the next two and of the table; address of .eh_frame; count;
        (start, FDE) (start, FDE) ...    as two offsets from the header: what linkers write */
 static bool pli_fde_find_sig(const pli_tables *t, uintptr_t pc, pli_fde *fde)
 {
+    if (t->hdr == 0)
+        return pli_fde_find_in_index_sig(t, pc, fde);
     pli_reader r = {(const uint8_t *)t->hdr, (const uint8_t *)t->end, false};
     uint64_t head = pli_read_sig(&r, 4);
-    if (t->hdr == 0 || (head & 0xff) != 1 || head >> 24 != 0x3b)
+    if ((head & 0xff) != 1 || head >> 24 != 0x3b)
         return false;
     pli_read_pointer_sig(&r, (uint8_t)(head >> 8), t->hdr);
     uint64_t count = pli_read_pointer_sig(&r, (uint8_t)(head >> 16), t->hdr);
@@ -3332,6 +3355,103 @@ static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
     else if (cut && n < max)
         pcs[n++] = PLI_PC_TRUNCATED;
     return n;
+}
+
+/* -- An index for programs without .eh_frame_hdr: static ones, on some systems -- */
+
+/* By address; heapsort needs no memory and no luck. */
+static void pli_index_sort(pli_index *index, size_t count)
+{
+    for (size_t start = count / 2, end = count; end > 1;) {
+        if (start > 0) {
+            start--;
+        } else {
+            pli_index last = index[--end];
+            index[end] = index[0], index[0] = last;
+        }
+        for (size_t root = start, child; (child = 2 * root + 1) < end; root = child) {
+            child += child + 1 < end && index[child].function < index[child + 1].function;
+            if (index[root].function >= index[child].function)
+                break;
+            pli_index moved = index[root];
+            index[root] = index[child], index[child] = moved;
+        }
+    }
+}
+
+/* Goes over .eh_frame and notes its FDEs, as far as there is room; returns how many there are. */
+static size_t pli_index_fill(const pli_tables *t, uintptr_t at, uintptr_t end, pli_index *index,
+                             size_t room)
+{
+    size_t count = 0;
+    pli_fde fde;
+    for (uint32_t length; at + 8 <= end; at += 4 + length) {
+        memcpy(&length, (const void *)at, sizeof length);
+        if (length == 0 || length >= 0xfffffff0u)
+            break;
+        if (pli_fde_read_sig(t, at, &fde) && count++ < room)
+            index[count - 1] = (pli_index){fde.start, at};
+    }
+    return count;
+}
+
+/* Where .eh_frame is, as the file's section headers say; false when they do not. */
+static bool pli_index_section(const pli_module *m, uintptr_t *start, uintptr_t *end)
+{
+    ElfW(Ehdr) elf;
+    ElfW(Shdr) names, section;
+    char name[16];
+    bool found = false;
+    int fd = open(m->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || pread(fd, &elf, sizeof elf, 0) != sizeof elf)
+        elf.e_shnum = 0;
+    off_t at = elf.e_shnum ? (off_t)elf.e_shoff : 0;
+    if (elf.e_shnum && pread(fd, &names, sizeof names, at + (off_t)sizeof names * elf.e_shstrndx) !=
+        sizeof names)
+        elf.e_shnum = 0;
+    for (int i = 0; i < elf.e_shnum && !found; i++, at += (off_t)sizeof section) {
+        memset(name, 0, sizeof name);
+        found = pread(fd, &section, sizeof section, at) == sizeof section &&
+                pread(fd, name, sizeof name - 1, (off_t)(names.sh_offset + section.sh_name)) > 0 &&
+                strcmp(name, ".eh_frame") == 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    *start = m->bias + section.sh_addr, *end = *start + section.sh_size;
+    return found;
+}
+
+/* Makes the index of a module that has none. The section must lie in one of its segments. */
+static void pli_index_make(pli_module *m)
+{
+    uintptr_t start, end;
+    pli_tables t = {0, 0, 0, NULL, 0};
+    if (!pli_index_section(m, &start, &end))
+        return;
+    for (int i = 0; i < m->phdr_count; i++) {
+        uintptr_t low = m->bias + m->phdrs[i].p_vaddr, high = low + m->phdrs[i].p_filesz;
+        if (m->phdrs[i].p_type == PT_LOAD && start >= low && end <= high && start < end)
+            t.start = low, t.end = high;
+    }
+    size_t count = t.end ? pli_index_fill(&t, start, end, NULL, 0) : 0;
+    pli_index *index = count ? pli_keep(count * sizeof *index) : NULL;
+    if (!index)
+        return;
+    pli_index_fill(&t, start, end, index, count);
+    pli_index_sort(index, count);
+    m->tables = t;
+    m->tables.count = count;
+    PLI_STORE_RELEASE(m->tables.index, (const pli_index *)index);
+}
+
+/* Brings all up to date that unwinding needs: see pli_modules_refresh. */
+static pl_result pli_unwind_prepare(void)
+{
+    pl_result result = pli_modules_refresh();
+    pli_module *program = PLI_LOAD_ACQUIRE(pli_modules.all);
+    if (program && program->tables.hdr == 0 && !program->tables.index)
+        pli_index_make(program);
+    return result;
 }
 
 /* The bounds of the function around pc, from its FDE; false when it has none. Of loaded modules. */
@@ -4169,7 +4289,7 @@ pl_result pl_cpu_start(const pl_cpu_desc *desc)
         pli_cpu_prepare();
         result = pli_cpu_configure(desc ? desc : &defaults);
         if (result == PL_OK)
-            result = pli_modules_refresh();
+            result = pli_unwind_prepare();
         if (result == PL_OK) {
             pli_cpu_begin();
             pli_cpu_watch();
