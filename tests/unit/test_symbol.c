@@ -1,4 +1,4 @@
-/* Names for addresses: ranges of symbols, aliases, labels, IFUNCs, the vdso, C++, hostile tables. */
+/* Names for addresses: ranges, aliases, labels, IFUNCs, the vdso, C++, hostile tables. */
 /* run: flags=-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
@@ -82,7 +82,7 @@ static void test_ranges(void)
 
 static void test_open(void)
 {
-    is_str(at(open_code + 11).function, "open_code", "a function without size has what its FDE has");
+    is_str(at(open_code + 11).function, "open_code", "a function without size is its FDE's");
     ok(strcmp(at(open_code + 12).function, "open_code") != 0, "and no more than that (%s)",
        at(open_code + 12).function);
     is_str(at(last_code).function, "last_code", "then the next function begins");
