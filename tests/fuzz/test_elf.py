@@ -44,6 +44,19 @@ def test_inputs(reader: str, inputs: List[Path]) -> None:
     read_all(reader, inputs)
 
 
+@pytest.mark.parametrize("word", [b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f"])
+@pytest.mark.parametrize("name", ["shared.so", "sysv-hash.so", "linked.so"])
+def test_every_word(reader: str, inputs: List[Path], tmp_path: Path, name: str,
+                    word: bytes) -> None:
+    """A file with one wrong number, anywhere."""
+    whole = next(path for path in inputs if path.name == name).read_bytes()
+    wrong: List[Path] = []
+    for at in range(0, len(whole) - 4, 4):
+        wrong.append(tmp_path / str(at))
+        wrong[-1].write_bytes(whole[:at] + word + whole[at + 4:])
+    read_all(reader, wrong)
+
+
 def test_every_cut(reader: str, inputs: List[Path], tmp_path: Path) -> None:
     """A file that ends anywhere."""
     whole = next(path for path in inputs if path.name == "shared.so").read_bytes()

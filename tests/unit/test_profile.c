@@ -181,6 +181,7 @@ static void test_save(void)
     is_int(pl_profile_save("own", path), PL_OK, "over an old one");
     is_int(size_of(path), size, "which is gone");
     is_int(files_in_folder(), 1, "nothing else is left behind");
+    is_int(closed, opened, "what was opened is closed");
 }
 
 static void test_save_elsewhere(void)

@@ -185,7 +185,10 @@ static void test_emergency(void)
     is_str(mine.shown, "thing", "names are found");
     is_str(cxx.shown, "_ZN4shop4sellEi", "C++'s as the linker knows them");
     is_str(libc.shown, "strlen", "and libc's as at other times");
-    is_str(at(mangled_code).function, "shop::sell(int)", "what was read so is read again after");
+    is_str(pli_place_at((uintptr_t)chosen + 1, epoch, true).shown, "chosen",
+           "no code of others is asked");
+    is_str(at(mangled_code).function, "shop::sell(int)", "later C++ names are read");
+    is_str(at((const char *)chosen + 1).function, "variant_of", "and IFUNCs asked");
 }
 #else
 static void test_ifunc(void)
