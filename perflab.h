@@ -79,8 +79,8 @@
            $ python3 -m graders top cpu.pb.gz            or: go tool pprof -http=: program cpu.pb.gz
 
        cpu=FILE     a CPU profile of all threads, written when the program ends: by exit, _exit or
-                    a SIGTERM, SIGINT or SIGHUP that it does not handle. %p in the name is the number
-                    of the process; children without it append .PID
+                    a SIGTERM, SIGINT or SIGHUP that it does not handle. %p in the name is the
+                    number of the process; children without it append .PID
        hz=N         samples a second of CPU time, 1 to 10,000; 100
        The file is a gzipped pprof profile (profile.proto), which Go's tools, Parca, Pyroscope and
        speedscope read. Functions are named by perflab itself; source lines come from the program's
