@@ -94,8 +94,8 @@ static void test_timeline(void)
     size_t size;
     bool orderly;
     is_int(pl_cpu_start(&(pl_cpu_desc){.hz = 250}), PL_OK, "a profile starts");
-    PL_LABELS("phase", "one") { spin(100); }
-    PL_LABELS("phase", "two") { spin(100); }
+    PL_LABELS("phase", "one") { spin(400); }
+    PL_LABELS("phase", "two") { spin(400); }
     is_int(pl_cpu_stop(), PL_OK, "and stops");
     FILE *out = open_memstream(&text, &size);
     is_int(pl_profile_write("cpu", out, 2), PL_OK, "it is written one by one");
