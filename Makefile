@@ -28,11 +28,14 @@ help: ## this list
 	@echo "  NN is the number of a lab. Options for labs, as in \`make lab03 SEED=7\`:"
 	@echo "    SUBMISSION=PATH  grade another file or folder      CC=clang       the compiler"
 	@echo "    FORMAT=json      text, json or junit               OUTPUT=FILE    where the report goes"
-	@echo "    SEED=NUMBER      the same inputs again"
+	@echo "    SEED=NUMBER      the same inputs again             MINE=1         profile your version"
 
 # The rules with a longer fixed part stand first: make 3.81 takes the first that matches.
 lab%-bench: FORCE ## run the lab's benchmarks on the slow version and on yours
 	@$(graders) bench $(compiler) $(submission) "$*"
+
+lab%-profile: FORCE ## which functions of the slow version take the time; MINE=1: of yours
+	@$(graders) profile $(compiler) $(if $(MINE),--mine) $(submission) "$*"
 
 lab%-hint: FORCE ## one more hint each time
 	@$(graders) hint "$*"

@@ -1,7 +1,7 @@
 /* perflab.h - performance tools for C and C++ programs, in one header.
 
-   A timer, exact heap statistics and benchmarks in the manner of Go's testing package. No
-   dependency but libc and the kernel.
+   A timer, a CPU profile, exact heap statistics and benchmarks in the manner of Go. No dependency
+   but libc and the kernel.
 
    DO THIS
        cc -O2 -DPERFLAB_IMPL -x c -c perflab.h -o perflab.o     once: the implementation
@@ -48,6 +48,13 @@
                        pl_memstats change = pl_memstats_diff(&after, &before);
                        pl_memstats_write(&change, stdout);
 
+       CPU profile:    PERFLAB=cpu=cpu.pb.gz ./program           (no call needed: see PROFILES)
+                       pl_cpu_start(&(pl_cpu_desc){.path = "cpu.pb.gz"});  work();  pl_cpu_stop();
+
+       Labels:         PL_LABELS("request", "search") { search(query); }
+
+       Stack:          pl_stack_write(stderr);
+
        Benchmarks:     PL_BENCH(Sum) { int x = 7; PL_HIDE(x);
                                        PL_LOOP(b) { PL_KEEP(sum(x)); } }
                        PL_BENCH_MAIN()
@@ -63,6 +70,22 @@
                            pl_symbolize(pcs[i], &f);
                            printf("%s+%zu\n", f.function, f.offset);
                        }
+
+   PROFILES
+       Every program that has perflab.o in it, or runs with LD_PRELOAD=libperflab.so, takes a
+       profile of itself when it is asked to:
+
+           $ PERFLAB=cpu=cpu.pb.gz,hz=1000 ./program
+           $ python3 -m graders top cpu.pb.gz            or: go tool pprof -http=: program cpu.pb.gz
+
+       cpu=FILE     a CPU profile of all threads, written when the program ends: by exit, _exit or
+                    a SIGTERM, SIGINT or SIGHUP that it does not handle. %p in the name is the number
+                    of the process; children without it append .PID
+       hz=N         samples a second of CPU time, 1 to 10,000; 100
+       The file is a gzipped pprof profile (profile.proto), which Go's tools, Parca, Pyroscope and
+       speedscope read. Functions are named by perflab itself; source lines come from the program's
+       debug information (-g), which the reader looks up. -cpuprofile FILE does the same for what
+       benchmarks time.
 
    BENCHMARKS
        A file with PL_BENCHs and PL_BENCH_MAIN(), linked with perflab.o, is a program that measures:
@@ -92,8 +115,9 @@
        or an output that cannot be written.
 
    CONFIGURATION (define where the implementation is compiled; none is defined by default)
-       PERFLAB_NO_INTERPOSE   leaves malloc, free, operator new, ... alone: pl_memstats counts
-                              nothing then
+       PERFLAB_NO_INTERPOSE   leaves libc's functions alone: pl_memstats counts nothing then, and
+                              short threads that never allocate are missing in a CPU profile
+       PERFLAB_NO_ENV         ignores the environment variable PERFLAB
        where benchmarks are compiled:
        PERFLAB_PKG            the name in the `pkg:` line of their output, a string; no line
        PERFLAB_FLAGS          the compiler's flags, a string, for the environment block; none
@@ -101,7 +125,9 @@
    THREADS AND SIGNALS
        Every public function says in its comment which threads may call it and whether a signal
        handler may. What is kept per thread is written by that thread alone; readers sum up. After
-       fork, the child goes on with the heap it inherited and one thread.
+       fork, the child goes on with the heap it inherited and one thread. A CPU profile uses SIGPROF
+       and one timer a thread; sleeping threads are not woken, and a handler of the program's own
+       for SIGPROF keeps its signals.
 
    ERRORS
        Every call that can fail returns a pl_result; PL_OK is 0; pl_result_str names it. There is no
@@ -117,6 +143,9 @@
    tcmalloc or mimalloc stay in charge where they are linked or preloaded)
        malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign valloc pvalloc
        free_sized free_aligned_sized, and the 20 forms of C++'s operator new and delete
+   for the CPU profile (while none is taken they only hand on)
+       pthread_create pthread_sigmask sigprocmask sigaction dlclose _exit _Exit
+       execve execv execvp execl execlp execle
    Beside a sanitizer nothing is counted, nor in a static link, where libc keeps its own malloc;
    pl_memstats_write says so. A static link with musl needs PERFLAB_NO_INTERPOSE.
 
@@ -283,12 +312,11 @@ typedef struct pl_cpu_desc {
 } pl_cpu_desc;
 
 /* pl_cpu_start begins to sample all threads, those that start later too; NULL for the defaults. It
-   forgets the profile before. Each thread gets a timer on its CPU clock that sends SIGPROF; a handler
-   of the program's own for SIGPROF goes on to get the signals that are not perflab's. The handler
-   stays installed after the stop.
-   Errors: PL_BUSY when a profile is being taken, PL_INVALID for options out of range, PL_IO when the
-   folder of path cannot be written to, PL_NOMEM, PL_UNSUPPORTED outside Linux.
-   Threads: any. Signal-safe: no. */
+   forgets the profile before. Each thread gets a timer on its CPU clock that sends SIGPROF; a
+   handler of the program's own for SIGPROF goes on to get the signals that are not perflab's. The
+   handler stays installed after the stop. Errors: PL_BUSY when a profile is being taken, PL_INVALID
+   for options out of range, PL_IO when the folder of path cannot be written to, PL_NOMEM,
+   PL_UNSUPPORTED outside Linux. Threads: any. Signal-safe: no. */
 pl_result pl_cpu_start(const pl_cpu_desc *desc);
 
 /* pl_cpu_stop ends the profile, and writes it when a path was given. It can be written again until
@@ -298,10 +326,10 @@ pl_result pl_cpu_start(const pl_cpu_desc *desc);
 pl_result pl_cpu_stop(void);
 
 /* PL_LABELS("key", "value", ...) { ... } has the samples that this thread gives inside the block
-   carry the labels, beside those it has already; a key that is given again is replaced. Threads that
-   are started inside inherit them. `return` out of the block is right; break and continue leave only
-   the block. Costs about as much as a malloc. Sets of labels are kept for ever and at most 64 Ki
-   different ones are: no request numbers, please. Threads: any. Signal-safe: no.
+   carry the labels, beside those it has already; a key that is given again is replaced. Threads
+   that are started inside inherit them. `return` out of the block is right; break and continue
+   leave only the block. Costs about as much as a malloc. Sets of labels are kept for ever and at
+   most 64 Ki different ones are: no request numbers, please. Threads: any. Signal-safe: no.
 
        PL_LABELS("handler", "search", "tenant", name) { search(query); }
        go tool pprof -tagfocus handler=search program cpu.pb.gz */
@@ -797,10 +825,12 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 #define PLI_GLIBC 1
 #define PLI_MALLINFO2 __GLIBC_PREREQ(2, 33)
 #define PLI_THRD_CREATE __GLIBC_PREREQ(2, 28)
+#define PLI_FIND_OBJECT __GLIBC_PREREQ(2, 35)
 #else
 #define PLI_GLIBC 0
 #define PLI_MALLINFO2 0
 #define PLI_THRD_CREATE PLI_LINUX /* musl has it */
+#define PLI_FIND_OBJECT 0
 #endif
 
 /* Sanitizers bring an allocator of their own that must see every block. */
@@ -919,8 +949,8 @@ PLI_SOMETIMES static void *pli_os_map(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
-/* Address space whose pages the system gives when they are first touched, zeroed; NULL when there is
-   none. For tables that are rarely full: what is never touched costs nothing. */
+/* Address space whose pages the system gives when they are first touched, zeroed; NULL when there
+   is none. For tables that are rarely full: what is never touched costs nothing. */
 PLI_SOMETIMES static void *pli_os_reserve(size_t size)
 {
 #if PLI_LINUX
@@ -1023,6 +1053,179 @@ static int pli_os_threads(int *tids, int max)
     if (dir >= 0)
         close(dir);
     return count;
+}
+
+/* -- Registers and code: what >>unwind has to know of the processor -- */
+
+/* Where a thread is; lr is what the link register holds, on processors that have one. */
+typedef struct pli_regs { uintptr_t pc, sp, fp, lr; } pli_regs;
+
+#define PLI_PAGE 4096 /* the smallest there is: larger ones consist of these */
+
+/* The numbers of the registers in unwind tables, and whether a call leaves the return address in a
+   register. */
+#if defined(__aarch64__)
+enum { PLI_REG_FP = 29, PLI_REG_SP = 31, PLI_RA_IN_REGISTER = 1 };
+#else
+enum { PLI_REG_FP = 6, PLI_REG_SP = 7, PLI_RA_IN_REGISTER = 0 };
+#endif
+
+/* Where the registers are in what the kernel has put on the stack before it called a handler,
+   counted from sp when the handler has returned: pc, sp, fp, lr. */
+static size_t pli_os_frame_offset_sig(int which)
+{
+#if defined(__x86_64__)
+    const size_t base = offsetof(ucontext_t, uc_mcontext.gregs);
+    const size_t at[] = {REG_RIP, REG_RSP, REG_RBP, REG_RIP};
+    return base + at[which] * sizeof(greg_t);
+#elif defined(__aarch64__)
+    const size_t base = 128; /* a siginfo_t comes first */
+    const size_t at[] = {offsetof(ucontext_t, uc_mcontext.pc), offsetof(ucontext_t, uc_mcontext.sp),
+                         offsetof(ucontext_t, uc_mcontext.regs[29]),
+                         offsetof(ucontext_t, uc_mcontext.regs[30])};
+    return base + at[which];
+#else
+    return (size_t)which;
+#endif
+}
+
+/* What was interrupted by a signal, from the third argument of its handler. */
+static pli_regs pli_regs_of_signal_sig(const void *context)
+{
+    const ucontext_t *u = context;
+#if defined(__x86_64__)
+    return (pli_regs){(uintptr_t)u->uc_mcontext.gregs[REG_RIP],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_RSP],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_RBP], 0};
+#elif defined(__aarch64__)
+    return (pli_regs){u->uc_mcontext.pc, u->uc_mcontext.sp, u->uc_mcontext.regs[29],
+                      u->uc_mcontext.regs[30]};
+#else
+    (void)u;
+    return (pli_regs){0, 0, 0, 0};
+#endif
+}
+
+/* Where the caller itself is. */
+__attribute__((always_inline)) static inline pli_regs pli_regs_here(void)
+{
+    pli_regs r = {0, 0, 0, 0};
+#if defined(__x86_64__)
+    __asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2"
+                     : "=r"(r.pc), "=r"(r.sp), "=r"(r.fp));
+#elif defined(__aarch64__)
+    __asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29\n\tmov %3, x30"
+                     : "=r"(r.pc), "=r"(r.sp), "=r"(r.fp), "=r"(r.lr));
+#endif
+    return r;
+}
+
+/* A return address without the signature that some processors put into its upper bits. */
+static uintptr_t pli_os_strip_sig(uintptr_t ra)
+{
+#if defined(__aarch64__)
+    register uintptr_t lr __asm__("x30") = ra;
+    __asm__("hint 7" : "+r"(lr)); /* xpaclri; does nothing where there are no signatures */
+    return lr;
+#else
+    return ra;
+#endif
+}
+
+/* Whether this is the code to which handlers return: "call sigreturn", in libc's two spellings. */
+static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
+{
+#if defined(__x86_64__)
+    static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+    static const uint8_t narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
+    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
+    return (room >= sizeof wide && memcmp(code, wide, sizeof wide) == 0) ||
+           (room >= sizeof narrow && memcmp(code, narrow, sizeof narrow) == 0);
+#elif defined(__aarch64__)
+    static const uint8_t plain[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 139; svc */
+    return end >= (uintptr_t)code + sizeof plain && memcmp(code, plain, sizeof plain) == 0;
+#else
+    (void)code, (void)end;
+    return false;
+#endif
+}
+
+/* Whether a call stands before this address, and its target, if the instruction names it. At least
+   eight bytes before it can be read. */
+static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
+{
+#if defined(__x86_64__)
+    int32_t distance;
+    memcpy(&distance, ra - 4, sizeof distance);
+    if (ra[-5] == 0xe8) {
+        *target = (uintptr_t)ra + (uintptr_t)(intptr_t)distance;
+        return true;
+    }
+    for (int length = 2; length <= 7; length++) { /* ff /2: by register or memory */
+        unsigned form = ra[1 - length], mode = form >> 6, base = form & 7;
+        int needs = 2 + (base == 4 && mode != 3) +
+                    (mode == 1 ? 1 : mode == 2 || (mode == 0 && base == 5) ? 4 : 0);
+        if (ra[-length] == 0xff && (form >> 3 & 7) == 2 && needs == length)
+            return true;
+    }
+    return false;
+#elif defined(__aarch64__)
+    uint32_t code;
+    memcpy(&code, ra - 4, sizeof code);
+    if ((code & 0xfc000000u) == 0x94000000u) /* bl */
+        *target = (uintptr_t)ra - 4 + (uintptr_t)((intptr_t)((int32_t)(code << 6) >> 4));
+    return *target || (code & 0xfffffc1fu) == 0xd63f0000u; /* blr */
+#else
+    (void)ra, (void)target;
+    return false;
+#endif
+}
+
+/* Whether a page of memory can be read, without a fault. The kernel copies a signal mask from there
+   before it sees that what it is to do with it makes no sense. */
+static bool pli_os_readable_sig(uintptr_t page)
+{
+    return syscall(SYS_rt_sigprocmask, -1, page, NULL, 8) == 0 || errno != EFAULT;
+}
+
+/* Whether a line of /proc/self/maps is about this address, and about a file: copies its path. */
+static bool pli_os_map_line(const char *line, uintptr_t address, char *out, size_t size)
+{
+    uintptr_t start, end;
+    const char *path = strchr(line, '/');
+    if (!path || sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &start, &end) != 2 || address < start ||
+        address >= end || strlen(path) >= size)
+        return false;
+    strcpy(out, path);
+    char *deleted = strstr(out, " (deleted)");
+    if (deleted)
+        *deleted = '\0';
+    return true;
+}
+
+/* The path of the file that is mapped at an address; false when there is none. */
+static bool pli_os_mapped_file(uintptr_t address, char *out, size_t size)
+{
+    char text[8192];
+    size_t used = 0;
+    bool found = false;
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    for (ssize_t n; fd >= 0 && !found;) {
+        if ((n = read(fd, text + used, sizeof text - 1 - used)) <= 0)
+            break;
+        used += (size_t)n;
+        text[used] = '\0';
+        char *line = text, *end;
+        for (; !found && (end = strchr(line, '\n')) != NULL; line = end + 1) {
+            *end = '\0';
+            found = pli_os_map_line(line, address, out, size);
+        }
+        used -= (size_t)(line - text);
+        memmove(text, line, used);
+    }
+    if (fd >= 0)
+        close(fd);
+    return found;
 }
 
 /* The CPU clock of one thread of this process, for pli_os_clock_ns_sig: the kernel's encoding. */
@@ -1325,8 +1528,8 @@ PLI_SOMETIMES static void pli_keep_fork_child(void)
     memset(&pli_kept, 0, sizeof pli_kept);
 }
 
-/* The definition of an interposed function that the program would use if there were none here; found
-   once and kept in *found. NULL in a static program. */
+/* The definition of an interposed function that the program would use if there were none here;
+   found once and kept in *found. NULL in a static program. */
 PLI_SOMETIMES static void *pli_next_of(void **found, const char *name)
 {
     void *next = PLI_LOAD(*found);
@@ -1337,8 +1540,8 @@ PLI_SOMETIMES static void *pli_next_of(void **found, const char *name)
     return next;
 }
 
-/* Writes the absolute form of a path to out, so that a later chdir does not move the file; "" for NULL.
-   PL_INVALID when it is too long, PL_IO when its folder cannot be written to. */
+/* Writes the absolute form of a path to out, so that a later chdir does not move the file; "" for
+   NULL. PL_INVALID when it is too long, PL_IO when its folder cannot be written to. */
 PLI_SOMETIMES static pl_result pli_path_absolute(char *out, size_t size, const char *path)
 {
     out[0] = '\0';
@@ -1710,10 +1913,10 @@ uint64_t pl_timer_ns(const pl_timer *t)
        fork, in the child        blocks of the others: death hooks, FREE
 
    The heap's counts need no more than that. Who samples must meet threads that never allocate, too:
-   then pthread_create is hooked, so that a thread joins before its first instruction, and those that
-   are there already are found in the system's list and adopted: they get a block from outside, which
-   becomes their own when they join. An adopted thread that ends without ever joining is missed in
-   the list later (pli_threads_meet).
+   then pthread_create is hooked, so that a thread joins before its first instruction, and those
+   that are there already are found in the system's list and adopted: they get a block from outside,
+   which becomes their own when they join. An adopted thread that ends without ever joining is
+   missed in the list later (pli_threads_meet).
 
    Invariant: a block in state USED belongs to one live thread, and only that thread writes its
    counters. Birth, death and fork happen under pli_threads.lock. Collectors register hooks for
@@ -1982,8 +2185,8 @@ static void pli_threads_forget(const int *tids, int count)
     }
 }
 
-/* Adopts the threads that are there already. When they are too many for the memory at hand, the rest
-   is met when it joins. */
+/* Adopts the threads that are there already. When they are too many for the memory at hand, the
+   rest is met when it joins. */
 PLI_SOMETIMES static void pli_threads_meet(void)
 {
     size_t room = (size_t)64 << 10;
@@ -2047,7 +2250,8 @@ static void *pli_start_run(void *argument)
 /* In a static program there is no next definition to look up, but libc's own other name for it. The
    reference to thrd_create has the linker bring the part of libc.a along that defines it. */
 typedef int pli_create_function(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-extern pli_create_function __pthread_create __attribute__((weak));
+extern pli_create_function pli_libc_pthread_create __asm__("__pthread_create")
+    __attribute__((weak));
 #if PLI_THRD_CREATE
 extern int pli_thrd_create(void) __asm__("thrd_create");
 static int (*const pli_bring_along)(void) __attribute__((used)) = pli_thrd_create;
@@ -2060,7 +2264,7 @@ PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     pli_create_function *next;
     *(void **)&next = pli_next_of(&found, "pthread_create");
     if (!next)
-        next = __pthread_create;
+        next = pli_libc_pthread_create;
     bool join = PLI_LOAD(pli_threads.wanted) || pli_self->labels;
     pli_start *start = join ? pli_start_take(run, arg) : NULL;
     if (!start)
@@ -2079,20 +2283,41 @@ PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 
        pli_modules.all ──► program ──► libc ──► plugin (gone) ──► [vdso] ──► NULL
 
-   The same address may belong to one library now and to another later. So time is counted in
-   epochs: when a module is loaded over the addresses of one that is gone, a new epoch begins. What
-   is sampled carries its epoch, and an address is looked up among the modules of that epoch.
+       pli_modules.map ──► [ program | libc | [vdso] ]    what is loaded, sorted by address
 
-   Invariant: no two modules overlap in any epoch. */
+   Handlers look into the map, which never changes: a new one takes its place, and the old one is
+   given back when no handler reads it any more. Every handler counts itself in and out for that.
+
+   A library may also be unloaded while a handler reads its tables. So dlclose is hooked: it lets
+   the handlers finish, and those that come meanwhile do without tables. dlopen is not hooked, since
+   it depends on who calls it. What it has loaded is found by asking the dynamic linker for a single
+   address, which glibc allows in handlers since 2.35; elsewhere, unwinding falls back to guesses
+   there until the list is refreshed.
+
+   The same address may belong to one library now and to another later. So time is counted in
+   epochs: one ends when a library is unloaded in which something was sampled. A sample carries its
+   epoch, and an address is looked up among the modules of that epoch, the youngest first.
+
+   Invariant: modules that were sampled do not overlap in any epoch. */
 
 #if PLI_LINUX
 
 #define PLI_MODULE_TEXTS 4 /* executable segments; one is usual */
+#define PLI_MODULES_MAX 4096 /* loaded ever */
 #define PLI_BUILD_ID_MAX 32
 #define PLI_EPOCH_NOW UINT32_MAX /* the last epoch of a module that is still loaded */
 
 /* A range of addresses that may be executed, and where in the file it begins. */
 typedef struct pli_text { uintptr_t start, end; uint64_t offset; } pli_text;
+
+/* The unwind tables of a module: their header, 0 if there is none, and their segment. Without a
+   header there may be an index of perflab's own, sorted by address: see pli_index_make. */
+typedef struct pli_index { uintptr_t function, fde; } pli_index;
+typedef struct pli_tables {
+    uintptr_t hdr, start, end;
+    const pli_index *index;
+    size_t count;
+} pli_tables;
 
 typedef struct pli_module {
     struct pli_module *next;      /* immutable once in the list */
@@ -2105,15 +2330,28 @@ typedef struct pli_module {
     unsigned char build_id[PLI_BUILD_ID_MAX];
     const ElfW(Phdr) *phdrs;      /* in the module's own memory */
     int phdr_count;
+    pli_tables tables;
     uint32_t first_epoch, last_epoch;
+    uint32_t sampled;             /* 1: an address of it is in a stack; atomic */
     bool is_main, seen;           /* seen: in the refresh that is under way */
     struct pli_symbols *symbols;  /* its names, once somebody asked: see >>symbol; atomic */
 } pli_module;
 
+typedef struct pli_code_map {
+    size_t count, bytes;
+    struct { uintptr_t start, end; pli_module *module; } range[];
+} pli_code_map;
+
 static struct {
     pli_lock lock;
-    pli_module *all, **last; /* in the order of loading: the program first */
-    uint32_t epoch;
+    pli_module *all, **last;  /* in the order of loading: the program first */
+    size_t count;
+    pli_code_map *map;             /* atomic */
+    uint32_t epoch;           /* atomic */
+    uint32_t readers;         /* handlers that use the map or a module's tables; atomic */
+    uint32_t frozen;          /* not 0: a library may be going away; atomic */
+    uint32_t generation;      /* changes whenever one has gone; atomic */
+    unsigned long long loads; /* of the dynamic linker's counts, at the last refresh */
 } pli_modules;
 
 /* The epoch of what is sampled now. */
@@ -2121,6 +2359,74 @@ static uint32_t pli_modules_epoch_sig(void)
 {
     return PLI_LOAD_ACQUIRE(pli_modules.epoch);
 }
+
+/* -- What handlers do -- */
+
+/* Counts a handler in and returns the map, which then stays until the handler is counted out. */
+static const pli_code_map *pli_modules_enter_sig(void)
+{
+    __atomic_add_fetch(&pli_modules.readers, 1, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(&pli_modules.map, __ATOMIC_SEQ_CST);
+}
+
+static void pli_modules_leave_sig(void)
+{
+    __atomic_sub_fetch(&pli_modules.readers, 1, __ATOMIC_RELEASE);
+}
+
+/* The loaded module with code at this address, or NULL. */
+static pli_module *pli_code_map_find_sig(const pli_code_map *map, uintptr_t pc)
+{
+    size_t low = 0, high = map ? map->count : 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (map->range[middle].end <= pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return map && low < map->count && map->range[low].start <= pc ? map->range[low].module : NULL;
+}
+
+/* The tables of the segment that has this header. */
+static pli_tables pli_tables_of_sig(const ElfW(Phdr) *phdrs, int count, uintptr_t bias)
+{
+    pli_tables t = {0, 0, 0, NULL, 0};
+    for (int i = 0; i < count; i++)
+        if (phdrs[i].p_type == PT_GNU_EH_FRAME)
+            t.hdr = bias + phdrs[i].p_vaddr;
+    for (int i = 0; i < count && t.hdr; i++) {
+        uintptr_t start = bias + phdrs[i].p_vaddr;
+        if (phdrs[i].p_type == PT_LOAD && t.hdr >= start && t.hdr < start + phdrs[i].p_filesz)
+            t.start = start, t.end = start + phdrs[i].p_filesz;
+    }
+    if (t.end == 0)
+        t.hdr = 0;
+    return t;
+}
+
+/* The tables of a library that was loaded since the last refresh. *text is where it lies. */
+static pli_tables pli_tables_unlisted_sig(uintptr_t pc, pli_text *text)
+{
+    pli_tables none = {0, 0, 0, NULL, 0};
+#if PLI_FIND_OBJECT
+    struct dl_find_object object;
+    if (_dl_find_object((void *)pc, &object) != 0)
+        return none;
+    const ElfW(Ehdr) *elf = object.dlfo_map_start;
+    uintptr_t start = (uintptr_t)elf, end = (uintptr_t)object.dlfo_map_end;
+    *text = (pli_text){start, end, 0};
+    if (!object.dlfo_eh_frame || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+        elf->e_phoff + elf->e_phnum * sizeof(ElfW(Phdr)) > 4096)
+        return none;
+    return pli_tables_of_sig((const ElfW(Phdr) *)(start + elf->e_phoff), elf->e_phnum, start);
+#else
+    (void)pc, (void)text;
+    return none;
+#endif
+}
+
+/* -- The list. Under the lock -- */
 
 /* Takes the build id from a segment of notes. */
 static void pli_module_read_notes(pli_module *m, const char *at, const char *end)
@@ -2137,10 +2443,11 @@ static void pli_module_read_notes(pli_module *m, const char *at, const char *end
     }
 }
 
-/* Takes a module's segments and notes from its program headers. */
+/* Takes a module's segments, notes and tables from its program headers. */
 static void pli_module_read(pli_module *m)
 {
     m->start = UINTPTR_MAX;
+    m->tables = pli_tables_of_sig(m->phdrs, m->phdr_count, m->bias);
     for (int i = 0; i < m->phdr_count; i++) {
         const ElfW(Phdr) *p = &m->phdrs[i];
         uintptr_t start = m->bias + p->p_vaddr, end = start + p->p_memsz;
@@ -2163,50 +2470,179 @@ static const char *pli_keep_text(const char *text)
     return copy ? memcpy(copy, text, size) : NULL;
 }
 
-/* What the dynamic linker calls "" is the program, and a name without a slash the vdso. */
-static const char *pli_module_path(const char *name)
+/* The path of what the dynamic linker calls `name`: "" is the program, whose path is that of the
+   file at its program headers (`ld.so ./program` runs as ld.so); without a slash, the vdso. */
+static const char *pli_module_path(const char *name, const void *phdrs)
 {
     char path[4096];
     if (name && *name)
         return strchr(name, '/') ? pli_keep_text(name) : "[vdso]";
-    ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[size > 0 ? size : 0] = '\0';
+    if (!pli_os_mapped_file((uintptr_t)phdrs, path, sizeof path)) {
+        ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
+        path[size > 0 ? size : 0] = '\0';
+    }
     return pli_keep_text(path);
 }
 
-static int pli_module_meet(struct dl_phdr_info *info, size_t size, void *failed)
+/* The first epoch of a new module: after those of modules that were sampled where it lies now. */
+static uint32_t pli_module_epoch(const pli_module *new)
 {
-    (void)size;
-    for (pli_module *m = pli_modules.all; m; m = m->next) {
-        if (m->phdrs == info->dlpi_phdr && m->last_epoch == PLI_EPOCH_NOW) {
-            m->seen = true;
-            return 0;
-        }
-    }
-    pli_module *m = pli_keep(sizeof *m);
-    const char *path = m ? pli_module_path(info->dlpi_name) : NULL;
+    uint32_t first = 0;
+    for (const pli_module *m = pli_modules.all; m; m = m->next)
+        if (m->sampled && m->start < new->end && new->start < m->end && m->last_epoch >= first)
+            first = m->last_epoch + 1;
+    return first;
+}
+
+/* Adds what the dynamic linker tells of; false when there is no memory. */
+static bool pli_module_add(const struct dl_phdr_info *info)
+{
+    pli_module *m = pli_modules.count < PLI_MODULES_MAX ? pli_keep(sizeof *m) : NULL;
+    const char *path = m ? pli_module_path(info->dlpi_name, info->dlpi_phdr) : NULL;
     if (!path)
-        return *(bool *)failed = true;
+        return false;
     m->path = path, m->bias = info->dlpi_addr;
     m->phdrs = info->dlpi_phdr, m->phdr_count = info->dlpi_phnum;
     m->last_epoch = PLI_EPOCH_NOW, m->seen = true, m->is_main = !pli_modules.all;
     pli_module_read(m);
+    m->first_epoch = pli_module_epoch(m);
     if (!pli_modules.last)
         pli_modules.last = &pli_modules.all;
     PLI_STORE_RELEASE(*pli_modules.last, m);
     pli_modules.last = &m->next;
+    pli_modules.count++;
+    return true;
+}
+
+/* Whether this is the module: also one that was unloaded and has come back to the same place, where
+   nothing else has been sampled meanwhile. */
+static bool pli_module_is(const pli_module *m, const struct dl_phdr_info *info)
+{
+    const char *name = info->dlpi_name;
+    if (m->phdrs != info->dlpi_phdr || m->phdr_count != info->dlpi_phnum)
+        return false;
+    if (m->is_main || !strchr(name, '/'))
+        return m->is_main == (name[0] == '\0');
+    return strcmp(m->path, name) == 0 && (m->last_epoch == PLI_EPOCH_NOW ||
+                                          pli_module_epoch(m) <= m->last_epoch + 1);
+}
+
+/* One object, for dl_iterate_phdr. */
+static int pli_module_meet(struct dl_phdr_info *info, size_t size, void *failed)
+{
+    (void)size;
+    pli_module *m = pli_modules.all;
+    while (m && !pli_module_is(m, info))
+        m = m->next;
+    if (m)
+        m->seen = true, m->last_epoch = PLI_EPOCH_NOW;
+    else if (!pli_module_add(info))
+        *(bool *)failed = true;
     return 0;
 }
 
-/* Brings the list up to date with what is loaded. PL_NOMEM when a module could not be added. Takes
-   the dynamic linker's lock: not for handlers, not inside malloc. */
+/* Some C libraries do not list the kernel's object. */
+static void pli_module_meet_vdso(bool *failed)
+{
+    uintptr_t base = getauxval(AT_SYSINFO_EHDR);
+    const ElfW(Ehdr) *elf = (const ElfW(Ehdr) *)base;
+    struct dl_phdr_info info;
+    if (!base)
+        return;
+    memset(&info, 0, sizeof info);
+    info.dlpi_phdr = (const ElfW(Phdr) *)(base + elf->e_phoff), info.dlpi_phnum = elf->e_phnum;
+    info.dlpi_name = "[vdso]", info.dlpi_addr = base;
+    for (int i = 0; i < elf->e_phnum; i++)
+        if (info.dlpi_phdr[i].p_type == PT_LOAD)
+            info.dlpi_addr = base - info.dlpi_phdr[i].p_vaddr;
+    pli_module_meet(&info, 0, failed);
+}
+
+/* What was not met is gone. Returns whether something of it was sampled. */
+static bool pli_modules_retire(void)
+{
+    bool sampled = false;
+    for (pli_module *m = pli_modules.all; m; m = m->next) {
+        if (m->seen || m->last_epoch != PLI_EPOCH_NOW)
+            continue;
+        m->last_epoch = pli_modules.epoch;
+        sampled |= PLI_LOAD(m->sampled) != 0;
+    }
+    return sampled;
+}
+
+/* Waits until no handler uses the map or a module that it found there before now. */
+static void pli_modules_wait_for_readers(void)
+{
+    while (__atomic_load_n(&pli_modules.readers, __ATOMIC_SEQ_CST) != 0)
+        pli_os_yield();
+}
+
+/* A map of what is loaded; NULL when there is no memory. */
+static pli_code_map *pli_code_map_make(void)
+{
+    size_t count = 0, bytes;
+    for (pli_module *m = pli_modules.all; m; m = m->next)
+        count += m->last_epoch == PLI_EPOCH_NOW ? (size_t)m->texts : 0;
+    bytes = sizeof(pli_code_map) + count * sizeof(*((pli_code_map *)0)->range);
+    pli_code_map *map = pli_os_map(bytes);
+    if (!map)
+        return NULL;
+    map->bytes = bytes;
+    for (pli_module *m = pli_modules.all; m; m = m->next) {
+        for (int i = 0; m->last_epoch == PLI_EPOCH_NOW && i < m->texts; i++) {
+            size_t at = map->count++;
+            for (; at > 0 && map->range[at - 1].start > m->text[i].start; at--)
+                map->range[at] = map->range[at - 1];
+            map->range[at].start = m->text[i].start;
+            map->range[at].end = m->text[i].end;
+            map->range[at].module = m;
+        }
+    }
+    return map;
+}
+
+/* Puts a new map in place of the old one. */
+static bool pli_code_map_replace(void)
+{
+    pli_code_map *map = pli_code_map_make(), *old = pli_modules.map;
+    if (!map)
+        return false;
+    __atomic_store_n(&pli_modules.map, map, __ATOMIC_SEQ_CST);
+    pli_modules_wait_for_readers();
+    if (old)
+        munmap(old, old->bytes);
+    return true;
+}
+
+/* Whether anything was loaded or unloaded since the last refresh. Asked of the first object. */
+static int pli_modules_changed(struct dl_phdr_info *info, size_t size, void *changed)
+{
+    unsigned long long loads = 1;
+    if (size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs)
+        loads = info->dlpi_adds + info->dlpi_subs;
+    *(bool *)changed = loads != pli_modules.loads || loads == 1;
+    pli_modules.loads = loads;
+    return 1;
+}
+
+/* Brings list and map up to date with what is loaded. PL_NOMEM when a module could not be added.
+   Takes the dynamic linker's lock: not for handlers, not inside malloc. */
 static pl_result pli_modules_refresh(void)
 {
-    bool failed = false;
+    bool failed = false, changed = true;
     pli_lock_take(&pli_modules.lock);
-    for (pli_module *m = pli_modules.all; m; m = m->next)
-        m->seen = false;
-    dl_iterate_phdr(pli_module_meet, &failed);
+    dl_iterate_phdr(pli_modules_changed, &changed);
+    if (changed) {
+        for (pli_module *m = pli_modules.all; m; m = m->next)
+            m->seen = false;
+        dl_iterate_phdr(pli_module_meet, &failed);
+        pli_module_meet_vdso(&failed);
+        if (pli_modules_retire())
+            PLI_STORE_RELEASE(pli_modules.epoch, pli_modules.epoch + 1);
+        PLI_ADD(pli_modules.generation, 1);
+        failed |= !pli_code_map_replace();
+    }
     pli_lock_give(&pli_modules.lock);
     return failed ? PL_NOMEM : PL_OK;
 }
@@ -2214,95 +2650,821 @@ static pl_result pli_modules_refresh(void)
 /* The module that had this address in that epoch, or NULL. */
 static const pli_module *pli_module_at(uintptr_t pc, uint32_t epoch)
 {
+    const pli_module *found = NULL;
     for (pli_module *m = PLI_LOAD_ACQUIRE(pli_modules.all); m; m = PLI_LOAD_ACQUIRE(m->next))
         if (pc >= m->start && pc < m->end && epoch >= m->first_epoch && epoch <= m->last_epoch)
-            return m;
-    return NULL;
+            found = m;
+    return found;
 }
 
-/* ==== >>unwind ===================================================================================
-   Frame pointers. */
+/* A fork's child: nobody else is at work. */
+static void pli_modules_fork_child(void)
+{
+    pli_modules.lock.state = pli_modules.readers = pli_modules.frozen = 0;
+}
 
-/* Where a thread is; lr is what the processor's link register holds, where it has one. */
-typedef struct pli_regs { uintptr_t pc, sp, fp, lr; } pli_regs;
+#if PLI_INTERPOSE
+
+/* While this is under way, handlers keep away from modules' own memory. */
+PLI_HOOK int dlclose(void *handle)
+{
+    static void *found;
+    int (*next)(void *);
+    *(void **)&next = pli_next_of(&found, "dlclose");
+    if (!next || !PLI_LOAD(pli_modules.map))
+        return next ? next(handle) : -1;
+    __atomic_add_fetch(&pli_modules.frozen, 1, __ATOMIC_SEQ_CST);
+    pli_modules_wait_for_readers();
+    int result = next(handle);
+    pli_modules_refresh();
+    __atomic_sub_fetch(&pli_modules.frozen, 1, __ATOMIC_SEQ_CST);
+    return result;
+}
+
+#endif /* PLI_INTERPOSE */
+
+/* ==== >>unwind ===================================================================================
+   One walker for all stacks. Compilers write down for every instruction how to find the caller, in
+   .eh_frame, for the sake of exceptions:
+
+       pc ──► row: cfa = sp + 24, return address at cfa - 8, caller's fp at cfa - 16
+
+              ...            ◄── cfa: where the caller's sp was before the call
+              return address
+              saved fp
+       sp ──► local
+
+   .eh_frame holds small programs that make such rows. They are run when an address is met for the
+   first time, by the handler itself, and the row is kept in a cache: starting costs nothing however
+   large the program is, and a frame whose row is known costs a few loads. Only pc, sp, fp (and the
+   link register, where there is one) are followed: they are enough for all but a few rows of
+   assembler code.
+
+   Where there is no row (musl, code made at run time), the frame is guessed: a return address on
+   top of the stack, a frame pointer, or the nearest word that follows a call to here. A guess has
+   to point behind a call instruction in known code. When nothing fits, the stack ends in
+   PLI_PC_TRUNCATED.
+
+   Every load is checked before it is made. Of a module: against the segment that holds the tables.
+   Of the stack: each page, as it is entered, is shown to the kernel, which says whether it could be
+   read. So nothing has to be known of the stack, and coroutines, signal stacks and the smallest
+   thread's are walked alike.
+
+   Invariant: the walk goes up the stack only, but where it crosses a signal frame. */
 
 /* Addresses that are no code but marks in a stack: time that is known of without its stack, and the
    root of a stack that was cut. */
 enum { PLI_PC_LOST = 1, PLI_PC_TRUNCATED = 2, PLI_PC_MARKS = 16 };
 
-/* What was interrupted by a signal, from the third argument of its handler. */
-static pli_regs pli_regs_of_signal_sig(const void *context)
+/* -- Rows -- */
+
+/* Where the caller's frame is (cfa), its fp and its return address. */
+enum { PLI_CFA_UNKNOWN, PLI_CFA_SP, PLI_CFA_FP, PLI_CFA_AT_FP, PLI_CFA_PLT, PLI_CFA_SIGNAL,
+       PLI_CFA_OUTERMOST };
+enum { PLI_AT_SAME, PLI_AT_CFA, PLI_AT_FP, PLI_AT_UNKNOWN };
+
+typedef struct pli_rule { int at, offset; } pli_rule;
+typedef struct pli_row { int cfa, cfa_offset; pli_rule fp, ra; } pli_row;
+
+/* A row in one word, so that a cache entry is two:
+
+       bits  0-3  cfa     4-5  fp.at     6-7  ra.at
+             8-35 cfa offset     36-49 fp offset / 8     50-63 ra offset / 8
+
+   What does not fit is no row. */
+static uint64_t pli_row_pack_sig(const pli_row *row)
 {
-    const ucontext_t *u = context;
-#if defined(__x86_64__)
-    return (pli_regs){(uintptr_t)u->uc_mcontext.gregs[REG_RIP],
-                      (uintptr_t)u->uc_mcontext.gregs[REG_RSP],
-                      (uintptr_t)u->uc_mcontext.gregs[REG_RBP], 0};
-#elif defined(__aarch64__)
-    return (pli_regs){u->uc_mcontext.pc, u->uc_mcontext.sp, u->uc_mcontext.regs[29],
-                      u->uc_mcontext.regs[30]};
-#else
-    (void)u;
-    return (pli_regs){0, 0, 0, 0};
-#endif
+    bool fits = row->cfa_offset >= -(1 << 27) && row->cfa_offset < 1 << 27 &&
+                row->fp.offset >= -(1 << 16) && row->fp.offset < 1 << 16 &&
+                row->ra.offset >= -(1 << 16) && row->ra.offset < 1 << 16 &&
+                row->fp.offset % 8 == 0 && row->ra.offset % 8 == 0;
+    if (!fits || row->fp.at == PLI_AT_UNKNOWN || row->ra.at == PLI_AT_UNKNOWN)
+        return PLI_CFA_UNKNOWN;
+    return (uint64_t)row->cfa | (uint64_t)row->fp.at << 4 | (uint64_t)row->ra.at << 6 |
+           ((uint64_t)row->cfa_offset & 0xfffffff) << 8 |
+           ((uint64_t)(row->fp.offset / 8) & 0x3fff) << 36 | (uint64_t)(row->ra.offset / 8) << 50;
 }
 
-/* Writes the stack from regs, leaf first, and returns how many addresses it has: at most max. The
-   leaf is as it is; each other one lies inside the call that it is to return from (the return
-   address less one), so that all can be looked up as they are. A stack of more than max ends in
-   PLI_PC_TRUNCATED. */
-static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
+static pli_row pli_row_unpack_sig(uint64_t word)
 {
-    uintptr_t fp = regs->fp, sp = regs->sp;
-    int n = 0;
-    pcs[n++] = regs->pc;
-    while (n < max && fp >= sp && fp - sp < 1 << 16 && fp % sizeof(uintptr_t) == 0) {
-        const uintptr_t *frame = (const uintptr_t *)fp;
-        if (frame[1] < PLI_PC_MARKS)
-            break;
-        pcs[n++] = frame[1] - 1;
-        sp = fp + 1;
-        fp = frame[0];
+    return (pli_row){(int)(word & 15), (int)((int64_t)(word << 28) >> 36),
+                     {(int)(word >> 4 & 3), (int)((int64_t)(word << 14) >> 50) * 8},
+                     {(int)(word >> 6 & 3), (int)((int64_t)word >> 50) * 8}};
+}
+
+/* -- Reading tables: never outside of [at, end), whatever they say -- */
+
+typedef struct pli_reader { const uint8_t *at, *end; bool bad; } pli_reader;
+
+/* A little-endian number of 1 to 8 bytes; 0 and bad at the end. */
+static uint64_t pli_read_sig(pli_reader *r, size_t size)
+{
+    uint64_t value = 0;
+    if ((size_t)(r->end - r->at) < size) {
+        r->bad = true;
+        r->at = r->end;
+        return 0;
     }
-    return n;
+    memcpy(&value, r->at, size);
+    r->at += size;
+    return value;
 }
 
-/* The bounds of the function around pc, from its FDE: those that every compiler writes, with
-   four-byte offsets. False when there is none. */
-static bool pli_unwind_function(const pli_module *m, uintptr_t pc, uintptr_t *start,
-                                uintptr_t *end)
+static int64_t pli_read_signed_sig(pli_reader *r, size_t size)
 {
-    const unsigned char *table = NULL;
-    for (int i = 0; i < m->phdr_count && m->last_epoch == PLI_EPOCH_NOW; i++)
-        if (m->phdrs[i].p_type == PT_GNU_EH_FRAME)
-            table = (const unsigned char *)(m->bias + m->phdrs[i].p_vaddr);
-    uint32_t count, range;
-    int32_t pair[2];
-    if (!table || table[2] != 0x03 || table[3] != 0x3b)
+    int unused = 64 - 8 * (int)size;
+    return (int64_t)(pli_read_sig(r, size) << unused) >> unused;
+}
+
+/* LEB128: seven bits a byte, the lowest first; the last byte lacks bit 7. */
+static uint64_t pli_read_uleb_sig(pli_reader *r)
+{
+    uint64_t value = 0, byte = 0x80;
+    for (int shift = 0; (byte & 0x80) && !r->bad; shift += 7) {
+        byte = pli_read_sig(r, 1);
+        if (shift < 64)
+            value |= (byte & 0x7f) << shift;
+    }
+    return value;
+}
+
+static int64_t pli_read_sleb_sig(pli_reader *r)
+{
+    uint64_t value = 0, byte = 0x80;
+    int shift = 0;
+    for (; (byte & 0x80) && !r->bad; shift += 7) {
+        byte = pli_read_sig(r, 1);
+        if (shift < 64)
+            value |= (byte & 0x7f) << shift;
+    }
+    if (shift < 64 && (byte & 0x40))
+        value |= ~(uint64_t)0 << shift;
+    return (int64_t)value;
+}
+
+/* A pointer in one of the DW_EH_PE encodings: the low four bits are its form, the next three what
+   it counts from. Bad for forms that no compiler uses here. */
+static uintptr_t pli_read_pointer_sig(pli_reader *r, uint8_t encoding, uintptr_t hdr)
+{
+    static const uint8_t sizes[16] = {8, 0, 2, 4, 8, 0, 0, 0, 0, 0, 2, 4, 8, 0, 0, 0};
+    uintptr_t base = (encoding & 0x70) == 0x10 ? (uintptr_t)r->at :
+                     (encoding & 0x70) == 0x30 ? hdr : 0;
+    size_t size = sizes[encoding & 15];
+    if (size == 0 || (encoding & 0xc0) || ((encoding & 0x70) && !base)) {
+        r->bad = true;
+        return 0;
+    }
+    return base + (uintptr_t)((encoding & 8) ? pli_read_signed_sig(r, size) :
+                              (int64_t)pli_read_sig(r, size));
+}
+
+/* Moves on; bad when that is further than the end. */
+static void pli_skip_sig(pli_reader *r, uint64_t size)
+{
+    if (size > (uint64_t)(r->end - r->at)) {
+        r->bad = true;
+        size = (uint64_t)(r->end - r->at);
+    }
+    r->at += size;
+}
+
+/* A part of what is read. */
+static pli_reader pli_sub_reader_sig(pli_reader *r, uint64_t size)
+{
+    pli_reader sub = *r;
+    pli_skip_sig(r, size);
+    sub.end = r->at, sub.bad = r->bad;
+    return sub;
+}
+
+/* -- FDEs: one a function, and the CIE that several share -- */
+
+typedef struct pli_fde {
+    uintptr_t start, end;    /* the function */
+    pli_reader common, own;  /* the programs: of the CIE, then its own */
+    uint64_t code_align;
+    int64_t data_align;
+    uint64_t ra;             /* the column that stands for the return address */
+    bool signal;             /* the caller was interrupted, not called */
+} pli_fde;
+
+/* What precedes a CIE or FDE: its length. The reader of its content; bad for the end mark and for
+   the 64-bit form, which nothing needs. */
+static pli_reader pli_entry_sig(const pli_tables *t, uintptr_t at)
+{
+    pli_reader r = {(const uint8_t *)at, (const uint8_t *)t->end, at < t->start || at >= t->end};
+    if (r.bad)
+        return r;
+    uint64_t length = pli_read_sig(&r, 4);
+    if (length == 0 || length >= 0xfffffff0u)
+        r.bad = true;
+    return pli_sub_reader_sig(&r, length);
+}
+
+/* The augmentation "zPLRSB": what each letter brings along. */
+static void pli_cie_augmentation_sig(const char *letters, pli_reader *data, uintptr_t hdr,
+                                     uint8_t *encoding, pli_fde *fde)
+{
+    for (; *letters; letters++) {
+        if (*letters == 'R')
+            *encoding = (uint8_t)pli_read_sig(data, 1);
+        else if (*letters == 'P')
+            pli_read_pointer_sig(data, (uint8_t)pli_read_sig(data, 1) & 0x7f, hdr);
+        else if (*letters == 'L')
+            pli_read_sig(data, 1);
+        else if (*letters == 'S')
+            fde->signal = true;
+        else if (*letters != 'z' && *letters != 'B')
+            data->bad = true;
+    }
+}
+
+/* Reads a CIE; *encoding is how its FDEs write addresses, *sized whether they have augmentation
+   data. False when it cannot be understood. */
+static bool pli_cie_read_sig(const pli_tables *t, uintptr_t at, uint8_t *encoding, bool *sized,
+                             pli_fde *fde)
+{
+    pli_reader r = pli_entry_sig(t, at);
+    uint64_t id = pli_read_sig(&r, 4), version = pli_read_sig(&r, 1);
+    const char *letters = (const char *)r.at;
+    while (pli_read_sig(&r, 1) != 0 && !r.bad)
+        continue;
+    if (r.bad || id != 0 || (version != 1 && version != 3))
         return false;
-    memcpy(&count, table + 8, 4);
-    size_t low = 0, high = count;
+    fde->code_align = pli_read_uleb_sig(&r);
+    fde->data_align = pli_read_sleb_sig(&r);
+    fde->ra = version == 1 ? pli_read_sig(&r, 1) : pli_read_uleb_sig(&r);
+    *encoding = 0;
+    *sized = *letters == 'z';
+    if (*sized) {
+        pli_reader data = pli_sub_reader_sig(&r, pli_read_uleb_sig(&r));
+        pli_cie_augmentation_sig(letters, &data, t->hdr, encoding, fde);
+        r.bad |= data.bad;
+    }
+    fde->common = r;
+    return !r.bad && (*sized || !*letters);
+}
+
+static bool pli_fde_read_sig(const pli_tables *t, uintptr_t at, pli_fde *fde)
+{
+    uint8_t encoding;
+    bool sized;
+    pli_reader r = pli_entry_sig(t, at);
+    uintptr_t here = (uintptr_t)r.at;
+    uint64_t back = pli_read_sig(&r, 4);
+    memset(fde, 0, sizeof *fde);
+    if (r.bad || back == 0 || !pli_cie_read_sig(t, here - back, &encoding, &sized, fde))
+        return false;
+    fde->start = pli_read_pointer_sig(&r, encoding, t->hdr);
+    fde->end = fde->start + pli_read_pointer_sig(&r, encoding & 0x0f, t->hdr);
+    if (sized)
+        pli_skip_sig(&r, pli_read_uleb_sig(&r));
+    fde->own = r;
+    return !r.bad;
+}
+
+/* The same by perflab's own index. */
+static bool pli_fde_find_in_index_sig(const pli_tables *t, uintptr_t pc, pli_fde *fde)
+{
+    size_t low = 0, high = t->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        memcpy(pair, table + 12 + 8 * middle, 8);
-        if ((uintptr_t)table + (uintptr_t)(intptr_t)pair[0] <= pc)
+        if (t->index[middle].function <= pc)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 && pli_fde_read_sig(t, t->index[low - 1].fde, fde) && pc >= fde->start &&
+           pc < fde->end;
+}
+
+/* The FDE of the function that has this address, by the sorted table of .eh_frame_hdr:
+
+       version 1, encodings of the next two and of the table; address of .eh_frame; count;
+       (start, FDE) (start, FDE) ...    as two offsets from the header: what linkers write */
+static bool pli_fde_find_sig(const pli_tables *t, uintptr_t pc, pli_fde *fde)
+{
+    if (t->hdr == 0)
+        return pli_fde_find_in_index_sig(t, pc, fde);
+    pli_reader r = {(const uint8_t *)t->hdr, (const uint8_t *)t->end, false};
+    uint64_t head = pli_read_sig(&r, 4);
+    if ((head & 0xff) != 1 || head >> 24 != 0x3b)
+        return false;
+    pli_read_pointer_sig(&r, (uint8_t)(head >> 8), t->hdr);
+    uint64_t count = pli_read_pointer_sig(&r, (uint8_t)(head >> 16), t->hdr);
+    uint64_t room = (uint64_t)(r.end - r.at) / 8, low = 0, high = count < room ? count : room;
+    int32_t pair[2];
+    if (r.bad)
+        return false;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        memcpy(pair, r.at + 8 * middle, sizeof pair);
+        if (t->hdr + (uintptr_t)(intptr_t)pair[0] <= pc)
             low = middle + 1;
         else
             high = middle;
     }
     if (low == 0)
         return false;
-    memcpy(pair, table + 12 + 8 * (low - 1), 8);
-    memcpy(&range, table + pair[1] + 12, 4);
-    *start = (uintptr_t)table + (uintptr_t)(intptr_t)pair[0], *end = *start + range;
-    return pc < *end;
+    memcpy(pair, r.at + 8 * (low - 1), sizeof pair);
+    return pli_fde_read_sig(t, t->hdr + (uintptr_t)(intptr_t)pair[1], fde) && pc >= fde->start &&
+           pc < fde->end;
 }
 
-/* Where the calling function is. */
-__attribute__((always_inline)) static inline pli_regs pli_regs_here(void)
+/* -- Programs: DWARF's call frame instructions, as far as they concern cfa, fp and ra -- */
+
+#define PLI_CFI_DEPTH 6 /* DW_CFA_remember_state; compilers nest it once */
+
+typedef struct pli_cfi {
+    const pli_fde *fde;
+    uintptr_t at;       /* the address that the row is for */
+    pli_row row, initial, saved[PLI_CFI_DEPTH];
+    int depth;
+} pli_cfi;
+
+static void pli_cfi_set_cfa_sig(pli_cfi *c, uint64_t reg, int64_t offset)
 {
-    return (pli_regs){(uintptr_t)pli_unwind_function, (uintptr_t)__builtin_frame_address(0),
-                      (uintptr_t)__builtin_frame_address(0), 0};
+    c->row.cfa = reg == PLI_REG_SP ? PLI_CFA_SP : reg == PLI_REG_FP ? PLI_CFA_FP :
+                 PLI_CFA_UNKNOWN;
+    c->row.cfa_offset = (int)offset;
+}
+
+/* Two forms are in use: *(fp + n), in functions that align their stack, and that of the linker's
+   procedure linkage table, where each entry of 16 bytes pushes something after 11:
+   sp + 8 + ((pc & 15) >= 11 ? 8 : 0). */
+static void pli_cfi_cfa_expression_sig(pli_cfi *c, pli_reader code)
+{
+    static const uint8_t plt[] = {0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22};
+    c->row.cfa = PLI_CFA_UNKNOWN;
+    if ((size_t)(code.end - code.at) == sizeof plt && memcmp(code.at, plt, sizeof plt) == 0) {
+        c->row.cfa = PLI_CFA_PLT;
+    } else if (pli_read_sig(&code, 1) == 0x70 + PLI_REG_FP) { /* DW_OP_breg of fp */
+        c->row.cfa_offset = (int)pli_read_sleb_sig(&code);
+        if (pli_read_sig(&code, 1) == 0x06 && code.at == code.end && !code.bad) /* DW_OP_deref */
+            c->row.cfa = PLI_CFA_AT_FP;
+    }
+}
+
+/* "Saved at fp + n" is the one form that is understood. */
+static pli_rule pli_cfi_expression_sig(pli_reader code)
+{
+    pli_rule rule = {PLI_AT_UNKNOWN, 0};
+    if (pli_read_sig(&code, 1) == 0x70 + PLI_REG_FP) {
+        rule.offset = (int)pli_read_sleb_sig(&code);
+        if (code.at == code.end && !code.bad)
+            rule.at = PLI_AT_FP;
+    }
+    return rule;
+}
+
+/* Whether an instruction says how one register was saved. */
+static bool pli_cfi_about_register_sig(uint8_t code)
+{
+    return code >> 6 >= 2 || (code >= 0x05 && code <= 0x09) || code == 0x10 || code == 0x11 ||
+           (code >= 0x14 && code <= 0x16);
+}
+
+/* Its rule. What is not understood is read all the same, and the register unknown. */
+static pli_rule pli_cfi_new_rule_sig(pli_cfi *c, uint8_t code, pli_reader *r)
+{
+    pli_rule rule = {PLI_AT_UNKNOWN, 0};
+    if (code >> 6 == 2 || code == 0x05) /* DW_CFA_offset, DW_CFA_offset_extended */
+        rule = (pli_rule){PLI_AT_CFA, (int)((int64_t)pli_read_uleb_sig(r) * c->fde->data_align)};
+    else if (code == 0x11) /* DW_CFA_offset_extended_sf */
+        rule = (pli_rule){PLI_AT_CFA, (int)(pli_read_sleb_sig(r) * c->fde->data_align)};
+    else if (code == 0x08) /* DW_CFA_same_value */
+        rule.at = PLI_AT_SAME;
+    else if (code == 0x09 || code == 0x14) /* DW_CFA_register, DW_CFA_val_offset */
+        pli_read_uleb_sig(r);
+    else if (code == 0x15) /* DW_CFA_val_offset_sf */
+        pli_read_sleb_sig(r);
+    else if (code == 0x10) /* DW_CFA_expression */
+        rule = pli_cfi_expression_sig(pli_sub_reader_sig(r, pli_read_uleb_sig(r)));
+    else if (code == 0x16) /* DW_CFA_val_expression */
+        pli_skip_sig(r, pli_read_uleb_sig(r));
+    return rule;
+}
+
+static void pli_cfi_register_sig(pli_cfi *c, uint8_t code, pli_reader *r)
+{
+    uint64_t reg = code >> 6 >= 2 ? code & 0x3f : pli_read_uleb_sig(r);
+    bool restore = code >> 6 == 3 || code == 0x06;
+    pli_rule rule = {PLI_AT_SAME, 0};
+    if (!restore)
+        rule = pli_cfi_new_rule_sig(c, code, r);
+    if (reg == PLI_REG_FP)
+        c->row.fp = restore ? c->initial.fp : rule;
+    else if (reg == c->fde->ra)
+        c->row.ra = restore ? c->initial.ra : rule;
+    if (code == 0x07 && reg == c->fde->ra) /* DW_CFA_undefined: nobody has called this */
+        c->row.cfa = PLI_CFA_OUTERMOST;
+}
+
+/* Instructions about the cfa, and those that save and restore rows. */
+static void pli_cfi_frame_sig(pli_cfi *c, uint8_t code, pli_reader *r)
+{
+    uint64_t reg;
+    if (code == 0x0c || code == 0x12) { /* DW_CFA_def_cfa, _sf */
+        reg = pli_read_uleb_sig(r);
+        pli_cfi_set_cfa_sig(c, reg, code == 0x0c ? (int64_t)pli_read_uleb_sig(r) :
+                            pli_read_sleb_sig(r) * c->fde->data_align);
+    } else if (code == 0x0d) { /* DW_CFA_def_cfa_register */
+        pli_cfi_set_cfa_sig(c, pli_read_uleb_sig(r), c->row.cfa_offset);
+    } else if (code == 0x0e) { /* DW_CFA_def_cfa_offset */
+        c->row.cfa_offset = (int)pli_read_uleb_sig(r);
+    } else if (code == 0x13) { /* DW_CFA_def_cfa_offset_sf */
+        c->row.cfa_offset = (int)(pli_read_sleb_sig(r) * c->fde->data_align);
+    } else if (code == 0x0f) { /* DW_CFA_def_cfa_expression */
+        pli_cfi_cfa_expression_sig(c, pli_sub_reader_sig(r, pli_read_uleb_sig(r)));
+    } else if (code == 0x0a && c->depth < PLI_CFI_DEPTH) { /* DW_CFA_remember_state */
+        c->saved[c->depth++] = c->row;
+    } else if (code == 0x0b && c->depth > 0) { /* DW_CFA_restore_state */
+        c->row = c->saved[--c->depth];
+    } else if (code == 0x2e) { /* DW_CFA_GNU_args_size */
+        pli_read_uleb_sig(r);
+    } else if (code != 0x00 && code != 0x2d) { /* nop, aarch64's signed return addresses */
+        r->bad = true;
+    }
+}
+
+/* Whether the code moves on to a later address; *by is how far. */
+static bool pli_cfi_advance_sig(const pli_cfi *c, uint8_t code, pli_reader *r, uintptr_t *by)
+{
+    if (code >> 6 == 1) /* DW_CFA_advance_loc; 2 to 4: with 1, 2 or 4 bytes of distance */
+        *by = (code & 0x3f) * c->fde->code_align;
+    else if (code >= 0x02 && code <= 0x04)
+        *by = pli_read_sig(r, (size_t)1 << (code - 2)) * c->fde->code_align;
+    else
+        return false;
+    return true;
+}
+
+/* Runs a program up to the row of c->at; false when it makes no sense. */
+static bool pli_cfi_run_sig(pli_cfi *c, pli_reader r)
+{
+    uintptr_t here = c->fde->start, by;
+    while (r.at < r.end && !r.bad) {
+        uint8_t code = (uint8_t)pli_read_sig(&r, 1);
+        if (pli_cfi_advance_sig(c, code, &r, &by)) {
+            here += by;
+            if (here > c->at)
+                break;
+        } else if (pli_cfi_about_register_sig(code)) {
+            pli_cfi_register_sig(c, code, &r);
+        } else {
+            pli_cfi_frame_sig(c, code, &r);
+        }
+    }
+    return !r.bad;
+}
+
+/* The row of an address, from its tables. */
+static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
+{
+    pli_fde fde;
+    pli_cfi c;
+    if (!pli_fde_find_sig(t, pc, &fde))
+        return PLI_CFA_UNKNOWN;
+    memset(&c, 0, sizeof c);
+    c.fde = &fde, c.at = pc;
+    if (!pli_cfi_run_sig(&c, fde.common))
+        return PLI_CFA_UNKNOWN;
+    c.initial = c.row;
+    if (!pli_cfi_run_sig(&c, fde.own))
+        return PLI_CFA_UNKNOWN;
+    if (fde.signal)
+        return PLI_CFA_SIGNAL;
+    return c.row.cfa == PLI_CFA_OUTERMOST ? (uint64_t)PLI_CFA_OUTERMOST : pli_row_pack_sig(&c.row);
+}
+
+/* -- The cache of rows: one place an address, the youngest stays --
+
+   A key is what its address and its row give by exclusive or; a reader who finds a key and a row
+   that belong to different addresses gets another address out, and takes it for a miss. */
+
+#define PLI_ROWS 4096
+
+static struct { uint64_t key, row; } pli_rows[PLI_ROWS];
+
+/* An address, and in its unused bits the generation of modules. */
+static uint64_t pli_row_name_sig(uintptr_t pc)
+{
+    return (uint64_t)pc ^ (uint64_t)(PLI_LOAD(pli_modules.generation) + 1) << 48;
+}
+
+static bool pli_row_cached_sig(uintptr_t pc, uint64_t *row)
+{
+    uint64_t name = pli_row_name_sig(pc);
+    size_t at = (size_t)(name * 0x9e3779b97f4a7c15u >> 52) % PLI_ROWS;
+    *row = PLI_LOAD(pli_rows[at].row);
+    return (PLI_LOAD(pli_rows[at].key) ^ *row) == name;
+}
+
+static void pli_row_keep_sig(uintptr_t pc, uint64_t row)
+{
+    uint64_t name = pli_row_name_sig(pc);
+    size_t at = (size_t)(name * 0x9e3779b97f4a7c15u >> 52) % PLI_ROWS;
+    PLI_STORE(pli_rows[at].row, row);
+    PLI_STORE(pli_rows[at].key, name ^ row);
+}
+
+/* -- The walk -- */
+
+/* What has been checked during one walk. */
+typedef struct pli_walk {
+    const pli_code_map *map;
+    pli_regs regs;
+    uintptr_t low, high; /* of the stack: readable */
+    uintptr_t last_text_start, last_text_end; /* where the last address was found */
+    bool exact;          /* pc was interrupted; else it is a return address */
+} pli_walk;
+
+/* Reads a word of the stack: false when it is not aligned or not there. */
+static bool pli_load_sig(pli_walk *w, uintptr_t at, uintptr_t *word)
+{
+    if (at % sizeof *word != 0)
+        return false;
+    if (at < w->low || at >= w->high) {
+        uintptr_t page = at & ~(uintptr_t)(PLI_PAGE - 1);
+        if (!pli_os_readable_sig(page))
+            return false;
+        if (page == w->high)
+            w->high += PLI_PAGE;
+        else
+            w->low = page, w->high = page + PLI_PAGE;
+    }
+    *word = *(const uintptr_t *)at;
+    return true;
+}
+
+/* Whether an address may be code: in a module. Of a module in the list it notes that it was met. */
+static bool pli_text_known_sig(pli_walk *w, uintptr_t pc)
+{
+    if (pc >= w->last_text_start && pc < w->last_text_end)
+        return true;
+    pli_module *m = pli_code_map_find_sig(w->map, pc);
+    pli_text text = {0, 0, 0};
+    if (m) {
+        if (!PLI_LOAD(m->sampled))
+            PLI_STORE(m->sampled, 1);
+        for (int i = 0; i < m->texts; i++)
+            if (pc >= m->text[i].start && pc < m->text[i].end)
+                text = m->text[i];
+    } else if (!PLI_LOAD(pli_modules.frozen)) {
+        pli_tables_unlisted_sig(pc, &text);
+    }
+    w->last_text_start = text.start, w->last_text_end = text.end;
+    return text.end != 0;
+}
+
+/* The row of where the walk is. */
+static uint64_t pli_row_find_sig(pli_walk *w)
+{
+    uintptr_t pc = w->regs.pc - !w->exact;
+    uint64_t row;
+    pli_text text;
+    if (pli_row_cached_sig(pc, &row))
+        return row;
+    if (__atomic_load_n(&pli_modules.frozen, __ATOMIC_SEQ_CST))
+        return PLI_CFA_UNKNOWN;
+    pli_module *m = pli_code_map_find_sig(w->map, pc);
+    pli_tables tables = m ? m->tables : pli_tables_unlisted_sig(pc, &text);
+    if (m && !PLI_LOAD(m->sampled))
+        PLI_STORE(m->sampled, 1);
+    row = pli_row_make_sig(&tables, pc);
+    if (row == PLI_CFA_UNKNOWN && pli_text_known_sig(w, w->regs.pc) &&
+        pli_os_is_restorer_sig((const uint8_t *)w->regs.pc, w->last_text_end))
+        row = PLI_CFA_SIGNAL;
+    pli_row_keep_sig(pc, row);
+    return row;
+}
+
+/* Moves to a caller whose frame begins at cfa. False where that would be down the stack. */
+static bool pli_walk_to_sig(pli_walk *w, uintptr_t cfa, uintptr_t ra, uintptr_t fp)
+{
+    bool leaf = w->exact && PLI_RA_IN_REGISTER; /* it may use no stack at all */
+    if (cfa < w->regs.sp || (cfa == w->regs.sp && !leaf))
+        return false;
+    w->regs = (pli_regs){pli_os_strip_sig(ra), cfa, fp, 0};
+    w->exact = false;
+    return true;
+}
+
+/* By a row of the tables. */
+static bool pli_walk_row_sig(pli_walk *w, pli_row row)
+{
+    uintptr_t cfa = row.cfa == PLI_CFA_SP ? w->regs.sp : w->regs.fp, fp = w->regs.fp, ra;
+    cfa += (uintptr_t)(intptr_t)row.cfa_offset;
+    if (row.cfa == PLI_CFA_PLT)
+        cfa = w->regs.sp + 8 + ((w->regs.pc & 15) >= 11 ? 8 : 0);
+    if (row.cfa == PLI_CFA_AT_FP && !pli_load_sig(w, cfa, &cfa))
+        return false;
+    ra = w->regs.lr;
+    if (row.ra.at == PLI_AT_SAME && (!PLI_RA_IN_REGISTER || !w->exact))
+        return false;
+    if (row.ra.at == PLI_AT_CFA &&
+        !pli_load_sig(w, cfa + (uintptr_t)(intptr_t)row.ra.offset, &ra))
+        return false;
+    if (row.fp.at != PLI_AT_SAME &&
+        !pli_load_sig(w, (row.fp.at == PLI_AT_CFA ? cfa : w->regs.fp) +
+                      (uintptr_t)(intptr_t)row.fp.offset, &fp))
+        return false;
+    return pli_walk_to_sig(w, cfa, ra, fp);
+}
+
+/* Past the frame that the kernel made for a handler: what was interrupted goes on. */
+static bool pli_walk_signal_sig(pli_walk *w)
+{
+    pli_regs regs;
+    uintptr_t *word[] = {&regs.pc, &regs.sp, &regs.fp, &regs.lr};
+    for (int i = 0; i < 4; i++)
+        if (!pli_load_sig(w, w->regs.sp + pli_os_frame_offset_sig(i), word[i]))
+            return false;
+    w->regs = regs;
+    w->exact = true;
+    return true;
+}
+
+/* Whether a word may be the return address of a call to the function that pc is in: it stands
+   behind a call, and if that names its target, one not far before pc or in another module (a
+   procedure linkage table). */
+static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
+{
+    uintptr_t target = 0;
+    if (ra < PLI_PC_MARKS || !pli_text_known_sig(w, ra) || ra - w->last_text_start < 8 ||
+        !pli_os_follows_call_sig((const uint8_t *)ra, &target))
+        return false;
+    bool far = target && (target > pc || pc - target > (64 << 10));
+    return !far || target < w->last_text_start || target >= w->last_text_end ||
+           !(pc >= w->last_text_start && pc < w->last_text_end);
+}
+
+#define PLI_GUESS_WORDS 64
+
+/* Without a row: the link register, a frame pointer, or a word of the stack. */
+static bool pli_walk_guess_sig(pli_walk *w)
+{
+    uintptr_t pc = w->regs.pc, sp = w->regs.sp, fp = w->regs.fp, ra, up;
+    if (PLI_LOAD(pli_modules.frozen)) /* code may not be looked at: trust the frame pointer */
+        return fp >= sp && pli_load_sig(w, fp, &up) && pli_load_sig(w, fp + 8, &ra) && up > fp &&
+               pli_walk_to_sig(w, fp + 16, ra, up);
+    if (PLI_RA_IN_REGISTER && w->exact && pli_guess_fits_sig(w, pc, w->regs.lr))
+        return pli_walk_to_sig(w, sp, w->regs.lr, fp);
+    if (!PLI_RA_IN_REGISTER && w->exact && pli_load_sig(w, sp, &ra) &&
+        pli_guess_fits_sig(w, pc, ra))
+        return pli_walk_to_sig(w, sp + 8, ra, fp);
+    if (fp >= sp && pli_load_sig(w, fp, &up) && pli_load_sig(w, fp + 8, &ra) &&
+        pli_guess_fits_sig(w, pc, ra))
+        return pli_walk_to_sig(w, fp + 16, ra, up);
+    for (int i = 0; i < PLI_GUESS_WORDS && pli_load_sig(w, sp, &ra); i++, sp += sizeof ra)
+        if (pli_guess_fits_sig(w, pc, ra))
+            return pli_walk_to_sig(w, sp + sizeof ra, ra, fp);
+    return false;
+}
+
+/* One frame up. False at the root, and where nothing is known (*cut then). */
+static bool pli_walk_step_sig(pli_walk *w, bool *cut)
+{
+    uint64_t row = pli_row_find_sig(w);
+    bool moved;
+    if (row == PLI_CFA_OUTERMOST)
+        return false;
+    if (row == PLI_CFA_UNKNOWN)
+        moved = pli_walk_guess_sig(w);
+    else if (row == PLI_CFA_SIGNAL)
+        moved = pli_walk_signal_sig(w);
+    else
+        moved = pli_walk_row_sig(w, pli_row_unpack_sig(row));
+    *cut = !moved;
+    return moved && w->regs.pc >= PLI_PC_MARKS;
+}
+
+/* Writes the stack from regs, leaf first, and returns how many addresses it has: at most max. The
+   leaf is as it is, and so is what was interrupted by a signal; each other one lies inside the call
+   that it is to return from (the return address less one), so that all can be looked up as they
+   are. A stack that does not reach its root ends in PLI_PC_TRUNCATED. */
+static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
+{
+    pli_walk w = {pli_modules_enter_sig(), *regs, 0, 0, 0, 0, true};
+    bool cut = false;
+    int n = 0;
+    pcs[n++] = w.regs.pc;
+    while (n < max && pli_walk_step_sig(&w, &cut))
+        pcs[n++] = w.regs.pc - !w.exact;
+    pli_modules_leave_sig();
+    if (n == max && n > 1)
+        pcs[n - 1] = PLI_PC_TRUNCATED;
+    else if (cut && n < max)
+        pcs[n++] = PLI_PC_TRUNCATED;
+    return n;
+}
+
+/* -- An index for programs without .eh_frame_hdr: static ones, on some systems -- */
+
+/* By address; heapsort needs no memory and no luck. */
+static void pli_index_sort(pli_index *index, size_t count)
+{
+    for (size_t start = count / 2, end = count; end > 1;) {
+        if (start > 0) {
+            start--;
+        } else {
+            pli_index last = index[--end];
+            index[end] = index[0], index[0] = last;
+        }
+        for (size_t root = start, child; (child = 2 * root + 1) < end; root = child) {
+            child += child + 1 < end && index[child].function < index[child + 1].function;
+            if (index[root].function >= index[child].function)
+                break;
+            pli_index moved = index[root];
+            index[root] = index[child], index[child] = moved;
+        }
+    }
+}
+
+/* Goes over .eh_frame and notes its FDEs, as far as there is room; returns how many there are. */
+static size_t pli_index_fill(const pli_tables *t, uintptr_t at, uintptr_t end, pli_index *index,
+                             size_t room)
+{
+    size_t count = 0;
+    pli_fde fde;
+    for (uint32_t length; at + 8 <= end; at += 4 + length) {
+        memcpy(&length, (const void *)at, sizeof length);
+        if (length == 0 || length >= 0xfffffff0u)
+            break;
+        if (pli_fde_read_sig(t, at, &fde) && count++ < room)
+            index[count - 1] = (pli_index){fde.start, at};
+    }
+    return count;
+}
+
+/* Where .eh_frame is, as the file's section headers say; false when they do not. */
+static bool pli_index_section(const pli_module *m, uintptr_t *start, uintptr_t *end)
+{
+    ElfW(Ehdr) elf;
+    ElfW(Shdr) names, section;
+    char name[16];
+    bool found = false;
+    int fd = open(m->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || pread(fd, &elf, sizeof elf, 0) != sizeof elf)
+        elf.e_shnum = 0;
+    off_t at = elf.e_shnum ? (off_t)elf.e_shoff : 0;
+    if (elf.e_shnum && pread(fd, &names, sizeof names, at + (off_t)sizeof names * elf.e_shstrndx) !=
+        sizeof names)
+        elf.e_shnum = 0;
+    for (int i = 0; i < elf.e_shnum && !found; i++, at += (off_t)sizeof section) {
+        memset(name, 0, sizeof name);
+        found = pread(fd, &section, sizeof section, at) == sizeof section &&
+                pread(fd, name, sizeof name - 1, (off_t)(names.sh_offset + section.sh_name)) > 0 &&
+                strcmp(name, ".eh_frame") == 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    *start = m->bias + section.sh_addr, *end = *start + section.sh_size;
+    return found;
+}
+
+/* Makes the index of a module that has none. The section must lie in one of its segments. */
+static void pli_index_make(pli_module *m)
+{
+    uintptr_t start, end;
+    pli_tables t = {0, 0, 0, NULL, 0};
+    if (!pli_index_section(m, &start, &end))
+        return;
+    for (int i = 0; i < m->phdr_count; i++) {
+        uintptr_t low = m->bias + m->phdrs[i].p_vaddr, high = low + m->phdrs[i].p_filesz;
+        if (m->phdrs[i].p_type == PT_LOAD && start >= low && end <= high && start < end)
+            t.start = low, t.end = high;
+    }
+    size_t count = t.end ? pli_index_fill(&t, start, end, NULL, 0) : 0;
+    pli_index *index = count ? pli_keep(count * sizeof *index) : NULL;
+    if (!index)
+        return;
+    pli_index_fill(&t, start, end, index, count);
+    pli_index_sort(index, count);
+    m->tables = t;
+    m->tables.count = count;
+    PLI_STORE_RELEASE(m->tables.index, (const pli_index *)index);
+}
+
+/* Brings all up to date that unwinding needs: see pli_modules_refresh. */
+static pl_result pli_unwind_prepare(void)
+{
+    pl_result result = pli_modules_refresh();
+    pli_module *program = PLI_LOAD_ACQUIRE(pli_modules.all);
+    if (program && program->tables.hdr == 0 && !program->tables.index)
+        pli_index_make(program);
+    return result;
+}
+
+/* The bounds of the function around pc, from its FDE; false when it has none. Of loaded modules. */
+static bool pli_unwind_function(const pli_module *m, uintptr_t pc, uintptr_t *start,
+                                uintptr_t *end)
+{
+    pli_fde fde;
+    if (m->last_epoch != PLI_EPOCH_NOW || !pli_fde_find_sig(&m->tables, pc, &fde))
+        return false;
+    *start = fde.start, *end = fde.end;
+    return true;
 }
 
 /* ==== >>site =====================================================================================
@@ -2479,7 +3641,8 @@ PLI_SOMETIMES static pli_site *pli_sites_next(const pli_sites *s, size_t *positi
 #define PLI_LABEL_SETS ((size_t)64 << 10)
 #define PLI_LABEL_BUCKETS 1024
 
-/* All sets, by their hash. A set is complete when it gets into its bucket, and then never changes. */
+/* All sets, by their hash. A set is complete when it gets into its bucket, and then never changes.
+   */
 static struct {
     pli_lock lock;
     size_t count;
@@ -2634,10 +3797,10 @@ static void pli_view_note(pli_profile_view *view, const char *format, ...)
 /* What a collector adds, so that its profile can be written by name. */
 typedef struct pli_profile_source {
     const char *name;
-    /* Fills a zeroed view. What it points to stays until close, which is called after PL_OK only.
+    /* Fills a zeroed view. What it points to stays until done, which is called after PL_OK only.
        In an emergency: no malloc, and PL_BUSY rather than a long wait. */
-    pl_result (*open)(pli_profile_view *view, bool emergency);
-    void (*close)(void); /* may be NULL */
+    pl_result (*fill)(pli_profile_view *view, bool emergency);
+    void (*done)(void); /* may be NULL */
     struct pli_profile_source *next;
 } pli_profile_source;
 
@@ -2885,8 +4048,8 @@ static void pli_cpu_add_missing(const pli_thread *t, int64_t ticks)
     pli_cpu_count_missing_sig(t, ticks);
 }
 
-/* Starts the timer of a thread. Returns 0, or why the kernel refused; a thread that has just ended is
-   no refusal. */
+/* Starts the timer of a thread. Returns 0, or why the kernel refused; a thread that has just ended
+   is no refusal. */
 static int pli_cpu_arm(pli_thread *t)
 {
     if (!t->ring)
@@ -3046,6 +4209,7 @@ static void pli_cpu_fork_child(pli_thread *t)
     (void)t;
     bool mine = pli_cpu.lock.state == 0;
     pli_labels_fork_child();
+    pli_modules_fork_child();
     pli_cpu.engine = PLI_CPU_OFF;
     pli_cpu.lock.state = pli_cpu.busy = 0;
     pli_cpu.valid = false;
@@ -3127,7 +4291,7 @@ pl_result pl_cpu_start(const pl_cpu_desc *desc)
         pli_cpu_prepare();
         result = pli_cpu_configure(desc ? desc : &defaults);
         if (result == PL_OK)
-            result = pli_modules_refresh();
+            result = pli_unwind_prepare();
         if (result == PL_OK) {
             pli_cpu_begin();
             pli_cpu_watch();
@@ -3243,7 +4407,7 @@ PLI_HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 /* The program's handler for SIGPROF gets what is not perflab's; it sees its own as the one that is
    installed. */
 typedef int pli_sigaction_function(int, const struct sigaction *, struct sigaction *);
-extern pli_sigaction_function __sigaction __attribute__((weak));
+extern pli_sigaction_function pli_libc_sigaction __asm__("__sigaction") __attribute__((weak));
 
 PLI_HOOK int sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
@@ -3257,7 +4421,7 @@ PLI_HOOK int sigaction(int number, const struct sigaction *action, struct sigact
         return 0;
     }
     *(void **)&next = pli_next_of(&found, "sigaction");
-    return (next ? next : __sigaction)(number, action, old);
+    return (next ? next : pli_libc_sigaction)(number, action, old);
 }
 
 /* setitimer survives exec, and its signal would end the new program. execvpe is libc's own: the
@@ -6155,11 +7319,11 @@ static pl_result pli_profile_save(const char *name, const char *path, bool emerg
     if (!s)
         return source && path ? PL_NOMEM : PL_INVALID;
     s->view.name = source->name;
-    pl_result result = source->open(&s->view, emergency);
+    pl_result result = source->fill(&s->view, emergency);
     if (result == PL_OK) {
         result = pli_view_save(s, path, emergency);
-        if (source->close)
-            source->close();
+        if (source->done)
+            source->done();
     }
     munmap(s, sizeof *s);
     return result;
@@ -6177,12 +7341,12 @@ pl_result pl_profile_write(const char *name, FILE *out, int debug)
     pli_profile_view view;
     memset(&view, 0, sizeof view);
     view.name = source->name;
-    pl_result result = source->open(&view, false);
+    pl_result result = source->fill(&view, false);
     if (result != PL_OK)
         return result;
     result = pli_profile_encode(&view, debug, false, &bytes);
-    if (source->close)
-        source->close();
+    if (source->done)
+        source->done();
     if (result == PL_OK && (fwrite(bytes.data, 1, bytes.size, out) != bytes.size || fflush(out)))
         result = PL_IO;
     pli_bytes_free(&bytes);
@@ -8122,8 +9286,8 @@ __attribute__((destructor)) static void pli_env_at_exit(void)
     pli_env_finish(false);
 }
 
-/* Ends the program by the same signal, after the profile is written: it is pending until the handler
-   returns. */
+/* Ends the program by the same signal, after the profile is written: it is pending until the
+   handler returns. */
 static void pli_env_on_signal(int number)
 {
     pli_env_finish(true);

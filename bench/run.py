@@ -22,7 +22,9 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import cpu
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench"
@@ -230,8 +232,67 @@ def graded(submission: str, state: str) -> float:
     return elapsed
 
 
-ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (ticks, loop, malloc, allocators, compiling,
-                                                  verdict)
+def profiler() -> str:
+    """The library that is preloaded to take profiles."""
+    return compile_to("libperflab.so", "-shared", "-fPIC", "-DPERFLAB_IMPL", "-x", "c",
+                      "perflab.h")
+
+
+def totals() -> Iterator[Row]:
+    """Time in the CPU profile, beside the process's clock; and what gperftools makes of it."""
+    program, preload = compile_to("cpu_load", "bench/cpu_load.c"), profiler()
+    plain = dict(os.environ)
+    for threads in (1, 4, 16, 64):
+        for hz in (100, 250, 1000, 10000):
+            what = [program, "work", str(threads), str(6000 // threads)]
+            runs = [cpu.run(what, plain, hz, preload) for _ in range(3)]
+            yield Row(f"CPU profile off by, {threads} threads, {hz} Hz", "", "%",
+                      values=[100 * abs(total / used - 1) for used, total, _ in runs],
+                      limit=4 if threads == 64 else 2, note=beside(what, plain, hz))
+    runs = [cpu.run([program, "short", "2000"], plain, hz, preload) for hz in (100, 1000) * 2]
+    yield Row("CPU profile off by, 2,000 threads of 1 to 5 ms", "", "%",
+              values=[100 * abs(total / used - 1) for used, total, _ in runs], limit=10)
+    for hz, limit in ((1000, 4), (100, 7)):
+        runs = [cpu.run([program, "work", "1", "4000"], plain, hz, preload) for _ in range(5)]
+        yield Row(f"75/25 split off by, {hz} Hz, 4 s", "", "points",
+                  values=[100 * abs(share - 0.75) for _, _, share in runs], limit=limit)
+
+
+def beside(what: Sequence[str], plain: Dict[str, str], hz: int) -> str:
+    """How much of the time gperftools has in its profile."""
+    try:
+        used, total = cpu.gperftools(what, plain, hz, library("libprofiler.so.0"))
+    except Missing:
+        return ""
+    return f"gperftools: has {100 * total / used:.0f} % of the time"
+
+
+def sampling() -> Iterator[Row]:
+    """What the CPU profile costs the program: CPU time of a fixed amount of work."""
+    program, preload = compile_to("cpu_load", "bench/cpu_load.c"), profiler()
+    plain = Command([program, "fixed"], LD_PRELOAD=preload)
+    for hz, limit in ((100, 1.003), (1000, 1.015)):
+        ours = Command([program, "fixed"], LD_PRELOAD=preload,
+                       PERFLAB=f"cpu={OUT / 'cpu.pb.gz'},hz={hz}")
+        yield Row(f"CPU time, profile at {hz} Hz", "no profile", "ns", numbers(ours, plain),
+                  limit=limit)
+        try:
+            other = Command([program, "fixed"], LD_PRELOAD=library("libprofiler.so.0"),
+                            CPUPROFILE=str(OUT / "cpu.prof"), CPUPROFILE_FREQUENCY=str(hz))
+            yield Row(f"CPU time, gperftools at {hz} Hz", "no profile", "ns",
+                      numbers(other, plain))
+        except Missing as why:
+            yield Row(f"CPU time, gperftools at {hz} Hz", "no profile", "ns", note=str(why))
+    short = [program, "work", "1", "20"]
+    pairs = in_turn(lambda: seconds(Command(short, LD_PRELOAD=preload,
+                                            PERFLAB=f"cpu={OUT / 'cpu.pb.gz'}")),
+                    lambda: seconds(Command(short, LD_PRELOAD=preload)))
+    yield Row("start, stop and writing of a profile", "", "ms",
+              values=[1000 * (a - b) for a, b in pairs], limit=20)
+
+
+ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (ticks, loop, malloc, allocators, totals, sampling,
+                                                  compiling, verdict)
 
 
 # the table ----------------------------------------------------------------------------------------

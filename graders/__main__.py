@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Callable, NoReturn, Optional, Sequence
 
-from . import commands
+from . import commands, profile_commands
 from .model import EXIT_CODES, FAIL, GraderError, SubmissionError
 from .plain import printable
 
@@ -22,8 +22,32 @@ examples:
   python3 -m graders grade 03 --submission DIR   grade DIR/student.c with DIR/answers.ini
   python3 -m graders grade 03 --format junit --output lab03.xml
   python3 -m graders doctor                      what disturbs on this machine
+  python3 -m graders top cpu.pb.gz               which functions take the time
 
 exit codes: 0 PASS or done, 1 FAIL, 75 INCONCLUSIVE, 2 could not be done
+"""
+TOP = """\
+top: the functions of a profile, the most expensive first
+
+  flat   what the function spent itself        flat%   its share of the whole profile
+  cum    what it spent with all it called      sum%    flat% of this row and all above
+
+Numbers and order are those of 'go tool pprof -top'. Small functions (cum below 0.5 %) are left out.
+Lines and inlined functions come from the program's debug information (built with -g).
+
+examples:
+  python3 -m graders top cpu.pb.gz
+  python3 -m graders top --cum --count 10 cpu.pb.gz
+  python3 -m graders top --base before.pb.gz after.pb.gz     what has become more, and what less
+  python3 -m graders top --focus strlen --lines cpu.pb.gz    the lines from which strlen is called
+"""
+LIST = """\
+list: the source of functions, with what each line cost: flat (the line itself) and cum (with all
+that it called)
+
+examples:
+  python3 -m graders list cpu.pb.gz append_field
+  python3 -m graders list --base before.pb.gz after.pb.gz '^main$'
 """
 
 
@@ -53,10 +77,14 @@ def parser() -> argparse.ArgumentParser:
     hint.add_argument("number", nargs="?", type=int, metavar="K", help="the K-th hint")
     _command(subs, "bench", "run the lab's benchmarks on slow.c and on yours", commands.bench,
              building=True)
+    profile = _command(subs, "profile", "where slow.c spends its time: a CPU profile of the "
+                       "lab's benchmarks", profile_commands.profile, building=True)
+    profile.add_argument("--mine", action="store_true", help="profile student.c, not slow.c")
     watch = _command(subs, "watch", "grade again whenever you save; Ctrl-C ends",
                      commands.watch, building=True)
     _measuring(watch)
     _command(subs, "reset", "student.c and answers.ini as shipped; yours are kept", commands.reset)
+    _profiles(subs)
     doctor = _command(subs, "doctor", "what disturbs on this machine, and what mends it",
                       commands.doctor, lab=False)
     doctor.add_argument("--cc", default="", metavar="CC", help="the compiler to look for")
@@ -100,6 +128,46 @@ def _command(subs: "argparse._SubParsersAction[_Parser]", name: str, help: str,
         sub.add_argument("--opt", default="-O2", metavar="FLAGS",
                          help="optimisation flags of both versions (default: -O2), as --opt=-O3")
     return sub
+
+
+def _profiles(subs: "argparse._SubParsersAction[_Parser]") -> None:
+    """The commands that read profile files."""
+    top = _on_files(subs, "top", "the functions of a profile that take the most",
+                    profile_commands.top, TOP)
+    top.add_argument("--cum", action="store_true", help="sort by cum, not by flat")
+    top.add_argument("--count", type=_count, default=0, metavar="N", help="N rows at most")
+    top.add_argument("--focus", default="", metavar="REGEX",
+                     help="only samples with a function, file or module like REGEX in their stack")
+    top.add_argument("--from", default="", metavar="REGEX", dest="from_",
+                     help="stacks as seen from the first function like REGEX: its callers are left "
+                          "out")
+    top.add_argument("--lines", action="store_true", help="a row for each line of source")
+    source = _on_files(subs, "list", "the source of a function, with what each line cost",
+                       profile_commands.list_source, LIST)
+    source.add_argument("function", metavar="FUNCTION",
+                        help="a function's name or a part of it: a regular expression")
+
+
+def _on_files(subs: "argparse._SubParsersAction[_Parser]", name: str, help: str,
+              run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    sub = subs.add_parser(name, help=help, description=text, allow_abbrev=False,
+                          formatter_class=argparse.RawDescriptionHelpFormatter)
+    sub.set_defaults(run=run)
+    sub.add_argument("files", nargs="+", type=Path, metavar="FILE",
+                     help="a profile in pprof's format; several are added up")
+    sub.add_argument("--base", action="append", type=Path, metavar="FILE",
+                     help="subtract this profile; may be given again")
+    sub.add_argument("--sample", default="", metavar="NAME",
+                     help="the values to show, for example samples or inuse_space")
+    sub.add_argument("--as-recorded", action="store_true",
+                     help="only the names that the program recorded: ask no addr2line")
+    return sub
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) > 10 ** 9:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of rows")
+    return int(text)
 
 
 def _measuring(sub: argparse.ArgumentParser) -> None:

@@ -1,7 +1,8 @@
 """Checks the student's answers about slow.c: answers.ini against lab.ini and a measurement.
 
 An answer counts when it lies in the interval of lab.ini, or near enough to what the grader
-measured itself. A wrong one is told which command shows the right one, never how far off it is.
+measured itself, or within the interval of a profile. A wrong one is told which command shows the
+right one, never how far off it is.
 """
 from __future__ import annotations
 
@@ -9,26 +10,31 @@ import math
 import re
 from fractions import Fraction
 from pathlib import Path
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from .model import Answer, GraderError, Lab, Question
+from .evidence import PROFILE_SHARE
+from .model import Answer, GraderError, Lab, Question, Share
 from .plain import short
 
 NUMBER = re.compile(r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})(e[+-]?\d{1,2})?")
 DECORATION = re.compile(r"(?:~|about |\u2248|=)?\s*(.*?)\s*(?:x|\u00d7|times|fold)?", re.S)
+CLONE = re.compile(r"(\.(isra|constprop|part|cold|llvm)(\.\d+)*)+$")     # made by the compiler
 COMMENT = re.compile(r"(^|\s)[#;].*")
+ShareSource = Callable[[Question], Iterable[Share]]
 
 
 def check(lab: Lab, answers_path: Optional[Path],
-          measured: Mapping[str, float]) -> Tuple[Answer, ...]:
+          measured: Mapping[str, float],
+          shares: ShareSource = lambda question: ()) -> Tuple[Answer, ...]:
     """Every question of the lab, checked, in the order of lab.ini.
 
-    ``measured`` holds the grader's own measurements by the name of the question. Without a file
-    at ``answers_path`` every answer is blank, so that a student.c alone can be graded.
+    ``measured`` holds the grader's own measurements by the name of the question; ``shares`` finds
+    shares in profiles, and is asked only when lab.ini alone does not accept an answer. Without a
+    file at ``answers_path`` every answer is blank, so that a student.c alone can be graded.
     """
     given = read(lab, answers_path) if answers_path and answers_path.exists() else {}
-    return tuple(_answer(question, given.get(question.name, ""), measured.get(question.name))
-                 for question in lab.questions)
+    return tuple(_answer(question, given.get(question.name, ""), measured.get(question.name),
+                         shares) for question in lab.questions)
 
 
 def read(lab: Lab, path: Path) -> Dict[str, str]:
@@ -92,12 +98,21 @@ def _key(where: str, line: str, lab: Lab) -> Tuple[str, str]:
     return name, value.strip()
 
 
-def _answer(question: Question, given: str, measured: Optional[float]) -> Answer:
-    passed, text = _judge(question, given, measured)
-    return Answer(question=question, given=given, measured=measured, passed=passed, text=text)
+def _answer(question: Question, given: str, measured: Optional[float],
+            shares: ShareSource = lambda question: ()) -> Answer:
+    seen: List[Share] = []
+
+    def noted() -> Iterable[Share]:
+        for share in shares(question) if question.measure == PROFILE_SHARE else ():
+            seen.append(share)
+            yield share
+    passed, text = _judge(question, given, measured, noted)
+    return Answer(question=question, given=given, measured=seen[-1].value if seen else measured,
+                  passed=passed, text=text)
 
 
-def _judge(question: Question, given: str, measured: Optional[float]) -> Tuple[bool, str]:
+def _judge(question: Question, given: str, measured: Optional[float],
+           shares: Callable[[], Iterable[Share]] = tuple) -> Tuple[bool, str]:
     shown = short(given)
     if not given:
         return False, f"not answered yet: {question.how}"
@@ -107,7 +122,8 @@ def _judge(question: Question, given: str, measured: Optional[float]) -> Tuple[b
         number, advice = parse_number(given)
         if number is None:
             return False, f"'{shown}' cannot be read as a number: {advice}"
-        passed = _within(question, number) or _near(question, number, measured)
+        passed = (_within(question, number) or _near(question, number, measured)
+                  or any(_inside(question, number, share) for share in shares()))
     if passed:
         return True, f"{shown} is right"
     return False, f"{shown} is not what slow.c does; look again: {question.how}"
@@ -125,6 +141,14 @@ def _near(question: Question, number: Fraction, measured: Optional[float]) -> bo
     return abs(number - target) <= question.tolerance * abs(target)
 
 
+def _inside(question: Question, number: Fraction, share: Share) -> bool:
+    """Whether it lies in the interval, which the tolerance makes wider: people round."""
+    tolerance = question.tolerance or Fraction(0)
+    return ((1 - tolerance) * Fraction(share.low) <= number
+            <= (1 + tolerance) * Fraction(share.high))
+
+
 def _plain(word: str) -> str:
-    """A name as it is compared: without quotes, and without the () that marks a function."""
-    return re.sub(r"\(.*\)$", "", word.strip().strip("'\"`")).strip()
+    """A name as it is compared: without quotes, the () of a function, a compiler's suffix."""
+    bare = re.sub(r"\(.*\)$", "", word.strip().strip("'\"`")).strip()
+    return CLONE.sub("", bare)

@@ -1,4 +1,5 @@
-"""Reads what an ELF file defines, needs and runs by itself: enough to keep an object honest.
+"""Reads what an ELF file defines, needs and runs by itself: enough to keep an object honest,
+and to find the addresses of a profile in it.
 
 A small reader of our own, since a student's machine need not have readelf, and since its output
 would have to be parsed. 64-bit little-endian files only: those of every machine that grades.
@@ -14,7 +15,11 @@ SHT_SYMTAB, SHT_DYNAMIC, SHT_DYNSYM = 2, 6, 11
 STB_LOCAL = 0
 STT_IFUNC = 10
 DT_NEEDED = 1
+PT_LOAD, PT_NOTE = 1, 4
+NT_GNU_BUILD_ID = 3
 
+SEGMENT = struct.Struct("<IIQQQQQQ")
+NOTE = struct.Struct("<III")
 SECTION = struct.Struct("<IIQQQQIIQQ")
 SYMBOL = struct.Struct("<IBBHQQ")
 DYNAMIC = struct.Struct("<qQ")
@@ -41,6 +46,15 @@ class Symbol:
     indirect: bool      # resolved by code that runs when the program starts (IFUNC)
 
 
+@dataclass(frozen=True)
+class Segment:
+    """A part of the file that is mapped, or that holds notes about it."""
+    kind: int
+    offset: int
+    address: int
+    size: int           # in the file
+
+
 class Elf:
     """One object, program or library."""
 
@@ -48,7 +62,7 @@ class Elf:
         self._data = path.read_bytes()
         try:
             self.sections: Tuple[Section, ...] = tuple(self._sections())
-        except (struct.error, IndexError, ValueError):
+        except (struct.error, IndexError, ValueError, OverflowError):
             raise NotElf(f"{path}: damaged ELF file") from None
 
     def symbols(self, dynamic: bool = False) -> Tuple[Symbol, ...]:
@@ -70,6 +84,45 @@ class Elf:
             if section.name == ".interp":
                 return Path(self._text(section.offset))
         return None
+
+    def build_id(self) -> str:
+        """The build id as hexadecimal text, or ""."""
+        try:
+            return next((found for segment in self._segments() if segment.kind == PT_NOTE
+                         for found in self._build_ids(segment)), "")
+        except (struct.error, OverflowError):
+            return ""
+
+    def address(self, offset: int) -> Optional[int]:
+        """The link-time address of a byte of the file, None when it is not mapped."""
+        try:
+            return next((offset - segment.offset + segment.address
+                         for segment in self._segments() if segment.kind == PT_LOAD
+                         and segment.offset <= offset < segment.offset + segment.size), None)
+        except (struct.error, OverflowError):
+            return None
+
+    def content(self, name: str) -> bytes:
+        """The bytes of a section, none when there is no such section."""
+        return next((self._data[section.offset:section.offset + section.size]
+                     for section in self.sections if section.name == name), b"")
+
+    def _segments(self) -> Iterator[Segment]:
+        (table,) = struct.unpack_from("<Q", self._data, 0x20)
+        entry, count = struct.unpack_from("<HH", self._data, 0x36)
+        for number in range(count):
+            kind, _, offset, address, _, size, _, _ = SEGMENT.unpack_from(
+                self._data, table + entry * number)
+            yield Segment(kind, offset, address, size)
+
+    def _build_ids(self, segment: Segment) -> Iterator[str]:
+        at, end = segment.offset, segment.offset + segment.size
+        while at + NOTE.size <= end:
+            name, size, kind = NOTE.unpack_from(self._data, at)
+            start = at + NOTE.size + (name + 3 & ~3)
+            if kind == NT_GNU_BUILD_ID and self._data[at + NOTE.size:start] == b"GNU\0":
+                yield self._data[start:start + size].hex()
+            at = start + (size + 3 & ~3)
 
     def _sections(self) -> Iterator[Section]:
         if self._data[:6] != b"\x7fELF\x02\x01":

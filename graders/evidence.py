@@ -11,6 +11,9 @@ lie. The same kinds measure slow.c for the questions of answers.ini.
     bytes_per_op            bytes allocated by one operation, all together
     bytes_per_output_byte   the same for each byte of output
 
+A question may also have the measure ``profile_share``: the share of the time in percent that one
+function of slow.c takes, its calls included. See lab_profile.py; it is measured only when needed.
+
 Times are least CPU times of fresh processes, read from outside. Allocations are counted by
 perflab's hooks in a separate build, and are the same in every run. With several sizes, the
 largest count is the value.
@@ -25,6 +28,7 @@ from .model import EvidenceSpec, Finding, GraderError, Lab, Question
 from .rig import SLOW, STUDENT, Rig
 
 SCALE = 4       # growth_factor with one size
+PROFILE_SHARE = "profile_share"
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def finding(rig: Rig, spec: EvidenceSpec) -> Finding:
 def measure(rig: Rig, lab: Lab) -> Dict[str, float]:
     """slow.c's values for the lab's questions, by the name of the question."""
     return {question.name: KINDS[question.measure].measure(rig, SLOW, question.sizes)
-            for question in lab.questions if question.measure}
+            for question in lab.questions if question.measure in KINDS}
 
 
 def validate(lab: Lab) -> None:
@@ -55,8 +59,12 @@ def validate(lab: Lab) -> None:
     for spec in lab.evidence:
         _validate(lab, f"[evidence.{spec.name}] kind", spec.kind, spec.sizes)
     for question in lab.questions:
-        if question.measure:
-            _validate(lab, f"[question.{question.name}] measure", question.measure, question.sizes)
+        where = f"[question.{question.name}]"
+        if (question.measure == PROFILE_SHARE) != bool(question.function):
+            raise GraderError(f"labs/{lab.path.name}/lab.ini: {where} function: belongs to "
+                              f"'measure = {PROFILE_SHARE}'; give both or neither")
+        if question.measure and question.measure != PROFILE_SHARE:
+            _validate(lab, f"{where} measure", question.measure, question.sizes, (PROFILE_SHARE,))
 
 
 def slope(points: Mapping[int, float]) -> float:
@@ -106,10 +114,11 @@ def _text(spec: EvidenceSpec, kind: Kind, value: float, slow: float) -> str:
             f"(slow.c: {slow:,.{kind.decimals}f})")
 
 
-def _validate(lab: Lab, where: str, kind: str, sizes: Tuple[int, ...]) -> None:
+def _validate(lab: Lab, where: str, kind: str, sizes: Tuple[int, ...],
+              more: Tuple[str, ...] = ()) -> None:
     if kind not in KINDS:
         raise GraderError(f"labs/{lab.path.name}/lab.ini: {where}: '{kind}' is unknown; "
-                          f"there are {', '.join(KINDS)}")
+                          f"there are {', '.join((*KINDS, *more))}")
     least = {"growth_exponent": 2}.get(kind, 1)
     if len(set(sizes)) < least or min(sizes) < 1:
         raise GraderError(f"labs/{lab.path.name}/lab.ini: {where}: {kind} needs at least "

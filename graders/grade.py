@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from . import build, diagnosis, evidence, machine, sandbox, verdict
+from . import build, diagnosis, evidence, lab_profile, machine, sandbox, verdict
 from .model import (ERROR, FAIL, INCONCLUSIVE, PASS, Answer, Finding, GraderError, Lab, Machine,
                     Pair, Result, SubmissionError, TimeVerdict)
 from .plain import short
@@ -96,8 +96,10 @@ def grade(lab: Lab, what: Submission, options: Options, progress: Progress) -> R
     except SubmissionError as error:
         known.error = error
     else:
+        shares = lab_profile.Shares(options.root, lab, what.answers, trusted, recipe)
         layers, warnings, extra = _measure(lab, what, options, progress, known,
-                                           trusted, student, Random(seed))
+                                           trusted, student, shares, Random(seed))
+        warnings += shares.remarks
     facts = machine.facts(recipe.compiler, recipe.flags, layers, warnings)
     result = _result(lab, what, seed, known, facts, extra)
     return replace(result, seconds=time.monotonic() - started)
@@ -112,7 +114,7 @@ def unmeasured(lab: Lab, path: Path, options: Options, error: GraderError) -> Re
 
 
 def _measure(lab: Lab, what: Submission, options: Options, progress: Progress, known: _Findings,
-             trusted: build.Trusted, student: build.Side,
+             trusted: build.Trusted, student: build.Side, shares: lab_profile.Shares,
              rng: Random) -> Tuple[Optional[int], List[str], Dict[str, Any]]:
     """Everything that runs. Fills ``known``; returns the layers, warnings and raw figures."""
     cpus = machine.choose_cpus()
@@ -127,7 +129,7 @@ def _measure(lab: Lab, what: Submission, options: Options, progress: Progress, k
         except SubmissionError as error:
             known.error = error
         progress.say("answers: measuring slow.c ...")
-        known.answers = diagnosis.check(lab, what.answers, evidence.measure(rig, lab))
+        known.answers = diagnosis.check(lab, what.answers, evidence.measure(rig, lab), shares)
         return rig.layers, _warnings(rig), extra
 
 

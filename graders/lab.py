@@ -231,7 +231,7 @@ def _question(section: _Section, name: str, n: int) -> Question:
         tolerance=section.maybe("tolerance", section.fraction, "0.2"),
         sizes=section.sizes("sizes", default=n),
         machine=section.choice("machine", "yes", "no", default="no") == "yes",
-        how=section.text("how"))
+        how=section.text("how"), function=section.text("function", ""))
     if question.kind == "word":
         for key in ("low", "high", "tolerance"):
             if section.text(key, ""):

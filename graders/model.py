@@ -59,6 +59,15 @@ class Question:
     machine: bool                   # the answer depends on the machine it was measured on
     how: str                        # the command that shows the right answer
     words: Tuple[str, ...] = ()     # accepted answers of kind word
+    function: str = ""              # of measure profile_share: whose share it is
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of a profile in percent, and the interval in which the true one lies."""
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)

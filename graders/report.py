@@ -19,7 +19,7 @@ from xml.etree import ElementTree as xml
 
 from .model import (ERROR, EXIT_CODES, FAIL, PASS, Answer, Finding, GraderError, Result,
                     TimeVerdict)
-from .plain import printable
+from .plain import in_colour, printable, show
 from .screen import next_step, ratio_words, text
 
 __all__ = ["FORMATS", "json", "junit", "next_step", "text", "write"]
@@ -67,7 +67,7 @@ def write(result: Result, format: str = "text", path: Optional[Path] = None) -> 
         raise GraderError(f"unknown format '{format}'; there are {', '.join(FORMATS)}")
     try:
         if path is None:
-            _to_stream(_for_terminal(result) if format == "text" else FORMATS[format](result))
+            show(_for_terminal(result) if format == "text" else FORMATS[format](result))
         else:
             _to_file(FORMATS[format](result), Path(os.path.realpath(path)))
     except OSError as error:
@@ -192,15 +192,8 @@ def _case(suite: xml.Element, classname: str, case: Case) -> None:
 def _for_terminal(result: Result) -> str:
     """The screen as it fits standard output: coloured and as wide as a terminal, or plain."""
     terminal = sys.stdout.isatty()
-    colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     width = min(shutil.get_terminal_size((80, 24)).columns, 100) if terminal else 80
-    return text(result, colour, width, under_make="MAKELEVEL" in os.environ)
-
-
-def _to_stream(content: str) -> None:
-    encoding = sys.stdout.encoding or "ascii"
-    sys.stdout.write(content.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
+    return text(result, in_colour(), width, under_make="MAKELEVEL" in os.environ)
 
 
 def _to_file(content: str, path: Path) -> None:

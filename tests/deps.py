@@ -42,6 +42,8 @@ NEEDS: Sequence[Need] = (
     Need("g++", "g++", "the header in C++ programs", program="g++"),
     Need("clang", "clang", "the second compiler", program="clang"),
     Need("clang-rt", "libclang-rt-dev", "clang's sanitizers", library="clang-rt"),
+    Need("llvm", "llvm", "lines and inlined calls in clang's programs",
+         program="llvm-symbolizer"),
     Need("make", "make", "everything", program="make"),
     Need("libc", "libc6-dev", "C headers", library="crt1.o"),
     Need("objdump", "binutils", "reading machine code and symbols", program="objdump"),

@@ -71,11 +71,12 @@ FOLDERS: Dict[str, Folder] = {
     "compile": Folder(needs=("cc", "g++", "clang", "musl-gcc"), alone=False),
     "docs": Folder(needs=("cc", "g++", "clang", "cmake"), fast=True),
     "fuzz": Folder(needs=("cc",), alone=False),
-    "graders": Folder(needs=("cc",), fast=True, slow=("test_end_to_end.py",)),
+    "graders": Folder(needs=("cc", "objdump"), fast=True, slow=("test_end_to_end.py",)),
     "labs": Folder(needs=("cc", "clang")),
     "make": Folder(needs=("cc", "make", "pkg-config"), fast=True, alone=False),
     "pprof": Folder(needs=("cc", "g++", "clang", "go", "objdump"), alone=False),
     "lint": Folder(needs=("cc", "objdump", "git"), fast=True, alone=False),
+    "profiles": Folder(needs=("cc", "clang", "go", "llvm", "objdump"), alone=False),
     "runner": Folder(needs=("cc",), fast=True, alone=False),
 }
 

@@ -2,12 +2,14 @@
    slow. Make log_export fast. You may change everything below, add functions and include headers;
    log_export must go on doing what lab.h says. Then run: make lab03 */
 #include "lab.h"
+#include "perflab.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* append_field makes room for one more field and its separator, then adds both at the end. */
-static char *append_field(char *out, const char *field, const char *separator)
+/* append_field makes room for one more field and its separator, then adds both at the end.
+   PL_NOINLINE keeps it a function of its own, so that a profile has a name for it. */
+static PL_NOINLINE char *append_field(char *out, const char *field, const char *separator)
 {
     char *bigger = realloc(out, strlen(out) + strlen(field) + 2);
     if (bigger == NULL) {

@@ -48,7 +48,9 @@ def test_the_documented_sample(tmp_path: Path) -> None:
     assert (growth.name, growth.kind, growth.maximum, growth.minimum) == (
         "growth", "growth_exponent", Fraction("1.35"), None)
     assert growth.sizes == (1000, 4000, 16000) and growth.because.startswith("Twice")
-    exponent, function = found.questions
+    exponent, function, share = found.questions
+    assert (share.measure, share.function) == ("profile_share", "join_fields")
+    assert exponent.function == ""
     assert (exponent.low, exponent.high, exponent.tolerance) == (
         Fraction("1.8"), Fraction("2.2"), Fraction("0.15"))
     assert (exponent.kind, exponent.measure, exponent.machine) == (

@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
+import sys
 from pathlib import Path
 from typing import List, Tuple
 
@@ -71,6 +72,18 @@ def test_inputs_have_the_fields_that_break_wrong_code(judge: Path) -> None:
     assert any(max(field, default=0) > 127 for field in fields)
     assert not any(byte in field for field in fields for byte in (b"\t", b"\n"))
     assert 0.02 < sum(not field for field in fields) / len(fields) < 0.4
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_profile_of_slow_shows_the_hot_function(compiler: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "graders", "profile", "--cc", compiler, "03"],
+                          cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=120)
+    words, share = (question for question in labs.read(FOLDER).questions
+                    if question.name.startswith("hot_"))
+    found = [line.split() for line in done.stdout.splitlines()
+             if line.split()[-1:] == [words.words[0]]]
+    assert len(found) == 1 and share.low is not None, done.stdout
+    assert float(found[0][4].rstrip("%")) >= share.low, done.stdout
 
 
 def test_benchmarks_show_the_sizes_that_the_questions_ask_about() -> None:

@@ -139,7 +139,7 @@ def test_readme_takes_its_numbers_from_lab_ini(folder: Path) -> None:
 @every_lab
 def test_readme_names_the_commands(folder: Path) -> None:
     text = (folder / "README.md").read_text(encoding="utf-8")
-    for command in ("", "-bench", "-hint", "-watch", "-reset", " SUBMISSION="):
+    for command in ("", "-bench", "-profile", "-hint", "-watch", "-reset", " SUBMISSION="):
         assert f"make lab{folder.name[:2]}{command}" in text
 
 

@@ -23,11 +23,13 @@ PLATFORM = re.compile(
 
 KEYWORDS = set("if while for switch return sizeof do else case defined asm volatile typeof "
                "_Alignof _Atomic _Generic _Static_assert __asm__ __volatile__ __attribute__ "
-               "__extension__ __typeof__ __alignof__".split())
-# What POSIX calls async-signal-safe and perflab uses, and builtins that never call out.
+               "__extension__ __typeof__ __alignof__ offsetof ElfW".split())
+# What POSIX and glibc call async-signal-safe and perflab uses, the program's own handlers, and
+# builtins that never call out.
 SIGNAL_SAFE = set("memcpy memset memmove memcmp strlen clock_gettime write read open close _exit "
                   "getpid kill raise sigaction sigprocmask pthread_sigmask sigemptyset sigfillset "
-                  "sigaddset sigdelset syscall abort sem_post poll".split())
+                  "sigaddset sigdelset sigismember syscall abort sem_post poll "
+                  "_dl_find_object sa_handler sa_sigaction".split())
 SAFE_PREFIXES = ("atomic_", "__atomic_", "__builtin_", "__sync_")
 
 

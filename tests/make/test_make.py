@@ -51,8 +51,8 @@ def test_help_is_the_default_and_lists_every_target() -> None:
 
 
 @pytest.mark.parametrize("target, verb", [
-    ("lab03", "grade"), ("lab03-bench", "bench"), ("lab03-hint", "hint"),
-    ("lab03-watch", "watch"), ("lab03-reset", "reset"), ("lab17", "grade")])
+    ("lab03", "grade"), ("lab03-bench", "bench"), ("lab03-profile", "profile"),
+    ("lab03-hint", "hint"), ("lab03-watch", "watch"), ("lab03-reset", "reset"), ("lab17", "grade")])
 def test_a_lab_needs_no_line_of_its_own(echo: str, target: str, verb: str) -> None:
     assert arguments(make(target, echo)) == [verb, target[3:5]]
 
@@ -65,6 +65,10 @@ def test_options_reach_the_grader_whatever_is_in_them(echo: str) -> None:
     assert words[0] == "grade" and words[-1] == "03"
     assert options == {"--cc": "my cc", "--submission": path.replace("$$", "$"),
                        "--format": "json", "--output": "a b", "--seed": "7"}
+
+
+def test_ones_own_version_can_be_profiled(echo: str) -> None:
+    assert arguments(make("lab03-profile", echo, "MINE=1")) == ["profile", "--mine", "03"]
 
 
 def test_the_environments_compiler_is_passed_on_and_makes_own_default_is_not(echo: str) -> None:

@@ -13,7 +13,7 @@ typedef struct fake_file {
 static const fake_file *fake_files;
 
 /* Opens the file of the table; everything else is not there. */
-static int fake_open(const char *path, int flags)
+static int fake_open(const char *path, int flags, ...)
 {
     (void)flags;
     for (const fake_file *f = fake_files; f && f->path; f++) {
@@ -27,7 +27,7 @@ static int fake_open(const char *path, int flags)
     return -1;
 }
 
-#define open(path, flags) fake_open(path, flags)
+#define open(path, ...) fake_open(path, __VA_ARGS__)
 #define PERFLAB_IMPL
 #include "perflab.h"
 
