@@ -6417,7 +6417,7 @@ pl_result pl_symbolize(const void *pc, pl_frame *out)
         return PL_INVALID;
     *out = (pl_frame){pc, "[unknown]", NULL, 0, 0, ""};
 #if PLI_LINUX
-    pl_result result = pli_modules_refresh();
+    pl_result result = pli_unwind_prepare();
     pli_place found = pli_place_at((uintptr_t)pc, pli_modules_epoch_sig(), false);
     if (!found.module)
         return result == PL_OK ? PL_INVALID : result;
@@ -7482,6 +7482,7 @@ PL_NOINLINE int pl_callers(int skip, void **pcs, int max)
 #if PLI_LINUX
     if (skip < 0 || !pcs || max <= 0 || skip > INT32_MAX - 2 - max)
         return 0;
+    pli_unwind_prepare(); /* or a library that was just loaded would end the walk */
     pli_regs here = pli_regs_here();
     return pli_callers_from(&here, skip + 1, pcs, max);
 #else
