@@ -3926,7 +3926,8 @@ enum { PLI_CPU_OFF, PLI_CPU_TIMERS, PLI_CPU_ITIMER };
 
 static struct {
     pli_lock lock;           /* start and stop, and whoever reads the sites */
-    uint32_t engine;         /* what sends signals now */
+    bool running;            /* between start and stop; under the lock */
+    uint32_t engine;         /* what sends signals now; atomic, changed under pli_threads.lock */
     uint32_t busy;           /* handlers at work */
     uint32_t gate;           /* 0: samples are seen and not kept */
     bool prepared;           /* handler and thread hooks are in place */
@@ -4127,11 +4128,12 @@ static void pli_cpu_fall_back(int error)
 static void pli_cpu_birth(pli_thread *t)
 {
     t->cpu.timer = 0;
-    if (pli_cpu.engine == PLI_CPU_TIMERS) {
+    uint32_t engine = PLI_LOAD(pli_cpu.engine);
+    if (engine == PLI_CPU_TIMERS) {
         int error = pli_cpu_arm(t);
         if (error)
             pli_cpu_fall_back(error);
-    } else if (pli_cpu.engine == PLI_CPU_ITIMER && !t->ring) {
+    } else if (engine == PLI_CPU_ITIMER && !t->ring) {
         PLI_STORE_RELEASE(t->ring, (pli_ring *)pli_os_reserve(sizeof *t->ring));
     }
 }
@@ -4222,13 +4224,13 @@ static pli_profile_source pli_cpu_source = {"cpu", pli_cpu_view, pli_cpu_view_do
    thread was doing to the sites when the memory was copied, they are not looked at again. */
 static void pli_cpu_fork_child(pli_thread *t)
 {
-    (void)t;
     bool mine = pli_cpu.lock.state == 0;
+    t->cpu.timer = 0; /* it stayed with the parent */
     pli_labels_fork_child();
     pli_modules_fork_child();
     pli_cpu.engine = PLI_CPU_OFF;
     pli_cpu.lock.state = pli_cpu.busy = 0;
-    pli_cpu.valid = false;
+    pli_cpu.valid = pli_cpu.running = false;
     pli_cpu.pid = getpid();
     pli_threads.wanted = 0;
     if (mine)
@@ -4261,7 +4263,7 @@ static void pli_cpu_begin(void)
     pli_cpu.pid = getpid();
     pli_cpu.ticks = pli_cpu.missing = 0;
     pli_cpu.refused = 0;
-    pli_cpu.valid = true;
+    pli_cpu.valid = pli_cpu.running = true;
     pli_cpu.start_ns = pl_now_ns();
     pli_cpu.stop_ns = 0;
     pli_cpu.start_ticks = pl_ticks() | 1; /* never 0, which means none */
@@ -4304,7 +4306,7 @@ pl_result pl_cpu_start(const pl_cpu_desc *desc)
     static const pl_cpu_desc defaults;
     pl_result result = PL_BUSY;
     pli_lock_take(&pli_cpu.lock);
-    if (pli_cpu.engine == PLI_CPU_OFF) {
+    if (!pli_cpu.running) {
         pli_cpu_prepare();
         result = pli_cpu_configure(desc ? desc : &defaults);
         if (result == PL_OK)
@@ -4330,7 +4332,9 @@ static void pli_cpu_add_unmet(void)
 /* Under pli_cpu.lock. In an emergency, what would take long to wait for is left out. */
 static void pli_cpu_end(bool emergency)
 {
-    bool itimer = pli_cpu.engine == PLI_CPU_ITIMER;
+    bool locked = pli_lock_take_or_try(&pli_threads.lock, emergency);
+    bool itimer = PLI_LOAD(pli_cpu.engine) == PLI_CPU_ITIMER;
+    pli_cpu.running = false;
     PLI_STORE(pli_threads.wanted, 0);
     pli_cpu_quieten();
     pli_cpu.stop_ns = pl_now_ns();
@@ -4340,7 +4344,7 @@ static void pli_cpu_end(bool emergency)
         pli_cpu_add_missing(&pli_orphan, pli_cpu_expected_sig(ns, pli_cpu.itimer_first_ns) -
                             pli_cpu.itimer_ticks);
     }
-    if (pli_lock_take_or_try(&pli_threads.lock, emergency)) {
+    if (locked) {
         pli_cpu_disarm_all();
         pli_lock_give(&pli_threads.lock);
     }
@@ -4350,7 +4354,7 @@ static void pli_cpu_end(bool emergency)
 pl_result pl_cpu_stop(void)
 {
     pli_lock_take(&pli_cpu.lock);
-    bool running = pli_cpu.engine != PLI_CPU_OFF;
+    bool running = pli_cpu.running;
     if (running)
         pli_cpu_end(false);
     pli_lock_give(&pli_cpu.lock);
@@ -4364,7 +4368,7 @@ PLI_SOMETIMES static bool pli_cpu_end_at_exit(bool emergency)
 {
     if (!pli_lock_take_or_try(&pli_cpu.lock, emergency))
         return false;
-    bool running = pli_cpu.engine != PLI_CPU_OFF;
+    bool running = pli_cpu.running;
     if (running)
         pli_cpu_end(emergency);
     pli_lock_give(&pli_cpu.lock);
