@@ -3989,9 +3989,9 @@ static void pli_cpu_thread_tick_sig(const siginfo_t *info, const void *context)
 {
     pli_thread *t = (pli_thread *)PLI_CPU_BLOCK((uintptr_t)info->si_value.sival_ptr);
     int64_t weight = 1 + (int64_t)info->si_overrun;
-    if (PLI_LOAD(t->cpu.timer) != info->si_timerid + 1)
+    if (PLI_LOAD_ACQUIRE(t->cpu.timer) != info->si_timerid + 1)
         return;
-    PLI_STORE(t->cpu.ticks, t->cpu.ticks + weight);
+    PLI_STORE(t->cpu.ticks, PLI_LOAD(t->cpu.ticks) + weight);
     PLI_ADD(pli_cpu.ticks, weight);
     if (PLI_LOAD(pli_cpu.gate))
         pli_cpu_sample_sig(t, context, weight);
@@ -4076,8 +4076,8 @@ static int pli_cpu_arm(pli_thread *t)
         return pli_os_thread_lives(t->tid) ? error : 0;
     t->cpu.first_ns = pli_mix_sig(pl_ticks(), (uint64_t)t->tid) % pli_cpu.period_ns + 1;
     t->cpu.base_ns = pli_os_clock_ns_sig(clock);
-    t->cpu.ticks = 0;
-    PLI_STORE(t->cpu.timer, timer + 1);
+    PLI_STORE(t->cpu.ticks, 0);
+    PLI_STORE_RELEASE(t->cpu.timer, timer + 1); /* the block is complete */
     return pli_os_timer_set(timer, t->cpu.first_ns, pli_cpu.period_ns);
 }
 
@@ -4127,7 +4127,7 @@ static void pli_cpu_fall_back(int error)
 /* A thread begins to take part. */
 static void pli_cpu_birth(pli_thread *t)
 {
-    t->cpu.timer = 0;
+    PLI_STORE(t->cpu.timer, 0);
     uint32_t engine = PLI_LOAD(pli_cpu.engine);
     if (engine == PLI_CPU_TIMERS) {
         int error = pli_cpu_arm(t);
