@@ -3216,7 +3216,7 @@ static bool pli_text_known_sig(pli_walk *w, uintptr_t pc)
     return text.end != 0;
 }
 
-/* The row of an address without tables that may yet be known: code that returns from a handler, or a
+/* The row of an address without tables that may yet be known: code that ends a handler, or a
    return address that no call has left behind, but who made the stack of a coroutine. */
 static uint64_t pli_row_known_sig(pli_walk *w)
 {
@@ -4000,7 +4000,7 @@ static int pli_cpu_arm(pli_thread *t)
         return pli_os_thread_lives(t->tid) ? error : 0;
     t->cpu.first_ns = pli_mix_sig(pl_ticks(), (uint64_t)t->tid) % pli_cpu.period_ns + 1;
     t->cpu.base_ns = pli_os_clock_ns_sig(clock);
-    t->cpu.ticks = 0;
+    PLI_STORE(t->cpu.ticks, 0);
     PLI_STORE(t->cpu.timer, timer + 1);
     return pli_os_timer_set(timer, t->cpu.first_ns, pli_cpu.period_ns);
 }
@@ -4051,7 +4051,7 @@ static void pli_cpu_fall_back(int error)
 /* A thread begins to take part. */
 static void pli_cpu_birth(pli_thread *t)
 {
-    t->cpu.timer = 0;
+    PLI_STORE(t->cpu.timer, 0);
     if (pli_cpu.engine == PLI_CPU_TIMERS) {
         int error = pli_cpu_arm(t);
         if (error)
@@ -4066,7 +4066,7 @@ static void pli_cpu_death(pli_thread *t)
 {
     if (pli_cpu.pid == getpid())
         pli_cpu_disarm(t);
-    t->cpu.timer = 0;
+    PLI_STORE(t->cpu.timer, 0);
 }
 
 /* -- Threads that no hook tells of -- */
