@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-FRAMES = ["-fno-omit-frame-pointer"]
+FRAMES = ["-fomit-frame-pointer"]
 BASE = ["-O2", "-g", "-fno-builtin", f"-I{ROOT}", f"-I{HERE}"]
 
 

@@ -154,7 +154,7 @@ def test_debug_file(workshop: Workshop, place: str) -> None:
     profile = read(workshop.profile(program))
     assert (profile.flat("parse"), profile.cum("main")) == (40, 90)
     assert not profile.mapping(program.name).has_functions
-    other = workshop.build(f"other-{place}", "gcc", "-O1")
+    other = workshop.build(f"other-{place}", "gcc", "-Wl,--build-id=0x1234")
     run(["objcopy", "--only-keep-debug", str(other), str(debug)], workshop.folder)
     assert read(workshop.profile(program)).flat("parse") == 0
 

@@ -1,4 +1,4 @@
-/* Profiles as files: registry, text, checksum of gzip, saving whole or not at all, emergencies. */
+/* Profiles as files: registry, text, gzip's checksum, saving whole or not at all, emergencies. */
 /* run: flags=-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
@@ -104,8 +104,8 @@ static void test_many(void)
     long long total = 0, sum = 0, last = INT64_MAX, value;
     int samples = 0, disorder = 0;
     sscanf(text, "own profile: total %lld", &total);
-    for (char *line = text;
-         (line = strchr(line, '\n')) != NULL && strncmp(++line, "---", 3) != 0;) {
+    char *line = text;
+    while ((line = strchr(line, '\n')) != NULL && strncmp(++line, "---", 3) != 0) {
         if (*line < '0' || *line > '9' || sscanf(line, "%lld @", &value) != 1)
             continue;
         disorder += value > last;
@@ -181,6 +181,7 @@ static void test_save(void)
     is_int(pl_profile_save("own", path), PL_OK, "over an old one");
     is_int(size_of(path), size, "which is gone");
     is_int(files_in_folder(), 1, "nothing else is left behind");
+    is_int(closed, opened, "what was opened is closed");
 }
 
 static void test_save_elsewhere(void)
