@@ -1057,32 +1057,36 @@ static int pli_os_threads(int *tids, int max)
 
 /* -- Registers and code: what >>unwind has to know of the processor -- */
 
-/* Where a thread is; lr is what the link register holds, on processors that have one. */
-typedef struct pli_regs { uintptr_t pc, sp, fp, lr; } pli_regs;
+/* Where a thread is. lr is a register that may tell where the caller is until the next call
+   overwrites it: the link register, or on x86-64 r10, from which functions that align their stack
+   count. bx, on x86-64, is one from which a few such functions count, and which calls keep. */
+typedef struct pli_regs { uintptr_t pc, sp, fp, lr, bx; } pli_regs;
 
 #define PLI_PAGE 4096 /* the smallest there is: larger ones consist of these */
 
 /* The numbers of the registers in unwind tables, and whether a call leaves the return address in a
    register. */
 #if defined(__aarch64__)
-enum { PLI_REG_FP = 29, PLI_REG_SP = 31, PLI_RA_IN_REGISTER = 1 };
+enum { PLI_REG_FP = 29, PLI_REG_LR = 30, PLI_REG_SP = 31, PLI_REG_BX = 255 /* none */,
+       PLI_RA_IN_REGISTER = 1 };
 #else
-enum { PLI_REG_FP = 6, PLI_REG_SP = 7, PLI_RA_IN_REGISTER = 0 };
+enum { PLI_REG_FP = 6, PLI_REG_LR = 10, PLI_REG_SP = 7, PLI_REG_BX = 3, PLI_RA_IN_REGISTER = 0 };
 #endif
 
 /* Where the registers are in what the kernel has put on the stack before it called a handler,
-   counted from sp when the handler has returned: pc, sp, fp, lr. */
+   counted from sp when the handler has returned: pc, sp, fp, lr, bx. */
 static size_t pli_os_frame_offset_sig(int which)
 {
 #if defined(__x86_64__)
     const size_t base = offsetof(ucontext_t, uc_mcontext.gregs);
-    const size_t at[] = {REG_RIP, REG_RSP, REG_RBP, REG_RIP};
+    const size_t at[] = {REG_RIP, REG_RSP, REG_RBP, REG_R10, REG_RBX};
     return base + at[which] * sizeof(greg_t);
 #elif defined(__aarch64__)
     const size_t base = 128; /* a siginfo_t comes first */
     const size_t at[] = {offsetof(ucontext_t, uc_mcontext.pc), offsetof(ucontext_t, uc_mcontext.sp),
                          offsetof(ucontext_t, uc_mcontext.regs[29]),
-                         offsetof(ucontext_t, uc_mcontext.regs[30])};
+                         offsetof(ucontext_t, uc_mcontext.regs[30]),
+                         offsetof(ucontext_t, uc_mcontext.regs[19])};
     return base + at[which];
 #else
     return (size_t)which;
@@ -1096,26 +1100,30 @@ static pli_regs pli_regs_of_signal_sig(const void *context)
 #if defined(__x86_64__)
     return (pli_regs){(uintptr_t)u->uc_mcontext.gregs[REG_RIP],
                       (uintptr_t)u->uc_mcontext.gregs[REG_RSP],
-                      (uintptr_t)u->uc_mcontext.gregs[REG_RBP], 0};
+                      (uintptr_t)u->uc_mcontext.gregs[REG_RBP],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_R10],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_RBX]};
 #elif defined(__aarch64__)
     return (pli_regs){u->uc_mcontext.pc, u->uc_mcontext.sp, u->uc_mcontext.regs[29],
-                      u->uc_mcontext.regs[30]};
+                      u->uc_mcontext.regs[30], 0};
 #else
     (void)u;
-    return (pli_regs){0, 0, 0, 0};
+    return (pli_regs){0, 0, 0, 0, 0};
 #endif
 }
 
 /* Where the caller itself is. */
 __attribute__((always_inline)) static inline pli_regs pli_regs_here(void)
 {
-    pli_regs r = {0, 0, 0, 0};
+    pli_regs r = {0, 0, 0, 0, 0};
 #if defined(__x86_64__)
-    __asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2"
-                     : "=r"(r.pc), "=r"(r.sp), "=r"(r.fp));
+    __asm__ volatile("lea 0(%%rip), %%rax\n\tmov %%rax, %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2\n\t"
+                     "mov %%rbx, %3"
+                     : "=m"(r.pc), "=m"(r.sp), "=m"(r.fp), "=m"(r.bx) : : "rax");
 #elif defined(__aarch64__)
-    __asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29\n\tmov %3, x30"
-                     : "=r"(r.pc), "=r"(r.sp), "=r"(r.fp), "=r"(r.lr));
+    __asm__ volatile("adr x9, .\n\tstr x9, %0\n\tmov x9, sp\n\tstr x9, %1\n\tstr x29, %2\n\t"
+                     "str x30, %3"
+                     : "=m"(r.pc), "=m"(r.sp), "=m"(r.fp), "=m"(r.lr) : : "x9");
 #endif
     return r;
 }
@@ -1174,7 +1182,7 @@ static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
     memcpy(&code, ra - 4, sizeof code);
     if ((code & 0xfc000000u) == 0x94000000u) /* bl */
         *target = (uintptr_t)ra - 4 + (uintptr_t)((intptr_t)((int32_t)(code << 6) >> 4));
-    return *target || (code & 0xfffffc1fu) == 0xd63f0000u; /* blr */
+    return *target || (code & 0xfefff000u) == 0xd63f0000u; /* blr, blraa and the like */
 #else
     (void)ra, (void)target;
     return false;
@@ -1182,10 +1190,14 @@ static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
 }
 
 /* Whether a page of memory can be read, without a fault. The kernel copies a signal mask from there
-   before it sees that what it is to do with it makes no sense. */
+   before it sees that what it is to do with it makes no sense. Page 0, to it, means no mask. */
 static bool pli_os_readable_sig(uintptr_t page)
 {
-    return syscall(SYS_rt_sigprocmask, -1, page, NULL, 8) == 0 || errno != EFAULT;
+    int saved_errno = errno;
+    bool readable = page != 0 &&
+                    (syscall(SYS_rt_sigprocmask, -1, page, NULL, 8) == 0 || errno != EFAULT);
+    errno = saved_errno;
+    return readable;
 }
 
 /* Whether a line of /proc/self/maps is about this address, and about a file: copies its path. */
@@ -2726,39 +2738,46 @@ enum { PLI_PC_LOST = 1, PLI_PC_TRUNCATED = 2, PLI_PC_MARKS = 16 };
 /* -- Rows -- */
 
 /* Where the caller's frame is (cfa), its fp and its return address. */
-enum { PLI_CFA_UNKNOWN, PLI_CFA_SP, PLI_CFA_FP, PLI_CFA_AT_FP, PLI_CFA_PLT, PLI_CFA_SIGNAL,
-       PLI_CFA_OUTERMOST };
+enum { PLI_CFA_UNKNOWN, PLI_CFA_SP, PLI_CFA_FP, PLI_CFA_LR, PLI_CFA_BX, PLI_CFA_AT_FP,
+       PLI_CFA_PLT, PLI_CFA_SIGNAL, PLI_CFA_OUTERMOST };
 enum { PLI_AT_SAME, PLI_AT_CFA, PLI_AT_FP, PLI_AT_UNKNOWN, PLI_AT_NOWHERE };
 
 typedef struct pli_rule { int at, offset; } pli_rule;
-typedef struct pli_row { int cfa, cfa_offset; pli_rule fp, ra; } pli_row;
+typedef struct pli_row { int cfa, cfa_offset; pli_rule fp, ra, bx; } pli_row;
+
+static const pli_rule pli_ra_pushed = {PLI_AT_CFA, -8}; /* by a call, on x86-64 */
 
 /* A row in one word, so that a cache entry is two:
 
-       bits  0-3  cfa     4-5  fp.at     6-7  ra.at
-             8-35 cfa offset     36-49 fp offset / 8     50-63 ra offset / 8
+       bits  0-3  cfa     4-5  fp.at     6-7  x.at
+             8-35 cfa offset     36-49 fp offset / 8     50-63 x offset / 8
 
-   What does not fit is no row. */
+   x is the return address, or bx where calls push the return address. What does not fit is no
+   row. */
 static uint64_t pli_row_pack_sig(const pli_row *row)
 {
+    pli_rule fp = row->fp, x = PLI_RA_IN_REGISTER ? row->ra : row->bx;
     bool fits = row->cfa_offset >= -(1 << 27) && row->cfa_offset < 1 << 27 &&
-                row->fp.offset >= -(1 << 16) && row->fp.offset < 1 << 16 &&
-                row->ra.offset >= -(1 << 16) && row->ra.offset < 1 << 16 &&
-                row->fp.offset % 8 == 0 && row->ra.offset % 8 == 0;
+                fp.offset >= -(1 << 16) && fp.offset < 1 << 16 && fp.offset % 8 == 0 &&
+                x.offset >= -(1 << 16) && x.offset < 1 << 16 && x.offset % 8 == 0 &&
+                (PLI_RA_IN_REGISTER || (row->ra.at == pli_ra_pushed.at &&
+                                        row->ra.offset == pli_ra_pushed.offset));
     if (row->ra.at == PLI_AT_NOWHERE)
         return PLI_CFA_OUTERMOST;
-    if (!fits || row->fp.at >= PLI_AT_UNKNOWN || row->ra.at >= PLI_AT_UNKNOWN)
+    if (!fits || row->cfa == PLI_CFA_UNKNOWN || fp.at == PLI_AT_UNKNOWN ||
+        (PLI_RA_IN_REGISTER && x.at == PLI_AT_UNKNOWN))
         return PLI_CFA_UNKNOWN;
-    return (uint64_t)row->cfa | (uint64_t)row->fp.at << 4 | (uint64_t)row->ra.at << 6 |
+    return (uint64_t)row->cfa | (uint64_t)fp.at << 4 | (uint64_t)x.at << 6 |
            ((uint64_t)row->cfa_offset & 0xfffffff) << 8 |
-           ((uint64_t)(row->fp.offset / 8) & 0x3fff) << 36 | (uint64_t)(row->ra.offset / 8) << 50;
+           ((uint64_t)(fp.offset / 8) & 0x3fff) << 36 | (uint64_t)(x.offset / 8) << 50;
 }
 
 static pli_row pli_row_unpack_sig(uint64_t word)
 {
-    return (pli_row){(int)(word & 15), (int)((int64_t)(word << 28) >> 36),
-                     {(int)(word >> 4 & 3), (int)((int64_t)(word << 14) >> 50) * 8},
-                     {(int)(word >> 6 & 3), (int)((int64_t)word >> 50) * 8}};
+    pli_rule fp = {(int)(word >> 4 & 3), (int)((int64_t)(word << 14) >> 50) * 8};
+    pli_rule x = {(int)(word >> 6 & 3), (int)((int64_t)word >> 50) * 8}, same = {PLI_AT_SAME, 0};
+    return (pli_row){(int)(word & 15), (int)((int64_t)(word << 28) >> 36), fp,
+                     PLI_RA_IN_REGISTER ? x : pli_ra_pushed, PLI_RA_IN_REGISTER ? same : x};
 }
 
 /* -- Reading tables: never outside of [at, end), whatever they say -- */
@@ -2769,7 +2788,7 @@ typedef struct pli_reader { const uint8_t *at, *end; bool bad; } pli_reader;
 static uint64_t pli_read_sig(pli_reader *r, size_t size)
 {
     uint64_t value = 0;
-    if ((size_t)(r->end - r->at) < size) {
+    if (r->bad || (size_t)(r->end - r->at) < size) {
         r->bad = true;
         r->at = r->end;
         return 0;
@@ -2830,9 +2849,10 @@ static uintptr_t pli_read_pointer_sig(pli_reader *r, uint8_t encoding, uintptr_t
 /* Moves on; bad when that is further than the end. */
 static void pli_skip_sig(pli_reader *r, uint64_t size)
 {
-    if (size > (uint64_t)(r->end - r->at)) {
+    if (r->bad || size > (uint64_t)(r->end - r->at)) {
         r->bad = true;
-        size = (uint64_t)(r->end - r->at);
+        r->at = r->end;
+        return;
     }
     r->at += size;
 }
@@ -2999,19 +3019,21 @@ static int pli_cfi_scaled_sig(const pli_cfi *c, uint64_t units)
 static void pli_cfi_set_cfa_sig(pli_cfi *c, uint64_t reg, int64_t offset)
 {
     c->row.cfa = reg == PLI_REG_SP ? PLI_CFA_SP : reg == PLI_REG_FP ? PLI_CFA_FP :
-                 PLI_CFA_UNKNOWN;
+                 reg == PLI_REG_LR ? PLI_CFA_LR : reg == PLI_REG_BX ? PLI_CFA_BX : PLI_CFA_UNKNOWN;
     c->row.cfa_offset = (int)offset;
 }
 
 /* Two forms are in use: *(fp + n), in functions that align their stack, and that of the linker's
-   procedure linkage table, where each entry of 16 bytes pushes something after 11:
-   sp + 8 + ((pc & 15) >= 11 ? 8 : 0). */
+   procedure linkage table, where each entry of 16 bytes pushes something after n, 9 or 11:
+   sp + 8 + ((pc & 15) >= n ? 8 : 0). */
 static void pli_cfi_cfa_expression_sig(pli_cfi *c, pli_reader code)
 {
-    static const uint8_t plt[] = {0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22};
+    static const uint8_t plt[] = {0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x30, 0x2a, 0x33, 0x24, 0x22};
     c->row.cfa = PLI_CFA_UNKNOWN;
-    if ((size_t)(code.end - code.at) == sizeof plt && memcmp(code.at, plt, sizeof plt) == 0) {
+    if ((size_t)(code.end - code.at) == sizeof plt && memcmp(code.at, plt, 6) == 0 &&
+        (code.at[6] & 0xf0) == plt[6] && memcmp(code.at + 7, plt + 7, 4) == 0) {
         c->row.cfa = PLI_CFA_PLT;
+        c->row.cfa_offset = code.at[6] & 15; /* DW_OP_lit n */
     } else if (pli_read_sig(&code, 1) == 0x70 + PLI_REG_FP) { /* DW_OP_breg of fp */
         c->row.cfa_offset = (int)pli_read_sleb_sig(&code);
         if (pli_read_sig(&code, 1) == 0x06 && code.at == code.end && !code.bad) /* DW_OP_deref */
@@ -3070,6 +3092,8 @@ static void pli_cfi_register_sig(pli_cfi *c, uint8_t code, pli_reader *r)
         c->row.fp = restore ? c->initial.fp : rule;
     else if (reg == c->fde->ra)
         c->row.ra = restore ? c->initial.ra : rule;
+    else if (reg == PLI_REG_BX)
+        c->row.bx = restore ? c->initial.bx : rule;
     if (code == 0x07 && reg == c->fde->ra) /* DW_CFA_undefined: nobody has called this */
         c->row.ra.at = PLI_AT_NOWHERE;
 }
@@ -3231,6 +3255,20 @@ static bool pli_text_known_sig(pli_walk *w, uintptr_t pc)
     return text.end != 0;
 }
 
+/* The row of an address without tables that may yet be known: code that ends a handler, or a
+   return address that no call has left behind, but who made the stack of a coroutine. */
+static uint64_t pli_row_known_sig(pli_walk *w)
+{
+    uintptr_t pc = w->regs.pc, target = 0;
+    if (!pli_text_known_sig(w, pc))
+        return PLI_CFA_UNKNOWN;
+    if (pli_os_is_restorer_sig((const uint8_t *)pc, w->last_text_end))
+        return PLI_CFA_SIGNAL;
+    bool called = w->exact || pc - w->last_text_start < 8 ||
+                  pli_os_follows_call_sig((const uint8_t *)pc, &target);
+    return called ? PLI_CFA_UNKNOWN : PLI_CFA_OUTERMOST;
+}
+
 /* The row of where the walk is. */
 static uint64_t pli_row_find_sig(pli_walk *w)
 {
@@ -3246,52 +3284,74 @@ static uint64_t pli_row_find_sig(pli_walk *w)
     if (m && !PLI_LOAD(m->sampled))
         PLI_STORE(m->sampled, 1);
     row = pli_row_make_sig(&tables, pc);
-    if (row == PLI_CFA_UNKNOWN && pli_text_known_sig(w, w->regs.pc) &&
-        pli_os_is_restorer_sig((const uint8_t *)w->regs.pc, w->last_text_end))
-        row = PLI_CFA_SIGNAL;
+    if (row == PLI_CFA_UNKNOWN)
+        row = pli_row_known_sig(w);
     pli_row_keep_sig(pc, row);
     return row;
 }
 
 /* Moves to a caller whose frame begins at cfa. False where that would be down the stack. */
-static bool pli_walk_to_sig(pli_walk *w, uintptr_t cfa, uintptr_t ra, uintptr_t fp)
+static bool pli_walk_to_sig(pli_walk *w, uintptr_t cfa, uintptr_t ra, uintptr_t fp, uintptr_t bx)
 {
     bool leaf = w->exact && PLI_RA_IN_REGISTER; /* it may use no stack at all */
     if (cfa < w->regs.sp || (cfa == w->regs.sp && !leaf))
         return false;
-    w->regs = (pli_regs){pli_os_strip_sig(ra), cfa, fp, 0};
+    w->regs = (pli_regs){pli_os_strip_sig(ra), cfa, fp, 0, bx};
     w->exact = false;
+    return true;
+}
+
+/* Where the frame of the caller begins; 0 when that is unknown. */
+static uintptr_t pli_walk_cfa_sig(pli_walk *w, const pli_row *row)
+{
+    const pli_regs *r = &w->regs;
+    uintptr_t offset = (uintptr_t)(intptr_t)row->cfa_offset, cfa = 0;
+    if (row->cfa == PLI_CFA_SP)
+        cfa = r->sp + offset;
+    else if (row->cfa == PLI_CFA_FP)
+        cfa = r->fp + offset;
+    else if (row->cfa == PLI_CFA_PLT)
+        cfa = r->sp + 8 + ((r->pc & 15) >= offset ? 8 : 0);
+    else if (row->cfa == PLI_CFA_AT_FP)
+        cfa = pli_load_sig(w, r->fp + offset, &cfa) ? cfa : 0;
+    else if (row->cfa == PLI_CFA_BX && r->bx)
+        cfa = r->bx + offset;
+    else if (row->cfa == PLI_CFA_LR && w->exact) /* no call has overwritten it */
+        cfa = r->lr + offset;
+    return cfa;
+}
+
+/* The caller's value of a register. What is saved at fp is there as long as fp is in the frame: gcc
+   forgets to say that it is no more, in the last two instructions of functions that align their
+   stack. */
+static bool pli_walk_saved_sig(pli_walk *w, pli_rule rule, uintptr_t cfa, uintptr_t *value)
+{
+    uintptr_t offset = (uintptr_t)(intptr_t)rule.offset, fp = w->regs.fp;
+    if (rule.at == PLI_AT_CFA)
+        return pli_load_sig(w, cfa + offset, value);
+    if (rule.at == PLI_AT_FP && fp >= w->regs.sp && fp < cfa)
+        return pli_load_sig(w, fp + offset, value);
     return true;
 }
 
 /* By a row of the tables. */
 static bool pli_walk_row_sig(pli_walk *w, pli_row row)
 {
-    uintptr_t cfa = row.cfa == PLI_CFA_SP ? w->regs.sp : w->regs.fp, fp = w->regs.fp, ra;
-    cfa += (uintptr_t)(intptr_t)row.cfa_offset;
-    if (row.cfa == PLI_CFA_PLT)
-        cfa = w->regs.sp + 8 + ((w->regs.pc & 15) >= 11 ? 8 : 0);
-    if (row.cfa == PLI_CFA_AT_FP && !pli_load_sig(w, cfa, &cfa))
-        return false;
-    ra = w->regs.lr;
+    uintptr_t cfa = pli_walk_cfa_sig(w, &row), ra = w->regs.lr, fp = w->regs.fp;
+    uintptr_t bx = row.bx.at == PLI_AT_UNKNOWN ? 0 : w->regs.bx;
     if (row.ra.at == PLI_AT_SAME && (!PLI_RA_IN_REGISTER || !w->exact))
         return false;
-    if (row.ra.at == PLI_AT_CFA &&
-        !pli_load_sig(w, cfa + (uintptr_t)(intptr_t)row.ra.offset, &ra))
-        return false;
-    if (row.fp.at != PLI_AT_SAME &&
-        !pli_load_sig(w, (row.fp.at == PLI_AT_CFA ? cfa : w->regs.fp) +
-                      (uintptr_t)(intptr_t)row.fp.offset, &fp))
-        return false;
-    return pli_walk_to_sig(w, cfa, ra, fp);
+    return cfa && pli_walk_saved_sig(w, row.ra, cfa, &ra) &&
+           pli_walk_saved_sig(w, row.fp, cfa, &fp) && pli_walk_saved_sig(w, row.bx, cfa, &bx) &&
+           pli_walk_to_sig(w, cfa, ra, fp, bx);
 }
 
 /* Past the frame that the kernel made for a handler: what was interrupted goes on. */
 static bool pli_walk_signal_sig(pli_walk *w)
 {
     pli_regs regs;
-    uintptr_t *word[] = {&regs.pc, &regs.sp, &regs.fp, &regs.lr};
-    for (int i = 0; i < 4; i++)
+    uintptr_t *word[] = {&regs.pc, &regs.sp, &regs.fp, &regs.lr, &regs.bx};
+    for (int i = 0; i < 5; i++)
         if (!pli_load_sig(w, w->regs.sp + pli_os_frame_offset_sig(i), word[i]))
             return false;
     w->regs = regs;
@@ -3321,18 +3381,18 @@ static bool pli_walk_guess_sig(pli_walk *w)
     uintptr_t pc = w->regs.pc, sp = w->regs.sp, fp = w->regs.fp, ra, up;
     if (PLI_LOAD(pli_modules.frozen)) /* code may not be looked at: trust the frame pointer */
         return fp >= sp && pli_load_sig(w, fp, &up) && pli_load_sig(w, fp + 8, &ra) && up > fp &&
-               pli_walk_to_sig(w, fp + 16, ra, up);
+               pli_walk_to_sig(w, fp + 16, ra, up, 0);
     if (PLI_RA_IN_REGISTER && w->exact && pli_guess_fits_sig(w, pc, w->regs.lr))
-        return pli_walk_to_sig(w, sp, w->regs.lr, fp);
+        return pli_walk_to_sig(w, sp, w->regs.lr, fp, 0);
     if (!PLI_RA_IN_REGISTER && w->exact && pli_load_sig(w, sp, &ra) &&
         pli_guess_fits_sig(w, pc, ra))
-        return pli_walk_to_sig(w, sp + 8, ra, fp);
+        return pli_walk_to_sig(w, sp + 8, ra, fp, 0);
     if (fp >= sp && pli_load_sig(w, fp, &up) && pli_load_sig(w, fp + 8, &ra) &&
         pli_guess_fits_sig(w, pc, ra))
-        return pli_walk_to_sig(w, fp + 16, ra, up);
+        return pli_walk_to_sig(w, fp + 16, ra, up, 0);
     for (int i = 0; i < PLI_GUESS_WORDS && pli_load_sig(w, sp, &ra); i++, sp += sizeof ra)
         if (pli_guess_fits_sig(w, pc, ra))
-            return pli_walk_to_sig(w, sp + sizeof ra, ra, fp);
+            return pli_walk_to_sig(w, sp + sizeof ra, ra, fp, 0);
     return false;
 }
 
@@ -3365,8 +3425,10 @@ static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
     pcs[n++] = w.regs.pc;
     while (n < max && pli_walk_step_sig(&w, &cut))
         pcs[n++] = w.regs.pc - !w.exact;
+    if (n == max && !cut)
+        cut = pli_walk_step_sig(&w, &cut) || cut; /* is there more? */
     pli_modules_leave_sig();
-    if (n == max && n > 1)
+    if (cut && n == max && n > 1)
         pcs[n - 1] = PLI_PC_TRUNCATED;
     else if (cut && n < max)
         pcs[n++] = PLI_PC_TRUNCATED;
@@ -4143,7 +4205,7 @@ static void pli_cpu_death(pli_thread *t)
 {
     if (pli_cpu.pid == getpid())
         pli_cpu_disarm(t);
-    t->cpu.timer = 0;
+    PLI_STORE(t->cpu.timer, 0);
 }
 
 /* -- Threads that no hook tells of -- */
