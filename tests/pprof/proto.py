@@ -1,4 +1,4 @@
-"""A reader of pprof files that trusts nothing: its own decoder, and each rule that readers are known
+"""A reader of pprof files that trusts nothing: an own decoder, and each rule that a reader is known
 to check (pprof's CheckValid, Parca's normalizer)."""
 from __future__ import annotations
 
