@@ -79,8 +79,8 @@
            $ python3 -m graders top cpu.pb.gz            or: go tool pprof -http=: program cpu.pb.gz
 
        cpu=FILE     a CPU profile of all threads, written when the program ends: by exit, _exit or
-                    a SIGTERM, SIGINT or SIGHUP that it does not handle. %p in the name is the number
-                    of the process; children without it append .PID
+                    a SIGTERM, SIGINT or SIGHUP that it does not handle. %p in the name is the
+                    number of the process; children without it append .PID
        hz=N         samples a second of CPU time, 1 to 10,000; 100
        The file is a gzipped pprof profile (profile.proto), which Go's tools, Parca, Pyroscope and
        speedscope read. Functions are named by perflab itself; source lines come from the program's
@@ -361,9 +361,9 @@ void pli_labels_end(pli_labels_scope *scope);
    where it cannot follow DWARF (link-time optimisation): -symbolize=none has it take the file's. */
 
 /* pl_profile_write writes a profile by name ("cpu") to out, then flushes it. debug 0: a protobuf,
-   compressed. debug 1: text, as Go's net/http/pprof prints it. A profile that is being taken is
-   written as it is now.
-   Errors: PL_INVALID when there is no such profile, nothing was collected yet, or debug is
+   compressed. debug 1: text, as Go's net/http/pprof prints it. debug 2: the newest samples one by
+   one with their times, at most 512 a thread. A profile that is being taken is written as it is
+   now. Errors: PL_INVALID when there is no such profile, nothing was collected yet, or debug is
    something else; PL_IO, PL_NOMEM, PL_UNSUPPORTED outside Linux.
    Threads: any. Signal-safe: no. */
 pl_result pl_profile_write(const char *name, FILE *out, int debug);
@@ -1811,6 +1811,13 @@ uint64_t pl_ticks(void)
     if (source == PLI_TICKS_UNKNOWN && pli_clock_init() == PLI_TICKS_COUNTER)
         return pli_os_ticks_sig();
     return pl_now_ns();
+}
+
+/* pl_ticks in a handler: the source is known by then. */
+PLI_SOMETIMES static uint64_t pli_ticks_sig(void)
+{
+    return PLI_LOAD(pli_clock.source) == PLI_TICKS_COUNTER ? pli_os_ticks_sig() :
+           pli_os_clock_ns_sig(CLOCK_MONOTONIC);
 }
 
 /* Places the second anchor and returns the rate. Two threads may do so at once: both results are
@@ -3778,6 +3785,7 @@ typedef struct pli_profile_view {
     int64_t lost;                          /* in units of value[0], beside what the sites lost */
     const char *size_label;                /* "bytes": what the sites' size is; NULL: nothing */
     const char *drop_frames, *keep_frames; /* regular expressions over function names */
+    uint64_t events_since;                 /* ticks: the threads' rings have its events; 0: not */
     int notes;
     char note[PLI_VIEW_NOTES][PLI_VIEW_NOTE]; /* for people: how it was taken, what is missing */
 } pli_profile_view;
@@ -3920,7 +3928,7 @@ static struct {
     int refused;             /* why the kernel refused a timer; 0: it did not */
     int hz, depth, pid;
     uint64_t period_ns;
-    uint64_t start_ns, stop_ns, start_unix_ns, start_cpu_ns;
+    uint64_t start_ns, stop_ns, start_unix_ns, start_cpu_ns, start_ticks;
     int64_t ticks;           /* counted, with or without a stack; atomic */
     int64_t missing;         /* of these without; atomic */
     uint64_t itimer_base_ns, itimer_first_ns;
@@ -3965,7 +3973,7 @@ static void pli_cpu_sample_sig(pli_thread *t, const void *context, int64_t weigh
     }
     PLI_ADD(site->value[pli_cpu.gated], weight);
     uint32_t kept = weight < PLI_EVENT_WEIGHT_MAX ? (uint32_t)weight : PLI_EVENT_WEIGHT_MAX;
-    pli_ring_write_sig(ring, (pli_event){pli_os_ticks_sig(), site, t->tid, PLI_EVENT_SAMPLE, kept});
+    pli_ring_write_sig(ring, (pli_event){pli_ticks_sig(), site, t->tid, PLI_EVENT_SAMPLE, kept});
 }
 
 /* A signal of the thread's own timer. */
@@ -4189,6 +4197,7 @@ static pl_result pli_cpu_view(pli_profile_view *view, bool emergency)
     view->period = (int64_t)pli_cpu.period_ns;
     view->time_ns = (int64_t)pli_cpu.start_unix_ns;
     view->duration_ns = (int64_t)(end - pli_cpu.start_ns);
+    view->events_since = pli_cpu.start_ticks;
     pli_cpu_notes(view);
     return PL_OK;
 }
@@ -4248,6 +4257,7 @@ static void pli_cpu_begin(void)
     pli_cpu.valid = true;
     pli_cpu.start_ns = pl_now_ns();
     pli_cpu.stop_ns = 0;
+    pli_cpu.start_ticks = pl_ticks() | 1; /* never 0, which means none */
     pli_cpu.start_unix_ns = pli_os_clock_ns_sig(CLOCK_REALTIME);
     pli_cpu.start_cpu_ns = pl_process_cpu_ns();
     pli_os_unblock(SIGPROF);
@@ -7237,6 +7247,68 @@ static void pli_view_text(const pli_profile_view *view, bool emergency, pli_byte
         munmap(pairs, bytes);
 }
 
+/* -- One after the other: debug=2 --
+
+   The threads' rings still have their newest events, with their times: what was going on at the end,
+   which sums do not tell. */
+
+/* Copies the events of all rings that belong to this view; sorted by time they are in `order`, as
+   pairs of ticks and index. Returns how many there are. */
+static size_t pli_view_events(const pli_profile_view *view, pli_event *events, pli_pair *order,
+                              size_t room)
+{
+    size_t count = 0;
+    for (const pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next) {
+        const pli_ring *ring = PLI_LOAD_ACQUIRE(t->ring);
+        uint64_t head = ring ? PLI_LOAD_ACQUIRE(ring->head) : 0;
+        uint64_t at = head > PLI_RING_EVENTS ? head - PLI_RING_EVENTS : 0;
+        for (; at < head && count < room; at++) {
+            pli_event *e = &events[count];
+            if (!pli_ring_read(ring, at, e) || e->kind != PLI_EVENT_SAMPLE ||
+                e->ticks < view->events_since)
+                continue;
+            order[count] = (pli_pair){e->ticks, count};
+            count++;
+        }
+    }
+    pli_sort(order, order + room, count);
+    return count;
+}
+
+static size_t pli_view_event_room(void)
+{
+    size_t room = 0;
+    for (const pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
+        room += PLI_LOAD_ACQUIRE(t->ring) ? PLI_RING_EVENTS : 0;
+    return room;
+}
+
+/* Appends the events, a time and a stack each; the last one is at 0. */
+static void pli_view_timeline(const pli_profile_view *view, bool emergency, pli_bytes *out)
+{
+    size_t room = pli_view_event_room(), bytes = room * (sizeof(pli_event) + 2 * sizeof(pli_pair));
+    char *memory = view->events_since && room ? pli_os_map(bytes) : NULL;
+    pli_event *events = (pli_event *)(void *)memory;
+    pli_pair *order = (pli_pair *)(void *)(memory + room * sizeof *events);
+    size_t count = memory ? pli_view_events(view, events, order, room) : 0;
+    pli_bytes_text(out, view->name);
+    pli_bytes_format(out, " profile: the newest %zu samples, at most %d a thread\n\n", count,
+                     PLI_RING_EVENTS);
+    for (size_t i = 0; i < count; i++) {
+        const pli_event *e = &events[order[i].value];
+        const pli_site *site = e->what;
+        uint64_t ago = events[order[count - 1].value].ticks - e->ticks;
+        pli_bytes_format(out, "-%.6f s, thread %d, weight %u\n", (double)pl_ticks_to_ns(ago) / 1e9,
+                         (int)e->tid, (unsigned)e->weight);
+        pli_text_labels(out, site->labels);
+        for (int k = 0; k < site->depth; k++)
+            pli_text_frame(out, site->pcs[k], site->epoch, emergency);
+        pli_bytes_byte(out, '\n');
+    }
+    if (memory)
+        munmap(memory, bytes);
+}
+
 /* -- Writing -- */
 
 /* Signals may interrupt, and pipes take less than they are offered. */
@@ -7257,11 +7329,13 @@ static pl_result pli_write_all(int fd, const unsigned char *data, size_t size)
 static pl_result pli_profile_encode(const pli_profile_view *view, int debug, bool emergency,
                                     pli_bytes *out)
 {
-    if (debug != 0 && debug != 1)
+    if (debug < 0 || debug > 2 || (debug == 2 && !view->events_since))
         return PL_INVALID;
     if (!emergency)
-        pli_unwind_prepare();
-    if (debug)
+        pli_modules_refresh();
+    if (debug == 2)
+        pli_view_timeline(view, emergency, out);
+    else if (debug == 1)
         pli_view_text(view, emergency, out);
     else
         pli_view_protobuf(view, emergency, out);

@@ -98,7 +98,7 @@ def test_every_build_tells_where_the_time_goes(tmp_path: Path, name: str) -> Non
     program = build(tmp_path, *BUILDS[name])
     path = take(program)
     shares = cumulative(pprof.read(path, strict=True))
-    hot = next(share for function, share in shares.items() if function.startswith("find"))
+    hot = next(share for function, share in shares.items() if "find" in function)
     assert hot > 0.8
     assert shares["main"] > 0.97
     assert "main" in go_pprof("-top", "-cum", str(program), str(path))
@@ -138,11 +138,11 @@ def test_a_stripped_program_keeps_its_functions_apart(tmp_path: Path) -> None:
 
 
 def test_a_program_that_was_replaced_while_it_ran(tmp_path: Path) -> None:
-    """The file at the path is another one: its names are not used."""
+    """The file at the path is another one: names still come from what runs."""
     program = build(tmp_path, "gcc", [])
     path = program.with_suffix(".pb.gz")
     script = f'PERFLAB=cpu={path},hz=1000 "{program}" & sleep 0.1; mv "$1" "{program}"; wait'
     shutil.copy("/bin/true", tmp_path / "other")
     run(["sh", "-c", script, "sh", str(tmp_path / "other")])
     shares = cumulative(pprof.read(path, strict=True))
-    assert all("true" not in name for name in shares) and "main" not in shares
+    assert shares["main"] > 0.97 and shares["find"] > 0.8
