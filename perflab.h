@@ -7073,14 +7073,14 @@ static void pli_build_id_text(const pli_module *m, char *out)
         snprintf(out + 2 * i, 3, "%02x", m->build_id[i]);
 }
 
-/* Whether pprof had better take the names as they are (see above). A program without any names is
-   left to it: a copy that was not stripped may be at hand. */
+/* Whether pprof had better take the names as they are (see above). The program itself is left to it
+   when a function had no name: a copy that was not stripped may be at hand. */
 static bool pli_mapping_is_named(const pli_writer *w, const pli_mapping *mapping)
 {
     const pli_module *m = mapping->module;
     const pli_symbols *symbols = pli_symbols_of(m, w->emergency);
-    return m->path[0] == '[' || (symbols && symbols->kind == PLI_NAMES_EXPORTED &&
-                                 (symbols->count > 0 || !mapping->unnamed));
+    bool best = symbols && symbols->kind == PLI_NAMES_EXPORTED;
+    return m->path[0] == '[' || (best && (!mapping->unnamed || !m->is_main));
 }
 
 /* As late as this, since only now it is known which have functions without names. */
