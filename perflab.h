@@ -2728,7 +2728,7 @@ enum { PLI_PC_LOST = 1, PLI_PC_TRUNCATED = 2, PLI_PC_MARKS = 16 };
 /* Where the caller's frame is (cfa), its fp and its return address. */
 enum { PLI_CFA_UNKNOWN, PLI_CFA_SP, PLI_CFA_FP, PLI_CFA_AT_FP, PLI_CFA_PLT, PLI_CFA_SIGNAL,
        PLI_CFA_OUTERMOST };
-enum { PLI_AT_SAME, PLI_AT_CFA, PLI_AT_FP, PLI_AT_UNKNOWN };
+enum { PLI_AT_SAME, PLI_AT_CFA, PLI_AT_FP, PLI_AT_UNKNOWN, PLI_AT_NOWHERE };
 
 typedef struct pli_rule { int at, offset; } pli_rule;
 typedef struct pli_row { int cfa, cfa_offset; pli_rule fp, ra; } pli_row;
@@ -2745,7 +2745,9 @@ static uint64_t pli_row_pack_sig(const pli_row *row)
                 row->fp.offset >= -(1 << 16) && row->fp.offset < 1 << 16 &&
                 row->ra.offset >= -(1 << 16) && row->ra.offset < 1 << 16 &&
                 row->fp.offset % 8 == 0 && row->ra.offset % 8 == 0;
-    if (!fits || row->fp.at == PLI_AT_UNKNOWN || row->ra.at == PLI_AT_UNKNOWN)
+    if (row->ra.at == PLI_AT_NOWHERE)
+        return PLI_CFA_OUTERMOST;
+    if (!fits || row->fp.at >= PLI_AT_UNKNOWN || row->ra.at >= PLI_AT_UNKNOWN)
         return PLI_CFA_UNKNOWN;
     return (uint64_t)row->cfa | (uint64_t)row->fp.at << 4 | (uint64_t)row->ra.at << 6 |
            ((uint64_t)row->cfa_offset & 0xfffffff) << 8 |
@@ -2859,9 +2861,8 @@ typedef struct pli_fde {
    the 64-bit form, which nothing needs. */
 static pli_reader pli_entry_sig(const pli_tables *t, uintptr_t at)
 {
-    pli_reader r = {(const uint8_t *)at, (const uint8_t *)t->end, at < t->start || at >= t->end};
-    if (r.bad)
-        return r;
+    bool inside = at >= t->start && at < t->end; /* else nothing of it can be read */
+    pli_reader r = {(const uint8_t *)(inside ? at : t->end), (const uint8_t *)t->end, !inside};
     uint64_t length = pli_read_sig(&r, 4);
     if (length == 0 || length >= 0xfffffff0u)
         r.bad = true;
@@ -2989,6 +2990,12 @@ typedef struct pli_cfi {
     int depth;
 } pli_cfi;
 
+/* An offset in units of the CIE. Unsigned, since a damaged table may hold any number. */
+static int pli_cfi_scaled_sig(const pli_cfi *c, uint64_t units)
+{
+    return (int)(units * (uint64_t)c->fde->data_align);
+}
+
 static void pli_cfi_set_cfa_sig(pli_cfi *c, uint64_t reg, int64_t offset)
 {
     c->row.cfa = reg == PLI_REG_SP ? PLI_CFA_SP : reg == PLI_REG_FP ? PLI_CFA_FP :
@@ -3036,9 +3043,9 @@ static pli_rule pli_cfi_new_rule_sig(pli_cfi *c, uint8_t code, pli_reader *r)
 {
     pli_rule rule = {PLI_AT_UNKNOWN, 0};
     if (code >> 6 == 2 || code == 0x05) /* DW_CFA_offset, DW_CFA_offset_extended */
-        rule = (pli_rule){PLI_AT_CFA, (int)((int64_t)pli_read_uleb_sig(r) * c->fde->data_align)};
+        rule = (pli_rule){PLI_AT_CFA, pli_cfi_scaled_sig(c, pli_read_uleb_sig(r))};
     else if (code == 0x11) /* DW_CFA_offset_extended_sf */
-        rule = (pli_rule){PLI_AT_CFA, (int)(pli_read_sleb_sig(r) * c->fde->data_align)};
+        rule = (pli_rule){PLI_AT_CFA, pli_cfi_scaled_sig(c, (uint64_t)pli_read_sleb_sig(r))};
     else if (code == 0x08) /* DW_CFA_same_value */
         rule.at = PLI_AT_SAME;
     else if (code == 0x09 || code == 0x14) /* DW_CFA_register, DW_CFA_val_offset */
@@ -3064,7 +3071,7 @@ static void pli_cfi_register_sig(pli_cfi *c, uint8_t code, pli_reader *r)
     else if (reg == c->fde->ra)
         c->row.ra = restore ? c->initial.ra : rule;
     if (code == 0x07 && reg == c->fde->ra) /* DW_CFA_undefined: nobody has called this */
-        c->row.cfa = PLI_CFA_OUTERMOST;
+        c->row.ra.at = PLI_AT_NOWHERE;
 }
 
 /* Instructions about the cfa, and those that save and restore rows. */
@@ -3074,13 +3081,13 @@ static void pli_cfi_frame_sig(pli_cfi *c, uint8_t code, pli_reader *r)
     if (code == 0x0c || code == 0x12) { /* DW_CFA_def_cfa, _sf */
         reg = pli_read_uleb_sig(r);
         pli_cfi_set_cfa_sig(c, reg, code == 0x0c ? (int64_t)pli_read_uleb_sig(r) :
-                            pli_read_sleb_sig(r) * c->fde->data_align);
+                            pli_cfi_scaled_sig(c, (uint64_t)pli_read_sleb_sig(r)));
     } else if (code == 0x0d) { /* DW_CFA_def_cfa_register */
         pli_cfi_set_cfa_sig(c, pli_read_uleb_sig(r), c->row.cfa_offset);
     } else if (code == 0x0e) { /* DW_CFA_def_cfa_offset */
         c->row.cfa_offset = (int)pli_read_uleb_sig(r);
     } else if (code == 0x13) { /* DW_CFA_def_cfa_offset_sf */
-        c->row.cfa_offset = (int)(pli_read_sleb_sig(r) * c->fde->data_align);
+        c->row.cfa_offset = pli_cfi_scaled_sig(c, (uint64_t)pli_read_sleb_sig(r));
     } else if (code == 0x0f) { /* DW_CFA_def_cfa_expression */
         pli_cfi_cfa_expression_sig(c, pli_sub_reader_sig(r, pli_read_uleb_sig(r)));
     } else if (code == 0x0a && c->depth < PLI_CFI_DEPTH) { /* DW_CFA_remember_state */
@@ -3141,7 +3148,7 @@ static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
         return PLI_CFA_UNKNOWN;
     if (fde.signal)
         return PLI_CFA_SIGNAL;
-    return c.row.cfa == PLI_CFA_OUTERMOST ? (uint64_t)PLI_CFA_OUTERMOST : pli_row_pack_sig(&c.row);
+    return pli_row_pack_sig(&c.row);
 }
 
 /* -- The cache of rows: one place an address, the youngest stays --
