@@ -4052,7 +4052,7 @@ static void pli_cpu_thread_tick_sig(const siginfo_t *info, const void *context)
     int64_t weight = 1 + (int64_t)info->si_overrun;
     if (PLI_LOAD(t->cpu.timer) != info->si_timerid + 1)
         return;
-    PLI_STORE(t->cpu.ticks, t->cpu.ticks + weight);
+    PLI_STORE(t->cpu.ticks, PLI_LOAD(t->cpu.ticks) + weight);
     PLI_ADD(pli_cpu.ticks, weight);
     if (PLI_LOAD(pli_cpu.gate))
         pli_cpu_sample_sig(t, context, weight);
