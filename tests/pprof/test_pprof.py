@@ -9,8 +9,8 @@ from typing import Dict, List, Tuple
 
 import pytest
 
-from conftest import BASE, FRAMES, HERE, Workshop, run, table
 from proto import read
+from workshop import BASE, FRAMES, HERE, Workshop, run, table
 
 BUILDS: Dict[str, Tuple[str, List[str]]] = {
     "gcc-pie": ("gcc", ["-fPIE", "-pie"]),
@@ -130,8 +130,8 @@ def strip(program: Path, *options: str) -> None:
 
 
 def test_stripped(workshop: Workshop) -> None:
-    """Functions without names fall together by function, and have a place; pprof finds their names in
-    a copy that was not stripped."""
+    """Functions without names fall together by function, and have a place; pprof finds their names
+    in a copy that was not stripped."""
     program = workshop.build("stripped")
     crunch = next(line.split()[0] for line in run(["nm", str(program)], program.parent).splitlines()
                   if line.endswith(" crunch"))
