@@ -9623,13 +9623,20 @@ static void pli_env_handle(int number)
     sigaction(number, &action, NULL);
 }
 
-/* Leaves a note for the programs that this one will execute. */
-static void pli_env_mark(const char *text)
+/* Leaves a note for the programs that this one will execute: PERFLAB as it was understood, with the
+   file's whole path, since they may run elsewhere. Written into the environment's own array, not by
+   setenv: shells pass on what main was given. */
+static void pli_env_mark(void)
 {
-    char marked[8192];
-    int size = snprintf(marked, sizeof marked, "%s,parent=%d", text, (int)getpid());
-    if (size > 0 && (size_t)size < sizeof marked)
-        setenv("PERFLAB", marked, 1);
+    size_t size = strlen(pli_env.cpu) + 80;
+    char *note = pli_keep(size);
+    for (char **entry = environ; note && *entry; entry++) {
+        if (strncmp(*entry, "PERFLAB=", 8) != 0)
+            continue;
+        snprintf(note, size, "PERFLAB=cpu=%s,hz=%d,parent=%d", pli_env.cpu, pli_cpu.hz,
+                 (int)getpid());
+        *entry = note;
+    }
 }
 
 /* A fork's child goes on with a profile of its own. The modules are the parent's. */
@@ -9647,7 +9654,7 @@ static void pli_env_fork_child(pli_thread *t)
 
 static const pli_thread_hooks pli_env_hooks = {NULL, NULL, NULL, NULL, pli_env_fork_child};
 
-static void pli_env_start_cpu(const char *text)
+static void pli_env_start_cpu(void)
 {
     char path[4096 + 16];
     pli_env.child = pli_env.parent != 0 && pli_env.parent != getpid();
@@ -9660,7 +9667,7 @@ static void pli_env_start_cpu(const char *text)
     pli_collector_add(&pli_env_hooks);
     pli_env.started = true;
     if (pli_env.parent == 0)
-        pli_env_mark(text);
+        pli_env_mark();
     pli_env_handle(SIGTERM);
     pli_env_handle(SIGINT);
     pli_env_handle(SIGHUP);
@@ -9674,7 +9681,7 @@ __attribute__((constructor)) static void pli_env_start(void)
         return;
     pli_env_parse(text);
     if (pli_env.cpu[0])
-        pli_env_start_cpu(text);
+        pli_env_start_cpu();
 }
 
 #if PLI_INTERPOSE
