@@ -14,6 +14,7 @@
 
 static uintptr_t pcs[DEEP];
 static volatile long sink;
+static sigjmp_buf back;
 
 /* -- The oracle, for any processor: functions note where they were called from -- */
 
@@ -323,11 +324,9 @@ static void system_calls(void)
     sched_yield();
 }
 
-static jmp_buf back;
-
 PL_NOINLINE __attribute__((noreturn)) static void jump(void)
 {
-    longjmp(back, 1);
+    siglongjmp(back, 1);
 }
 
 /* The call of a function that does not return may be the last instruction here: the address behind
@@ -340,7 +339,7 @@ PL_NOINLINE __attribute__((noreturn)) static void never_returns(void)
 
 static void noreturn_at_the_end(void)
 {
-    if (setjmp(back) == 0)
+    if (sigsetjmp(back, 0) == 0)
         never_returns();
 }
 
@@ -682,7 +681,7 @@ static void test_function_bounds(void)
 
 int main(void)
 {
-    pli_modules_refresh();
+    pli_unwind_prepare();
     test_steps();
     test_thread_steps();
     test_return_from_handler();
