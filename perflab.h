@@ -2662,7 +2662,7 @@ static int pli_modules_changed(struct dl_phdr_info *info, size_t size, void *cha
     unsigned long long loads = 1;
     if (size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs)
         loads = info->dlpi_adds + info->dlpi_subs;
-    *(bool *)changed = loads != pli_modules.loads || loads == 1;
+    *(bool *)changed = loads != pli_modules.loads || loads == 1 || !pli_modules.map;
     pli_modules.loads = loads;
     return 1;
 }
