@@ -2339,13 +2339,14 @@ PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
    epochs: one ends when a library is unloaded in which something was sampled. A sample carries its
    epoch, and an address is looked up among the modules of that epoch, the youngest first.
 
-   Invariant: modules that were sampled do not overlap in any epoch. */
+   Invariant: modules that were sampled do not overlap in any epoch but the last one possible. */
 
 #if PLI_LINUX
 
 #define PLI_MODULE_TEXTS 4 /* executable segments; one is usual */
 #define PLI_MODULES_MAX 4096 /* loaded ever */
 #define PLI_BUILD_ID_MAX 32
+#define PLI_EPOCHS_MAX 1000 /* the last one does not end: time and memory for them are bounded */
 #define PLI_EPOCH_NOW UINT32_MAX /* the last epoch of a module that is still loaded */
 
 /* A range of addresses that may be executed, and where in the file it begins. */
@@ -2362,6 +2363,7 @@ typedef struct pli_tables {
 
 typedef struct pli_module {
     struct pli_module *next;      /* immutable once in the list */
+    const char *name;             /* as the dynamic linker calls it */
     const char *path;             /* absolute; "[vdso]" for the kernel's */
     uintptr_t bias;               /* address in memory - address in the file's symbol table */
     uintptr_t start, end;         /* of all its segments */
@@ -2391,6 +2393,7 @@ static struct {
     uint32_t epoch;           /* atomic */
     uint32_t readers;         /* handlers that use the map or a module's tables; atomic */
     uint32_t frozen;          /* not 0: a library may be going away; atomic */
+    uint32_t unlisted;        /* 1: something was sampled that is not in the list yet; atomic */
     uint32_t generation;      /* changes whenever one has gone; atomic */
     unsigned long long loads; /* of the dynamic linker's counts, at the last refresh */
 } pli_modules;
@@ -2408,6 +2411,13 @@ static const pli_code_map *pli_modules_enter_sig(void)
 {
     __atomic_add_fetch(&pli_modules.readers, 1, __ATOMIC_SEQ_CST);
     return __atomic_load_n(&pli_modules.map, __ATOMIC_SEQ_CST);
+}
+
+/* Whether modules' own memory must be left alone. Asked after entering: what is not frozen then
+   stays until the handler is counted out. */
+static bool pli_modules_frozen_sig(void)
+{
+    return __atomic_load_n(&pli_modules.frozen, __ATOMIC_SEQ_CST) != 0;
 }
 
 static void pli_modules_leave_sig(void)
@@ -2446,41 +2456,116 @@ static pli_tables pli_tables_of_sig(const ElfW(Phdr) *phdrs, int count, uintptr_
     return t;
 }
 
-/* The tables of a library that was loaded since the last refresh. *text is where it lies. */
-static pli_tables pli_tables_unlisted_sig(uintptr_t pc, pli_text *text)
-{
-    pli_tables none = {0, 0, 0, NULL, 0};
+/* What handlers know of the code around an address. */
+typedef struct pli_code {
+    pli_text text;     /* its end is 0 where there is none */
+    pli_tables tables;
+} pli_code;
+
 #if PLI_FIND_OBJECT
+
+/* From program headers: the executable segment that has the address, and the tables. Between the
+   segments of a library there may be holes that cannot be read. */
+static pli_code pli_code_of_sig(const ElfW(Phdr) *phdrs, int count, uintptr_t bias, uintptr_t pc)
+{
+    pli_code code = {{0, 0, 0}, pli_tables_of_sig(phdrs, count, bias)};
+    for (int i = 0; i < count; i++) {
+        uintptr_t start = bias + phdrs[i].p_vaddr, end = start + phdrs[i].p_memsz;
+        if (phdrs[i].p_type == PT_LOAD && (phdrs[i].p_flags & PF_X) && pc >= start && pc < end)
+            code.text = (pli_text){start, end, phdrs[i].p_offset};
+    }
+    return code;
+}
+
+/* What lies at an address, as the dynamic linker says now: of libraries that were loaded since the
+   last refresh, whose headers are on their first page. */
+static pli_code pli_code_unlisted_sig(uintptr_t pc)
+{
+    const pli_code none = {{0, 0, 0}, {0, 0, 0, NULL, 0}};
     struct dl_find_object object;
     if (_dl_find_object((void *)pc, &object) != 0)
         return none;
     const ElfW(Ehdr) *elf = object.dlfo_map_start;
-    uintptr_t start = (uintptr_t)elf, end = (uintptr_t)object.dlfo_map_end;
-    *text = (pli_text){start, end, 0};
-    if (!object.dlfo_eh_frame || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
-        elf->e_phoff + elf->e_phnum * sizeof(ElfW(Phdr)) > 4096)
+    uintptr_t start = (uintptr_t)elf, bias = start;
+    if (!pli_os_readable_sig(start) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+        elf->e_phoff > PLI_PAGE - elf->e_phnum * sizeof(ElfW(Phdr)))
         return none;
-    return pli_tables_of_sig((const ElfW(Phdr) *)(start + elf->e_phoff), elf->e_phnum, start);
+    const ElfW(Phdr) *phdrs = (const ElfW(Phdr) *)(start + elf->e_phoff);
+    for (int i = elf->e_phnum - 1; i >= 0; i--)
+        if (phdrs[i].p_type == PT_LOAD) /* the first one lies lowest */
+            bias = start - (phdrs[i].p_vaddr & ~(uintptr_t)(PLI_PAGE - 1));
+    return pli_code_of_sig(phdrs, elf->e_phnum, bias, pc);
+}
+
+/* Whether a module of the map is still there: the C library unloads some without asking anybody,
+   and not every program has the hook. */
+static bool pli_module_stands_sig(const pli_module *m, uintptr_t pc)
+{
+    struct dl_find_object object;
+    return m->is_main || m->path[0] == '[' ||
+           (_dl_find_object((void *)pc, &object) == 0 &&
+            (uintptr_t)object.dlfo_map_start == (m->start & ~(uintptr_t)(PLI_PAGE - 1)));
+}
+
 #else
-    (void)pc, (void)text;
-    return none;
+
+static pli_code pli_code_unlisted_sig(uintptr_t pc)
+{
+    (void)pc;
+    return (pli_code){{0, 0, 0}, {0, 0, 0, NULL, 0}};
+}
+
+/* Nobody can be asked: at least it can be read. */
+static bool pli_module_stands_sig(const pli_module *m, uintptr_t pc)
+{
+    const uintptr_t page = ~(uintptr_t)(PLI_PAGE - 1);
+    return m->is_main || (pli_os_readable_sig(pc & page) &&
+                          (!m->tables.hdr || (pli_os_readable_sig(m->tables.start & page) &&
+                                              pli_os_readable_sig((m->tables.end - 1) & page))));
+}
+
 #endif
+
+/* Looks an address up, and notes what it found as sampled. While libraries go away (frozen) only
+   the map tells, and what it tells of must not be read. */
+static pli_code pli_code_at_sig(const pli_code_map *map, uintptr_t pc, bool frozen)
+{
+    pli_module *m = pli_code_map_find_sig(map, pc);
+    pli_code code = {{0, 0, 0}, {0, 0, 0, NULL, 0}};
+    if (m && (frozen || pli_module_stands_sig(m, pc))) {
+        if (!PLI_LOAD(m->sampled))
+            PLI_STORE(m->sampled, 1);
+        code.tables = m->tables;
+        for (int i = 0; i < m->texts; i++)
+            if (pc >= m->text[i].start && pc < m->text[i].end)
+                code.text = m->text[i];
+    } else if (!frozen) {
+        code = pli_code_unlisted_sig(pc);
+        if (code.text.end && !PLI_LOAD(pli_modules.unlisted))
+            PLI_STORE(pli_modules.unlisted, 1);
+    }
+    return code;
 }
 
 /* -- The list. Under the lock -- */
 
-/* Takes the build id from a segment of notes. */
+/* Takes the build id from a segment of notes: what is said to be longer than that ends it. */
 static void pli_module_read_notes(pli_module *m, const char *at, const char *end)
 {
     while (end - at > 12) {
         uint32_t head[3]; /* bytes of the name, of the content, type */
         memcpy(head, at, sizeof head);
-        const char *content = at + 12 + ((head[0] + 3) & ~3u);
-        if (head[2] == NT_GNU_BUILD_ID && head[0] == 4 && head[1] <= PLI_BUILD_ID_MAX) {
+        at += 12;
+        size_t name = ((size_t)head[0] + 3) & ~(size_t)3;
+        size_t content = ((size_t)head[1] + 3) & ~(size_t)3;
+        if (name + content > (size_t)(end - at))
+            return;
+        if (head[2] == NT_GNU_BUILD_ID && head[0] == 4 && memcmp(at, "GNU", 4) == 0 &&
+            head[1] <= PLI_BUILD_ID_MAX) {
             m->build_id_size = (int)head[1];
-            memcpy(m->build_id, content, head[1]);
+            memcpy(m->build_id, at + name, head[1]);
         }
-        at = content + ((head[1] + 3) & ~3u);
+        at += name + content;
     }
 }
 
@@ -2512,16 +2597,21 @@ static const char *pli_keep_text(const char *text)
 }
 
 /* The path of what the dynamic linker calls `name`: "" is the program, whose path is that of the
-   file at its program headers (`ld.so ./program` runs as ld.so); without a slash, the vdso. */
+   file at its program headers (`ld.so ./program` runs as ld.so), and so is one that was found from
+   the working directory, which may change; without a slash, the vdso. */
 static const char *pli_module_path(const char *name, const void *phdrs)
 {
     char path[4096];
-    if (name && *name)
-        return strchr(name, '/') ? pli_keep_text(name) : "[vdso]";
-    if (!pli_os_mapped_file((uintptr_t)phdrs, path, sizeof path)) {
-        ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
-        path[size > 0 ? size : 0] = '\0';
-    }
+    if (*name && !strchr(name, '/'))
+        return "[vdso]";
+    if (*name == '/')
+        return name;
+    if (pli_os_mapped_file((uintptr_t)phdrs, path, sizeof path))
+        return pli_keep_text(path);
+    if (*name)
+        return name;
+    ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[size > 0 ? size : 0] = '\0';
     return pli_keep_text(path);
 }
 
@@ -2532,19 +2622,21 @@ static uint32_t pli_module_epoch(const pli_module *new)
     for (const pli_module *m = pli_modules.all; m; m = m->next)
         if (m->sampled && m->start < new->end && new->start < m->end && m->last_epoch >= first)
             first = m->last_epoch + 1;
-    return first;
+    return first < pli_modules.epoch ? first : pli_modules.epoch;
 }
 
 /* Adds what the dynamic linker tells of; false when there is no memory. */
 static bool pli_module_add(const struct dl_phdr_info *info)
 {
     pli_module *m = pli_modules.count < PLI_MODULES_MAX ? pli_keep(sizeof *m) : NULL;
-    const char *path = m ? pli_module_path(info->dlpi_name, info->dlpi_phdr) : NULL;
+    const char *name = m ? pli_keep_text(info->dlpi_name ? info->dlpi_name : "") : NULL;
+    const char *path = name ? pli_module_path(name, info->dlpi_phdr) : NULL;
     if (!path)
         return false;
-    m->path = path, m->bias = info->dlpi_addr;
+    m->name = name, m->path = path, m->bias = info->dlpi_addr;
+    m->sampled = PLI_LOAD(pli_modules.unlisted); /* it may have been this */
     m->phdrs = info->dlpi_phdr, m->phdr_count = info->dlpi_phnum;
-    m->last_epoch = PLI_EPOCH_NOW, m->seen = true, m->is_main = !pli_modules.all;
+    m->last_epoch = PLI_EPOCH_NOW, m->is_main = !pli_modules.all;
     pli_module_read(m);
     m->first_epoch = pli_module_epoch(m);
     if (!pli_modules.last)
@@ -2555,28 +2647,40 @@ static bool pli_module_add(const struct dl_phdr_info *info)
     return true;
 }
 
-/* Whether this is the module: also one that was unloaded and has come back to the same place, where
-   nothing else has been sampled meanwhile. */
+/* Whether this is the module, loaded or not. */
 static bool pli_module_is(const pli_module *m, const struct dl_phdr_info *info)
 {
-    const char *name = info->dlpi_name;
-    if (m->phdrs != info->dlpi_phdr || m->phdr_count != info->dlpi_phnum)
-        return false;
-    if (m->is_main || !strchr(name, '/'))
-        return m->is_main == (name[0] == '\0');
-    return strcmp(m->path, name) == 0 && (m->last_epoch == PLI_EPOCH_NOW ||
-                                          pli_module_epoch(m) <= m->last_epoch + 1);
+    const char *name = info->dlpi_name ? info->dlpi_name : "";
+    return m->phdrs == info->dlpi_phdr && m->phdr_count == info->dlpi_phnum &&
+           (strcmp(m->name, name) == 0 || (!m->is_main && *name && !strchr(name, '/')));
 }
 
-/* One object, for dl_iterate_phdr. */
+/* Whether a module that is met again goes on: nothing else was sampled there meanwhile. */
+static bool pli_module_goes_on(const pli_module *m)
+{
+    return m->last_epoch == PLI_EPOCH_NOW || pli_module_epoch(m) <= m->last_epoch + 1;
+}
+
+/* Marks what was there at the last refresh and still is. For dl_iterate_phdr. */
+static int pli_module_mark(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    (void)size, (void)unused;
+    for (pli_module *m = pli_modules.all; m; m = m->next)
+        m->seen |= m->last_epoch == PLI_EPOCH_NOW && pli_module_is(m, info);
+    return 0;
+}
+
+/* One object, for dl_iterate_phdr. Each time that it was there it may be in the list: the last one
+   counts. */
 static int pli_module_meet(struct dl_phdr_info *info, size_t size, void *failed)
 {
+    pli_module *met = NULL;
     (void)size;
-    pli_module *m = pli_modules.all;
-    while (m && !pli_module_is(m, info))
-        m = m->next;
-    if (m)
-        m->seen = true, m->last_epoch = PLI_EPOCH_NOW;
+    for (pli_module *m = pli_modules.all; m; m = m->next)
+        if (pli_module_is(m, info))
+            met = m;
+    if (met && pli_module_goes_on(met))
+        met->last_epoch = PLI_EPOCH_NOW;
     else if (!pli_module_add(info))
         *(bool *)failed = true;
     return 0;
@@ -2599,17 +2703,21 @@ static void pli_module_meet_vdso(bool *failed)
     pli_module_meet(&info, 0, failed);
 }
 
-/* What was not met is gone. Returns whether something of it was sampled. */
-static bool pli_modules_retire(void)
+/* What is not there any more is gone: that ends an epoch if something of it was sampled. */
+static void pli_modules_retire(void)
 {
     bool sampled = false;
+    for (pli_module *m = pli_modules.all; m; m = m->next)
+        m->seen = m->path[0] == '['; /* the kernel's, which may not be told of */
+    dl_iterate_phdr(pli_module_mark, NULL);
     for (pli_module *m = pli_modules.all; m; m = m->next) {
         if (m->seen || m->last_epoch != PLI_EPOCH_NOW)
             continue;
         m->last_epoch = pli_modules.epoch;
         sampled |= PLI_LOAD(m->sampled) != 0;
     }
-    return sampled;
+    if (sampled && pli_modules.epoch < PLI_EPOCHS_MAX)
+        PLI_STORE_RELEASE(pli_modules.epoch, pli_modules.epoch + 1);
 }
 
 /* Waits until no handler uses the map or a module that it found there before now. */
@@ -2675,12 +2783,10 @@ static pl_result pli_modules_refresh(void)
     pli_lock_take(&pli_modules.lock);
     dl_iterate_phdr(pli_modules_changed, &changed);
     if (changed) {
-        for (pli_module *m = pli_modules.all; m; m = m->next)
-            m->seen = false;
+        pli_modules_retire(); /* first, since others may have taken their place */
         dl_iterate_phdr(pli_module_meet, &failed);
         pli_module_meet_vdso(&failed);
-        if (pli_modules_retire())
-            PLI_STORE_RELEASE(pli_modules.epoch, pli_modules.epoch + 1);
+        PLI_STORE(pli_modules.unlisted, 0);
         PLI_ADD(pli_modules.generation, 1);
         failed |= !pli_code_map_replace();
     }
@@ -2706,7 +2812,8 @@ static void pli_modules_fork_child(void)
 
 #if PLI_INTERPOSE
 
-/* While this is under way, handlers keep away from modules' own memory. */
+/* While this is under way, handlers keep away from modules' own memory. What goes has to be in the
+   list before, or what was sampled in it would have no names. */
 PLI_HOOK int dlclose(void *handle)
 {
     static void *found;
@@ -2715,6 +2822,7 @@ PLI_HOOK int dlclose(void *handle)
     if (!next || !PLI_LOAD(pli_modules.map))
         return next ? next(handle) : -1;
     __atomic_add_fetch(&pli_modules.frozen, 1, __ATOMIC_SEQ_CST);
+    pli_modules_refresh();
     pli_modules_wait_for_readers();
     int result = next(handle);
     pli_modules_refresh();
@@ -3194,7 +3302,7 @@ static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
         return PLI_CFA_UNKNOWN;
     if (fde.signal)
         return PLI_CFA_SIGNAL;
-    return pli_row_pack_sig(&c.row);
+    return c.row.cfa == PLI_CFA_OUTERMOST ? (uint64_t)PLI_CFA_OUTERMOST : pli_row_pack_sig(&c.row);
 }
 
 /* -- The cache of rows: one place an address, the youngest stays --
@@ -3237,6 +3345,7 @@ typedef struct pli_walk {
     uintptr_t low, high; /* of the stack: readable */
     uintptr_t last_text_start, last_text_end; /* where the last address was found */
     bool exact;          /* pc was interrupted; else it is a return address */
+    bool frozen;         /* modules must not be read during this walk */
 } pli_walk;
 
 /* Reads a word of the stack: false when it is not aligned or not there. */
@@ -3257,22 +3366,12 @@ static bool pli_load_sig(pli_walk *w, uintptr_t at, uintptr_t *word)
     return true;
 }
 
-/* Whether an address may be code: in a module. Of a module in the list it notes that it was met. */
+/* Whether an address may be code: in a module. */
 static bool pli_text_known_sig(pli_walk *w, uintptr_t pc)
 {
     if (pc >= w->last_text_start && pc < w->last_text_end)
         return true;
-    pli_module *m = pli_code_map_find_sig(w->map, pc);
-    pli_text text = {0, 0, 0};
-    if (m) {
-        if (!PLI_LOAD(m->sampled))
-            PLI_STORE(m->sampled, 1);
-        for (int i = 0; i < m->texts; i++)
-            if (pc >= m->text[i].start && pc < m->text[i].end)
-                text = m->text[i];
-    } else if (!PLI_LOAD(pli_modules.frozen)) {
-        pli_tables_unlisted_sig(pc, &text);
-    }
+    pli_text text = pli_code_at_sig(w->map, pc, w->frozen).text;
     w->last_text_start = text.start, w->last_text_end = text.end;
     return text.end != 0;
 }
@@ -3298,16 +3397,12 @@ static uint64_t pli_row_find_sig(pli_walk *w)
 {
     uintptr_t pc = w->regs.pc - !w->exact;
     uint64_t row;
-    pli_text text;
     if (pli_row_cached_sig(pc, &row))
         return row;
-    if (__atomic_load_n(&pli_modules.frozen, __ATOMIC_SEQ_CST))
+    if (w->frozen)
         return PLI_CFA_UNKNOWN;
-    pli_module *m = pli_code_map_find_sig(w->map, pc);
-    pli_tables tables = m ? m->tables : pli_tables_unlisted_sig(pc, &text);
-    if (m && !PLI_LOAD(m->sampled))
-        PLI_STORE(m->sampled, 1);
-    row = pli_row_make_sig(&tables, pc);
+    pli_code code = pli_code_at_sig(w->map, pc, false);
+    row = pli_row_make_sig(&code.tables, pc);
     if (row == PLI_CFA_UNKNOWN)
         row = pli_row_known_sig(w);
     pli_row_keep_sig(pc, row);
@@ -3411,7 +3506,7 @@ static bool pli_guess_stub_sig(pli_walk *w)
 static bool pli_walk_guess_sig(pli_walk *w)
 {
     uintptr_t pc = w->regs.pc, sp = w->regs.sp, fp = w->regs.fp, ra, up;
-    if (PLI_LOAD(pli_modules.frozen)) /* code may not be looked at: trust the frame pointer */
+    if (w->frozen) /* code may not be looked at: trust the frame pointer */
         return fp >= sp && pli_load_sig(w, fp, &up) && pli_load_sig(w, fp + 8, &ra) && up > fp &&
                pli_walk_to_sig(w, fp + 16, ra, up, 0);
     if (pli_guess_stub_sig(w))
@@ -3453,7 +3548,7 @@ static bool pli_walk_step_sig(pli_walk *w, bool *cut)
    are. A stack that does not reach its root ends in PLI_PC_TRUNCATED. */
 static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
 {
-    pli_walk w = {pli_modules_enter_sig(), *regs, 0, 0, 0, 0, true};
+    pli_walk w = {pli_modules_enter_sig(), *regs, 0, 0, 0, 0, true, pli_modules_frozen_sig()};
     bool cut = false;
     int n = 0;
     pcs[n++] = w.regs.pc;
@@ -3571,10 +3666,13 @@ static bool pli_unwind_function(const pli_module *m, uintptr_t pc, uintptr_t *st
                                 uintptr_t *end)
 {
     pli_fde fde;
-    if (m->last_epoch != PLI_EPOCH_NOW || !pli_fde_find_sig(&m->tables, pc, &fde))
-        return false;
-    *start = fde.start, *end = fde.end;
-    return true;
+    pli_modules_enter_sig(); /* it stays while it is read */
+    bool found = !pli_modules_frozen_sig() && m->last_epoch == PLI_EPOCH_NOW &&
+                 pli_fde_find_sig(&m->tables, pc, &fde);
+    pli_modules_leave_sig();
+    if (found)
+        *start = fde.start, *end = fde.end;
+    return found;
 }
 
 /* ==== >>site =====================================================================================

@@ -4,7 +4,7 @@
 
        clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/frame.c -o frame -ldl
        ./frame -max_len=4096 tests/fuzz/frame        searches on from what is kept here
-       cc -DREPLAY ... ; ./frame FILE...             only runs these: for tests, with any compiler */
+       cc -DREPLAY ... ; ./frame FILE...             only runs these: for tests */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"
