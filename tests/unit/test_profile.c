@@ -257,12 +257,29 @@ static void test_no_memory(void)
 }
 #endif
 
+/* Whether a compressed file is whole: its last four bytes are the length of what it holds, and the
+   header and that are more than nothing. */
+static bool is_whole(const char *path)
+{
+    unsigned char head[2] = {0, 0}, length[4] = {0, 0, 0, 0};
+    FILE *in = fopen(path, "rb");
+    bool read = in && fread(head, 1, 2, in) == 2 && fseek(in, -4, SEEK_END) == 0 &&
+                fread(length, 1, 4, in) == 4;
+    if (in)
+        fclose(in);
+    return read && head[0] == 0x1f && length[2] < 0x40 && length[3] == 0;
+}
+
 static void *write_often(void *unused)
 {
+    char path[200];
     FILE *out = fopen("/dev/null", "w");
     intptr_t wrong = 0;
-    for (int i = 0; i < 5; i++)
+    snprintf(path, sizeof path, "%s/same.pb.gz", folder);
+    for (int i = 0; i < 5; i++) {
         wrong += pl_profile_write("own", out, i % 2) != PL_OK;
+        wrong += pl_profile_save("own", path) != PL_OK || !is_whole(path);
+    }
     fclose(out);
     return unused ? unused : (void *)wrong;
 }
@@ -283,7 +300,7 @@ static void test_threads(void)
         pthread_join(threads[i], &result);
         wrong += (intptr_t)result;
     }
-    is_int(wrong, 0, "profiles are written while they grow");
+    is_int(wrong, 0, "profiles are written and saved while they grow");
 }
 
 int main(void)
