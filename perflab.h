@@ -1158,6 +1158,19 @@ static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
 #endif
 }
 
+/* Whether a thread ends with this code, "call exit" to the kernel, as musl's clone has it behind the
+   call of the thread's function. */
+static bool pli_os_is_thread_end_sig(const uint8_t *code, uintptr_t end)
+{
+    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
+#if defined(__x86_64__)
+    static const uint8_t plain[] = {0x89, 0xc7, 0x31, 0xc0, 0xb0, 0x3c, 0x0f, 0x05};
+#else
+    static const uint8_t plain[] = {0xa8, 0x0b, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 93; svc */
+#endif
+    return room >= sizeof plain && memcmp(code, plain, sizeof plain) == 0;
+}
+
 /* Whether a call stands before this address, and its target, if the instruction names it. At least
    eight bytes before it can be read. */
 static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
@@ -3376,20 +3389,39 @@ static bool pli_text_known_sig(pli_walk *w, uintptr_t pc)
     return text.end != 0;
 }
 
-/* The row of an address without tables that may yet be known: code that ends a handler, or a
-   return address that no call has left behind, but who made the stack of a coroutine. */
+/* Where the program begins, in code of libc that often has no tables, and room enough for it. */
+static uintptr_t pli_entry;
+#define PLI_ENTRY_SIZE 64
+
+/* Whether a handler has returned here: to the first of the two instructions that end it, or it was
+   interrupted between them. */
+static bool pli_is_restorer_sig(const pli_walk *w, uintptr_t end)
+{
+    uintptr_t pc = w->regs.pc;
+    bool between = w->exact && pc - w->last_text_start >= 8 && w->last_text_end;
+    for (uintptr_t back = 0; back <= (between ? 7 : 0); back++)
+        if (pli_os_is_restorer_sig((const uint8_t *)pc - back, end))
+            return true;
+    return false;
+}
+
+/* The row of an address without tables that may yet be known: code that ends a handler or a thread,
+   the program's first, or a return address that no call has left behind, but who made the stack of
+   a coroutine. */
 static uint64_t pli_row_known_sig(pli_walk *w)
 {
     uintptr_t pc = w->regs.pc, page = pc & ~(uintptr_t)(PLI_PAGE - 1), target = 0;
     bool known = pli_text_known_sig(w, pc); /* emulators have their own code to end handlers */
     uintptr_t end = known ? w->last_text_end : pli_os_readable_sig(page) ? page + PLI_PAGE : 0;
-    if (pli_os_is_restorer_sig((const uint8_t *)pc, end))
+    if (pli_is_restorer_sig(w, end))
         return PLI_CFA_SIGNAL;
     if (!known)
         return PLI_CFA_UNKNOWN;
     bool called = w->exact || pc - w->last_text_start < 8 ||
                   pli_os_follows_call_sig((const uint8_t *)pc, &target);
-    return called ? PLI_CFA_UNKNOWN : PLI_CFA_OUTERMOST;
+    bool root = pc - pli_entry < PLI_ENTRY_SIZE ||
+                pli_os_is_thread_end_sig((const uint8_t *)pc, end);
+    return called && !root ? PLI_CFA_UNKNOWN : PLI_CFA_OUTERMOST;
 }
 
 /* The row of where the walk is. */
@@ -3487,7 +3519,8 @@ static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
     if (ra < PLI_PC_MARKS || !pli_text_known_sig(w, ra) || ra - w->last_text_start < 8 ||
         !pli_os_follows_call_sig((const uint8_t *)ra, &target))
         return false;
-    bool far = pc && target && (target > pc || pc - target > (64 << 10));
+    bool far = pc && target && (target > pc || pc - target > (64 << 10)) &&
+               ra - pli_entry >= PLI_ENTRY_SIZE;
     return !far || target < w->last_text_start || target >= w->last_text_end ||
            !(pc >= w->last_text_start && pc < w->last_text_end);
 }
@@ -3654,6 +3687,7 @@ static void pli_index_make(pli_module *m)
 /* Brings all up to date that unwinding needs: see pli_modules_refresh. */
 static pl_result pli_unwind_prepare(void)
 {
+    pli_entry = getauxval(AT_ENTRY);
     pl_result result = pli_modules_refresh();
     pli_module *program = PLI_LOAD_ACQUIRE(pli_modules.all);
     if (program && program->tables.hdr == 0 && !program->tables.index)
