@@ -1143,19 +1143,32 @@ static uintptr_t pli_os_strip_sig(uintptr_t ra)
 /* Whether this is the code to which handlers return: "call sigreturn", in libc's two spellings. */
 static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
 {
+    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
 #if defined(__x86_64__)
     static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
     static const uint8_t narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
-    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
     return (room >= sizeof wide && memcmp(code, wide, sizeof wide) == 0) ||
            (room >= sizeof narrow && memcmp(code, narrow, sizeof narrow) == 0);
 #elif defined(__aarch64__)
     static const uint8_t plain[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 139; svc */
-    return end >= (uintptr_t)code + sizeof plain && memcmp(code, plain, sizeof plain) == 0;
+    return room >= sizeof plain && memcmp(code, plain, sizeof plain) == 0;
 #else
-    (void)code, (void)end;
+    (void)room;
     return false;
 #endif
+}
+
+/* Whether a thread ends with this code, "call exit" to the kernel, as musl's clone has it behind the
+   call of the thread's function. */
+static bool pli_os_is_thread_end_sig(const uint8_t *code, uintptr_t end)
+{
+    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
+#if defined(__x86_64__)
+    static const uint8_t plain[] = {0x89, 0xc7, 0x31, 0xc0, 0xb0, 0x3c, 0x0f, 0x05};
+#else
+    static const uint8_t plain[] = {0xa8, 0x0b, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 93; svc */
+#endif
+    return room >= sizeof plain && memcmp(code, plain, sizeof plain) == 0;
 }
 
 /* Whether a call stands before this address, and its target, if the instruction names it. At least
@@ -1185,6 +1198,28 @@ static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
     return *target || (code & 0xfefff000u) == 0xd63f0000u; /* blr, blraa and the like */
 #else
     (void)ra, (void)target;
+    return false;
+#endif
+}
+
+/* Whether this is in a stub of a procedure linkage table, which pushes nothing: it jumps on, with the
+   stack as the call has left it, or a jump has. Eight bytes can be read. */
+static bool pli_os_is_stub_sig(const uint8_t *code)
+{
+#if defined(__x86_64__)
+    static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    if (memcmp(code, endbr, sizeof endbr) == 0)
+        code += sizeof endbr;
+    code += *code == 0xf2; /* bnd */
+    return code[0] == 0xff && code[1] == 0x25;
+#elif defined(__aarch64__)
+    uint32_t word;
+    memcpy(&word, code, sizeof word);
+    return (word & 0x9f00001fu) == 0x90000010u || /* adrp x16; ldr x17; add x16; br x17 */
+           (word & 0xffc003ffu) == 0xf9400211u || (word & 0xffc003ffu) == 0x91000210u ||
+           word == 0xd61f0220u;
+#else
+    (void)code;
     return false;
 #endif
 }
@@ -2748,7 +2783,7 @@ static int pli_modules_changed(struct dl_phdr_info *info, size_t size, void *cha
     unsigned long long loads = 1;
     if (size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs)
         loads = info->dlpi_adds + info->dlpi_subs;
-    *(bool *)changed = loads != pli_modules.loads || loads == 1;
+    *(bool *)changed = loads != pli_modules.loads || loads == 1 || !pli_modules.map;
     pli_modules.loads = loads;
     return 1;
 }
@@ -3203,7 +3238,7 @@ static void pli_cfi_register_sig(pli_cfi *c, uint8_t code, pli_reader *r)
     else if (reg == PLI_REG_BX)
         c->row.bx = restore ? c->initial.bx : rule;
     if (code == 0x07 && reg == c->fde->ra) /* DW_CFA_undefined: nobody has called this */
-        c->row.cfa = PLI_CFA_OUTERMOST;
+        c->row.ra.at = PLI_AT_NOWHERE;
 }
 
 /* Instructions about the cfa, and those that save and restore rows. */
@@ -3354,18 +3389,39 @@ static bool pli_text_known_sig(pli_walk *w, uintptr_t pc)
     return text.end != 0;
 }
 
-/* The row of an address without tables that may yet be known: code that ends a handler, or a
-   return address that no call has left behind, but who made the stack of a coroutine. */
+/* Where the program begins, in code of libc that often has no tables, and room enough for it. */
+static uintptr_t pli_entry;
+#define PLI_ENTRY_SIZE 64
+
+/* Whether a handler has returned here: to the first of the two instructions that end it, or it was
+   interrupted between them. */
+static bool pli_is_restorer_sig(const pli_walk *w, uintptr_t end)
+{
+    uintptr_t pc = w->regs.pc;
+    bool between = w->exact && pc - w->last_text_start >= 8 && w->last_text_end;
+    for (uintptr_t back = 0; back <= (between ? 7 : 0); back++)
+        if (pli_os_is_restorer_sig((const uint8_t *)pc - back, end))
+            return true;
+    return false;
+}
+
+/* The row of an address without tables that may yet be known: code that ends a handler or a thread,
+   the program's first, or a return address that no call has left behind, but who made the stack of
+   a coroutine. */
 static uint64_t pli_row_known_sig(pli_walk *w)
 {
-    uintptr_t pc = w->regs.pc, target = 0;
-    if (!pli_text_known_sig(w, pc))
-        return PLI_CFA_UNKNOWN;
-    if (pli_os_is_restorer_sig((const uint8_t *)pc, w->last_text_end))
+    uintptr_t pc = w->regs.pc, page = pc & ~(uintptr_t)(PLI_PAGE - 1), target = 0;
+    bool known = pli_text_known_sig(w, pc); /* emulators have their own code to end handlers */
+    uintptr_t end = known ? w->last_text_end : pli_os_readable_sig(page) ? page + PLI_PAGE : 0;
+    if (pli_is_restorer_sig(w, end))
         return PLI_CFA_SIGNAL;
+    if (!known)
+        return PLI_CFA_UNKNOWN;
     bool called = w->exact || pc - w->last_text_start < 8 ||
                   pli_os_follows_call_sig((const uint8_t *)pc, &target);
-    return called ? PLI_CFA_UNKNOWN : PLI_CFA_OUTERMOST;
+    bool root = pc - pli_entry < PLI_ENTRY_SIZE ||
+                pli_os_is_thread_end_sig((const uint8_t *)pc, end);
+    return called && !root ? PLI_CFA_UNKNOWN : PLI_CFA_OUTERMOST;
 }
 
 /* The row of where the walk is. */
@@ -3456,19 +3512,28 @@ static bool pli_walk_signal_sig(pli_walk *w)
 
 /* Whether a word may be the return address of a call to the function that pc is in: it stands
    behind a call, and if that names its target, one not far before pc or in another module (a
-   procedure linkage table). */
+   procedure linkage table). Any call will do when pc is 0. */
 static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
 {
     uintptr_t target = 0;
     if (ra < PLI_PC_MARKS || !pli_text_known_sig(w, ra) || ra - w->last_text_start < 8 ||
         !pli_os_follows_call_sig((const uint8_t *)ra, &target))
         return false;
-    bool far = target && (target > pc || pc - target > (64 << 10));
+    bool far = pc && target && (target > pc || pc - target > (64 << 10)) &&
+               ra - pli_entry >= PLI_ENTRY_SIZE;
     return !far || target < w->last_text_start || target >= w->last_text_end ||
            !(pc >= w->last_text_start && pc < w->last_text_end);
 }
 
 #define PLI_GUESS_WORDS 64
+
+/* Whether the walk begins in a stub, which may have been jumped to instead of called. */
+static bool pli_guess_stub_sig(pli_walk *w)
+{
+    uintptr_t pc = w->regs.pc;
+    return w->exact && pli_text_known_sig(w, pc) && w->last_text_end - pc >= 8 &&
+           pli_os_is_stub_sig((const uint8_t *)pc);
+}
 
 /* Without a row: the link register, a frame pointer, or a word of the stack. */
 static bool pli_walk_guess_sig(pli_walk *w)
@@ -3477,6 +3542,8 @@ static bool pli_walk_guess_sig(pli_walk *w)
     if (w->frozen) /* code may not be looked at: trust the frame pointer */
         return fp >= sp && pli_load_sig(w, fp, &up) && pli_load_sig(w, fp + 8, &ra) && up > fp &&
                pli_walk_to_sig(w, fp + 16, ra, up, 0);
+    if (pli_guess_stub_sig(w))
+        pc = 0;
     if (PLI_RA_IN_REGISTER && w->exact && pli_guess_fits_sig(w, pc, w->regs.lr))
         return pli_walk_to_sig(w, sp, w->regs.lr, fp, 0);
     if (!PLI_RA_IN_REGISTER && w->exact && pli_load_sig(w, sp, &ra) &&
@@ -3620,6 +3687,7 @@ static void pli_index_make(pli_module *m)
 /* Brings all up to date that unwinding needs: see pli_modules_refresh. */
 static pl_result pli_unwind_prepare(void)
 {
+    pli_entry = getauxval(AT_ENTRY);
     pl_result result = pli_modules_refresh();
     pli_module *program = PLI_LOAD_ACQUIRE(pli_modules.all);
     if (program && program->tables.hdr == 0 && !program->tables.index)

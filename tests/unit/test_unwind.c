@@ -6,6 +6,7 @@
 #include "perflab.h"
 #include "tap.h"
 #include <alloca.h>
+#include <limits.h>
 #include <math.h>
 #include <setjmp.h>
 #include <ucontext.h>
@@ -14,6 +15,7 @@
 
 static uintptr_t pcs[DEEP];
 static volatile long sink;
+static sigjmp_buf back;
 
 /* -- The oracle, for any processor: functions note where they were called from -- */
 
@@ -323,11 +325,9 @@ static void system_calls(void)
     sched_yield();
 }
 
-static jmp_buf back;
-
 PL_NOINLINE __attribute__((noreturn)) static void jump(void)
 {
-    longjmp(back, 1);
+    siglongjmp(back, 1);
 }
 
 /* The call of a function that does not return may be the last instruction here: the address behind
@@ -340,7 +340,7 @@ PL_NOINLINE __attribute__((noreturn)) static void never_returns(void)
 
 static void noreturn_at_the_end(void)
 {
-    if (setjmp(back) == 0)
+    if (sigsetjmp(back, 0) == 0)
         never_returns();
 }
 
@@ -574,6 +574,8 @@ static void test_depth(void)
     ok(ends_at_root(whole), "is whole");
 }
 
+#ifdef __GLIBC__
+
 static ucontext_t outside, inside;
 static int coroutine_walk;
 
@@ -602,6 +604,15 @@ static void test_coroutine(void)
     ok(coroutine_walk >= 22 && coroutine_walk < 26, "also when it has gone on (%d)",
        coroutine_walk);
 }
+
+#else
+
+static void test_coroutine(void)
+{
+    skip("coroutines", "this C library has no makecontext");
+}
+
+#endif
 
 static int thread_walk;
 
@@ -682,7 +693,7 @@ static void test_function_bounds(void)
 
 int main(void)
 {
-    pli_modules_refresh();
+    pli_unwind_prepare();
     test_steps();
     test_thread_steps();
     test_return_from_handler();
