@@ -1,7 +1,7 @@
 """How truly the CPU profile tells what a program has used, and what that costs: for bench/run.py.
 
-The program under test prints its own CPU time; a profile that was taken of it is compared with that.
-gperftools samples the same program beside it, where it is installed.
+The program under test prints its own CPU time; a profile that was taken of it is compared with
+that. gperftools samples the same program beside it, where it is installed.
 """
 from __future__ import annotations
 

@@ -70,6 +70,7 @@ FOLDERS: Dict[str, Folder] = {
                            "setarch"), alone=False),
     "compile": Folder(needs=("cc", "g++", "clang", "musl-gcc"), alone=False),
     "docs": Folder(needs=("cc", "g++", "clang", "cmake"), fast=True),
+    "fuzz": Folder(needs=("cc",), alone=False),
     "graders": Folder(needs=("cc", "objdump"), fast=True, slow=("test_end_to_end.py",)),
     "labs": Folder(needs=("cc", "clang")),
     "make": Folder(needs=("cc", "make", "pkg-config"), fast=True, alone=False),

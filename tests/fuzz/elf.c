@@ -1,9 +1,10 @@
-/* Feeds any bytes to the readers of ELF files, and of modules in memory. A good input is a small ELF
+/* Feeds any bytes to the readers of ELF files, and of modules in memory. Good input is a small ELF
    file; the readers must not read outside of it, whatever it says.
 
        clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/elf.c -o elf
-       ./elf -max_len=16384 tests/fuzz/elf           searches on from what is kept here
-       cc -DREPLAY ... ; ./elf FILE...               only runs these: for tests, with any compiler */
+       for f in tests/fuzz/elf/*.hex; do xxd -r -p $f corpus/$(basename $f .hex); done
+       ./elf -max_len=8192 corpus          searches on from what is kept here
+       cc -DREPLAY ... ; ./elf FILE...     only reads these: for tests, with any compiler */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -3,12 +3,21 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import List, Sequence
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-INPUTS = sorted(str(path) for path in (HERE / "elf").iterdir())
+
+
+@pytest.fixture(scope="module", name="inputs")
+def fixture_inputs(tmp_path_factory: pytest.TempPathFactory) -> List[Path]:
+    """The kept inputs, which the repository has as text."""
+    folder = tmp_path_factory.mktemp("inputs")
+    for source in sorted((HERE / "elf").glob("*.hex")):
+        (folder / source.stem).write_bytes(bytes.fromhex(source.read_text()))
+    return sorted(folder.iterdir())
 
 
 @pytest.fixture(scope="module", name="reader")
@@ -21,21 +30,38 @@ def fixture_reader(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def test_inputs(reader: str) -> None:
-    """No input makes it read outside, and all are read."""
-    done = subprocess.run([reader, *INPUTS], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, timeout=120, check=False)
+def read_all(reader: str, files: Sequence[Path]) -> None:
+    """Has the program read files; a sanitizer's word or a crash fails the test."""
+    done = subprocess.run([reader, *map(str, files)], stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.PIPE, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout == f"{len(INPUTS)} inputs\n"
+    assert done.stdout == f"{len(files)} inputs\n"
 
 
-def test_every_cut(reader: str, tmp_path: Path) -> None:
+def test_inputs(reader: str, inputs: List[Path]) -> None:
+    """Whole files, and what the fuzzer made of them."""
+    assert len(inputs) > 50
+    read_all(reader, inputs)
+
+
+@pytest.mark.parametrize("word", [b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f"])
+@pytest.mark.parametrize("name", ["shared.so", "sysv-hash.so", "linked.so"])
+def test_every_word(reader: str, inputs: List[Path], tmp_path: Path, name: str,
+                    word: bytes) -> None:
+    """A file with one wrong number, anywhere."""
+    whole = next(path for path in inputs if path.name == name).read_bytes()
+    wrong: List[Path] = []
+    for at in range(0, len(whole) - 4, 4):
+        wrong.append(tmp_path / str(at))
+        wrong[-1].write_bytes(whole[:at] + word + whole[at + 4:])
+    read_all(reader, wrong)
+
+
+def test_every_cut(reader: str, inputs: List[Path], tmp_path: Path) -> None:
     """A file that ends anywhere."""
-    whole = (HERE / "elf" / "shared.so").read_bytes()
-    cuts = []
+    whole = next(path for path in inputs if path.name == "shared.so").read_bytes()
+    cuts: List[Path] = []
     for size in range(1, len(whole), 37):
         cuts.append(tmp_path / str(size))
         cuts[-1].write_bytes(whole[:size])
-    done = subprocess.run([reader, *map(str, cuts)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    read_all(reader, cuts)

@@ -71,7 +71,7 @@ static void record_marks(void)
 
 int main(int argc, char **argv)
 {
-    pl_result result = pli_modules_refresh();
+    pl_result result = pli_unwind_prepare();
     if (argc < 3 || result != PL_OK || pli_sites_open(&sites, 1 << 20) != PL_OK)
         return fail("host OUT TEXT", result);
     pli_profile_source_add(&fixture);

@@ -1,5 +1,5 @@
-"""A reader of pprof files that trusts nothing: an own decoder, and every rule that a reader is known
-to check (pprof's CheckValid, Parca's normalizer)."""
+"""A reader of pprof files that trusts nothing: its own decoder, and every rule that readers check
+(pprof's CheckValid, Parca's normalizer)."""
 from __future__ import annotations
 
 import gzip

@@ -9,8 +9,8 @@ from typing import Dict, List, Tuple
 
 import pytest
 
-from conftest import BASE, FRAMES, HERE, Workshop, run, table
 from proto import read
+from workshop import BASE, FRAMES, HERE, Workshop, run, table
 
 BUILDS: Dict[str, Tuple[str, List[str]]] = {
     "gcc-pie": ("gcc", ["-fPIE", "-pie"]),
@@ -130,15 +130,19 @@ def strip(program: Path, *options: str) -> None:
 
 
 def test_stripped(workshop: Workshop) -> None:
-    """Functions without names fall together by function, and have a place."""
+    """Functions without names fall together by function, and have a place; pprof finds their names
+    in a copy that was not stripped."""
     program = workshop.build("stripped")
     crunch = next(line.split()[0] for line in run(["nm", str(program)], program.parent).splitlines()
                   if line.endswith(" crunch"))
+    whole = shutil.copy(program, workshop.folder / "whole")
     strip(program)
     profile = read(workshop.profile(program))
     assert profile.flat(f"[stripped+0x{int(crunch, 16):x}]") == 8
     assert profile.flat("strlen") == 10
-    workshop.pprof("-top", str(program.with_suffix(".pb.gz")))
+    rows = table(workshop.pprof("-top", "-nodefraction=0", whole,
+                                str(program.with_suffix(".pb.gz"))))
+    assert rows["parse"][3] == "600ms"      # the names of a copy that was not stripped
 
 
 @pytest.mark.parametrize("place", ["beside", "in-debug"])
@@ -154,7 +158,7 @@ def test_debug_file(workshop: Workshop, place: str) -> None:
     profile = read(workshop.profile(program))
     assert (profile.flat("parse"), profile.cum("main")) == (40, 90)
     assert not profile.mapping(program.name).has_functions
-    other = workshop.build(f"other-{place}", "gcc", "-O1")
+    other = workshop.build(f"other-{place}", "gcc", "-Wl,--build-id=0x1234")
     run(["objcopy", "--only-keep-debug", str(other), str(debug)], workshop.folder)
     assert read(workshop.profile(program)).flat("parse") == 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "graders")]
+sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "graders"), str(TESTS / "fresh")]
 
 import deps  # noqa: E402  (the path has to be set first)
 

@@ -1,4 +1,4 @@
-/* Profiles as files: registry, text, checksum of gzip, saving whole or not at all, emergencies. */
+/* Profiles as files: registry, text, gzip's checksum, saving whole or not at all, emergencies. */
 /* run: flags=-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
@@ -104,8 +104,8 @@ static void test_many(void)
     long long total = 0, sum = 0, last = INT64_MAX, value;
     int samples = 0, disorder = 0;
     sscanf(text, "own profile: total %lld", &total);
-    for (char *line = text;
-         (line = strchr(line, '\n')) != NULL && strncmp(++line, "---", 3) != 0;) {
+    char *line = text;
+    while ((line = strchr(line, '\n')) != NULL && strncmp(++line, "---", 3) != 0) {
         if (*line < '0' || *line > '9' || sscanf(line, "%lld @", &value) != 1)
             continue;
         disorder += value > last;
@@ -181,6 +181,7 @@ static void test_save(void)
     is_int(pl_profile_save("own", path), PL_OK, "over an old one");
     is_int(size_of(path), size, "which is gone");
     is_int(files_in_folder(), 1, "nothing else is left behind");
+    is_int(closed, opened, "what was opened is closed");
 }
 
 static void test_save_elsewhere(void)
@@ -256,12 +257,29 @@ static void test_no_memory(void)
 }
 #endif
 
+/* Whether a compressed file is whole: its last four bytes are the length of what it holds, and the
+   header and that are more than nothing. */
+static bool is_whole(const char *path)
+{
+    unsigned char head[2] = {0, 0}, length[4] = {0, 0, 0, 0};
+    FILE *in = fopen(path, "rb");
+    bool read = in && fread(head, 1, 2, in) == 2 && fseek(in, -4, SEEK_END) == 0 &&
+                fread(length, 1, 4, in) == 4;
+    if (in)
+        fclose(in);
+    return read && head[0] == 0x1f && length[2] < 0x40 && length[3] == 0;
+}
+
 static void *write_often(void *unused)
 {
+    char path[200];
     FILE *out = fopen("/dev/null", "w");
     intptr_t wrong = 0;
-    for (int i = 0; i < 5; i++)
+    snprintf(path, sizeof path, "%s/same.pb.gz", folder);
+    for (int i = 0; i < 5; i++) {
         wrong += pl_profile_write("own", out, i % 2) != PL_OK;
+        wrong += pl_profile_save("own", path) != PL_OK || !is_whole(path);
+    }
     fclose(out);
     return unused ? unused : (void *)wrong;
 }
@@ -282,7 +300,7 @@ static void test_threads(void)
         pthread_join(threads[i], &result);
         wrong += (intptr_t)result;
     }
-    is_int(wrong, 0, "profiles are written while they grow");
+    is_int(wrong, 0, "profiles are written and saved while they grow");
 }
 
 int main(void)

@@ -82,7 +82,7 @@ static void test_ranges(void)
 
 static void test_open(void)
 {
-    is_str(at(open_code + 11).function, "open_code", "without size: what its FDE has");
+    is_str(at(open_code + 11).function, "open_code", "a function without size is its FDE's");
     ok(strcmp(at(open_code + 12).function, "open_code") != 0, "and no more than that (%s)",
        at(open_code + 12).function);
     is_str(at(last_code).function, "last_code", "then the next function begins");
@@ -185,7 +185,10 @@ static void test_emergency(void)
     is_str(mine.shown, "thing", "names are found");
     is_str(cxx.shown, "_ZN4shop4sellEi", "C++'s as the linker knows them");
     is_str(libc.shown, "strlen", "and libc's as at other times");
-    is_str(at(mangled_code).function, "shop::sell(int)", "what was read so is read again after");
+    is_str(pli_place_at((uintptr_t)chosen + 1, epoch, true).shown, "chosen",
+           "no code of others is asked");
+    is_str(at(mangled_code).function, "shop::sell(int)", "later C++ names are read");
+    is_str(at((const char *)chosen + 1).function, "variant_of", "and IFUNCs asked");
 }
 #else
 static void test_ifunc(void)
