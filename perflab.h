@@ -1158,8 +1158,8 @@ static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
 #endif
 }
 
-/* Whether a thread ends with this code, "call exit" to the kernel, as musl's clone has it behind the
-   call of the thread's function. */
+/* Whether a thread ends with this code, "call exit" to the kernel, as musl's clone has it behind
+   the call of the thread's function. */
 static bool pli_os_is_thread_end_sig(const uint8_t *code, uintptr_t end)
 {
     size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
@@ -1202,8 +1202,8 @@ static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
 #endif
 }
 
-/* Whether this is in a stub of a procedure linkage table, which pushes nothing: it jumps on, with the
-   stack as the call has left it, or a jump has. Eight bytes can be read. */
+/* Whether this is in a stub of a procedure linkage table, which pushes nothing: it jumps on, with
+   the stack as the call has left it, or a jump has. Eight bytes can be read. */
 static bool pli_os_is_stub_sig(const uint8_t *code)
 {
 #if defined(__x86_64__)
@@ -7549,8 +7549,8 @@ static void pli_view_text(const pli_profile_view *view, bool emergency, pli_byte
 
 /* -- One after the other: debug=2 --
 
-   The threads' rings still have their newest events, with their times: what was going on at the end,
-   which sums do not tell. */
+   The threads' rings still have their newest events, with their times: what was going on at the
+   end, which sums do not tell. */
 
 /* Copies the events of all rings that belong to this view; sorted by time they are in `order`, as
    pairs of ticks and index. Returns how many there are. */
