@@ -1337,11 +1337,6 @@ PLI_SOMETIMES static int pli_os_sigmask_sig(int how, const sigset_t *set, sigset
     return 0;
 }
 
-static bool pli_os_thread_lives(int tid)
-{
-    return syscall(SYS_tgkill, getpid(), tid, 0) == 0;
-}
-
 static void pli_os_timer_end(int id)
 {
     syscall(SYS_timer_delete, id);
@@ -2057,7 +2052,7 @@ static void pli_thread_death(pli_thread *t)
     for (int i = 0; i < pli_threads.collectors; i++)
         if (pli_threads.hooks[i]->death)
             pli_threads.hooks[i]->death(t);
-    t->state = PLI_THREAD_FREE;
+    PLI_STORE(t->state, PLI_THREAD_FREE);
 }
 
 /* Runs when a thread ends, before the destructors of keys made later: what those still allocate is
@@ -2165,7 +2160,7 @@ static pli_thread *pli_thread_find_block(void)
 static pli_thread *pli_thread_of_sig(int tid)
 {
     for (pli_thread *t = pli_threads.all; t; t = t->next)
-        if (t->state == PLI_THREAD_USED && t->tid == tid)
+        if (PLI_LOAD(t->state) == PLI_THREAD_USED && PLI_LOAD(t->tid) == tid)
             return t;
     return NULL;
 }
@@ -2177,9 +2172,11 @@ static pli_thread *pli_thread_begin(int tid)
     pli_thread *t = pli_thread_find_block();
     if (!t)
         return NULL;
-    t->state = PLI_THREAD_USED;
-    t->tid = tid, t->start = 0, t->labels = NULL;
-    pli_threads.seen++;
+    PLI_STORE(t->state, PLI_THREAD_USED);
+    PLI_STORE(t->tid, tid); /* atomic, since a handler may have read them in an earlier life */
+    PLI_STORE(t->start, (uintptr_t)0);
+    PLI_STORE(t->labels, (const struct pli_labels *)NULL);
+    PLI_ADD(pli_threads.seen, 1);
     for (int i = 0; i < pli_threads.collectors; i++)
         if (pli_threads.hooks[i]->birth)
             pli_threads.hooks[i]->birth(t);
@@ -2294,8 +2291,8 @@ static void *pli_start_run(void *argument)
     pli_start_give(argument);
     pli_thread *t = pli_thread_join();
     if (t != &pli_orphan) {
-        t->start = (uintptr_t)start.run;
-        t->labels = start.labels;
+        PLI_STORE(t->start, (uintptr_t)start.run);
+        PLI_STORE(t->labels, start.labels);
     }
     pli_os_unblock(SIGPROF);
     return start.run(start.arg);
@@ -4193,8 +4190,8 @@ static int64_t pli_cpu_expected_sig(uint64_t ns, uint64_t first_ns)
 /* Counts time whose stack is not known. */
 static void pli_cpu_count_missing_sig(const pli_thread *t, int64_t weight)
 {
-    uintptr_t pcs[2] = {PLI_PC_LOST, t->start};
-    pli_site_key key = {t->labels, 0, pli_modules_epoch_sig(), t->start ? 2 : 1, pcs};
+    uintptr_t pcs[2] = {PLI_PC_LOST, PLI_LOAD(t->start)};
+    pli_site_key key = {PLI_LOAD(t->labels), 0, pli_modules_epoch_sig(), pcs[1] ? 2 : 1, pcs};
     PLI_ADD(pli_cpu.missing, weight);
     pli_sites_count_sig(&pli_cpu.sites, &key, weight, 0);
 }
@@ -4209,7 +4206,7 @@ static void pli_cpu_sample_sig(pli_thread *t, const void *context, int64_t weigh
     }
     pli_regs regs = pli_regs_of_signal_sig(context);
     int depth = pli_unwind_sig(&regs, ring->stack, pli_cpu.depth);
-    pli_site_key key = {t->labels, 0, pli_modules_epoch_sig(), depth, ring->stack};
+    pli_site_key key = {PLI_LOAD(t->labels), 0, pli_modules_epoch_sig(), depth, ring->stack};
     pli_site *site = pli_site_find_sig(&pli_cpu.sites, &key);
     if (!site) {
         PLI_ADD(pli_cpu.sites.lost, weight);
@@ -4217,7 +4214,7 @@ static void pli_cpu_sample_sig(pli_thread *t, const void *context, int64_t weigh
     }
     PLI_ADD(site->value[pli_cpu.gated], weight);
     uint32_t kept = weight < PLI_EVENT_WEIGHT_MAX ? (uint32_t)weight : PLI_EVENT_WEIGHT_MAX;
-    pli_ring_write_sig(ring, (pli_event){pli_ticks_sig(), site, t->tid, PLI_EVENT_SAMPLE, kept});
+    pli_ring_write_sig(ring, (pli_event){pli_ticks_sig(), site, PLI_LOAD(t->tid), PLI_EVENT_SAMPLE, kept});
 }
 
 /* A signal of the thread's own timer. */
@@ -4308,8 +4305,8 @@ static int pli_cpu_arm(pli_thread *t)
         PLI_STORE_RELEASE(t->ring, (pli_ring *)pli_os_reserve(sizeof *t->ring));
     int timer, clock = pli_os_thread_clock(t->tid);
     int error = pli_os_timer_make(clock, t->tid, SIGPROF, PLI_CPU_COOKIE | (uintptr_t)t, &timer);
-    if (error)
-        return pli_os_thread_lives(t->tid) ? error : 0;
+    if (error) /* another thread may have just ended: its clock is gone then */
+        return t->tid != pli_os_tid_sig() && (error == EINVAL || error == ESRCH) ? 0 : error;
     t->cpu.first_ns = pli_mix_sig(pl_ticks(), (uint64_t)t->tid) % pli_cpu.period_ns + 1;
     t->cpu.base_ns = pli_os_clock_ns_sig(clock);
     PLI_STORE(t->cpu.ticks, 0);
@@ -4377,7 +4374,7 @@ static void pli_cpu_birth(pli_thread *t)
 /* In a fork's child the timers of the parent's threads do not exist. */
 static void pli_cpu_death(pli_thread *t)
 {
-    if (pli_cpu.pid == getpid())
+    if (PLI_LOAD(pli_cpu.pid) == getpid())
         pli_cpu_disarm(t);
     PLI_STORE(t->cpu.timer, 0);
 }
@@ -4467,7 +4464,7 @@ static void pli_cpu_fork_child(pli_thread *t)
     pli_cpu.engine = PLI_CPU_OFF;
     pli_cpu.lock.state = pli_cpu.busy = 0;
     pli_cpu.valid = pli_cpu.running = false;
-    pli_cpu.pid = getpid();
+    PLI_STORE(pli_cpu.pid, getpid());
     pli_threads.wanted = 0;
     if (mine)
         pli_sites_close(&pli_cpu.sites);
@@ -4496,7 +4493,7 @@ static void pli_cpu_prepare(void)
 /* Starts to sample with what is set in pli_cpu. */
 static void pli_cpu_begin(void)
 {
-    pli_cpu.pid = getpid();
+    PLI_STORE(pli_cpu.pid, getpid());
     pli_cpu.ticks = pli_cpu.missing = 0;
     pli_cpu.refused = 0;
     pli_cpu.valid = pli_cpu.running = true;
@@ -4561,7 +4558,7 @@ static void pli_cpu_add_unmet(void)
 {
     uint64_t ns = pl_process_cpu_ns() - pli_cpu.start_cpu_ns;
     int64_t unmet = (int64_t)(ns / pli_cpu.period_ns) - pli_cpu.ticks;
-    if (unmet > 2 + pli_threads.seen)
+    if (unmet > 2 + PLI_LOAD(pli_threads.seen))
         pli_cpu_add_missing(&pli_orphan, unmet);
 }
 
@@ -4589,14 +4586,16 @@ static void pli_cpu_end(bool emergency)
 
 pl_result pl_cpu_stop(void)
 {
+    char path[sizeof pli_cpu.path];
     pli_lock_take(&pli_cpu.lock);
     bool running = pli_cpu.running;
     if (running)
         pli_cpu_end(false);
+    memcpy(path, pli_cpu.path, sizeof path); /* the next start may come before the writing */
     pli_lock_give(&pli_cpu.lock);
     if (!running)
         return PL_INVALID;
-    return pli_cpu.path[0] ? pl_profile_save("cpu", pli_cpu.path) : PL_OK;
+    return path[0] ? pl_profile_save("cpu", path) : PL_OK;
 }
 
 /* The program ends: true when a profile was being taken, which is stopped now but not written. */
@@ -4693,7 +4692,7 @@ static void pli_exec_begin(void)
 static int pli_exec_end(void)
 {
     int saved_errno = errno;
-    if (PLI_LOAD(pli_cpu.engine) == PLI_CPU_ITIMER && pli_cpu.pid == getpid())
+    if (PLI_LOAD(pli_cpu.engine) == PLI_CPU_ITIMER && PLI_LOAD(pli_cpu.pid) == getpid())
         pli_cpu_set_itimer(pli_cpu.period_ns, pli_cpu.period_ns);
     errno = saved_errno;
     return -1;
@@ -9663,7 +9662,7 @@ static void pli_env_path(char *out, size_t size)
    parent's memory (vfork). */
 static void pli_env_finish(bool emergency)
 {
-    if (!pli_env.started || pli_cpu.pid != getpid() ||
+    if (!pli_env.started || PLI_LOAD(pli_cpu.pid) != getpid() ||
         __atomic_exchange_n(&pli_env.finished, 1, __ATOMIC_ACQ_REL))
         return;
     if (!pli_cpu_end_at_exit(emergency) || (pli_env.child && pli_cpu.ticks == 0))
