@@ -2614,15 +2614,22 @@ static const char *pli_keep_text(const char *text)
     return copy ? memcpy(copy, text, size) : NULL;
 }
 
-/* The path of what the dynamic linker calls `name`: "" is the program, whose path is that of the
-   file at its program headers (`ld.so ./program` runs as ld.so), and so is one that was found from
-   the working directory, which may change; without a slash, the vdso. */
+/* C libraries call the kernel's object by different names, "" too: its address tells it. */
+static bool pli_is_vdso(const void *phdrs)
+{
+    uintptr_t base = getauxval(AT_SYSINFO_EHDR);
+    return base && (uintptr_t)phdrs - base < PLI_PAGE;
+}
+
+/* The path of what the dynamic linker calls `name`. "" is the program: its path is that of the file
+   at its program headers (`ld.so ./program` runs as ld.so), and so is that of one that was found
+   from the working directory, which may change. */
 static const char *pli_module_path(const char *name, const void *phdrs)
 {
     char path[4096];
-    if (*name && !strchr(name, '/'))
+    if (pli_is_vdso(phdrs))
         return "[vdso]";
-    if (*name == '/')
+    if (*name == '/' && pli_modules.all) /* the program may be called /proc/self/exe */
         return name;
     if (pli_os_mapped_file((uintptr_t)phdrs, path, sizeof path))
         return pli_keep_text(path);
@@ -2668,9 +2675,9 @@ static bool pli_module_add(const struct dl_phdr_info *info)
 /* Whether this is the module, loaded or not. */
 static bool pli_module_is(const pli_module *m, const struct dl_phdr_info *info)
 {
-    const char *name = info->dlpi_name ? info->dlpi_name : "";
     return m->phdrs == info->dlpi_phdr && m->phdr_count == info->dlpi_phnum &&
-           (strcmp(m->name, name) == 0 || (!m->is_main && *name && !strchr(name, '/')));
+           (pli_is_vdso(m->phdrs) ||
+            strcmp(m->name, info->dlpi_name ? info->dlpi_name : "") == 0);
 }
 
 /* Whether a module that is met again goes on: nothing else was sampled there meanwhile. */
@@ -2782,7 +2789,8 @@ static bool pli_code_map_replace(void)
     return true;
 }
 
-/* Whether anything was loaded or unloaded since the last refresh. Asked of the first object. */
+/* Whether anything was loaded or unloaded since the last refresh; before the first one, all was.
+   Asked of the first object. */
 static int pli_modules_changed(struct dl_phdr_info *info, size_t size, void *changed)
 {
     unsigned long long loads = 1;
