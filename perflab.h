@@ -1158,8 +1158,8 @@ static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
 #endif
 }
 
-/* Whether a thread ends with this code, "call exit" to the kernel, as musl's clone has it behind the
-   call of the thread's function. */
+/* Whether a thread ends with this code, "call exit" to the kernel, as musl's clone has it behind
+   the call of the thread's function. */
 static bool pli_os_is_thread_end_sig(const uint8_t *code, uintptr_t end)
 {
     size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
@@ -1202,9 +1202,9 @@ static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
 #endif
 }
 
-/* Whether this is in a stub of a procedure linkage table, which pushes nothing: it jumps on, with the
-   stack as the call has left it, or a jump has. Where it jumps to stands at *slot, if that is said.
-   Twelve bytes can be read. */
+/* Whether this is in a stub of a procedure linkage table, which pushes nothing: it jumps on, with
+   the stack as the call has left it, or a jump has. Where it jumps to stands at *slot, if that is
+   said. Twelve bytes can be read. */
 static bool pli_os_is_stub_sig(const uint8_t *code, uintptr_t *slot)
 {
 #if defined(__x86_64__)
@@ -7585,8 +7585,8 @@ static void pli_view_text(const pli_profile_view *view, bool emergency, pli_byte
 
 /* -- One after the other: debug=2 --
 
-   The threads' rings still have their newest events, with their times: what was going on at the end,
-   which sums do not tell. */
+   The threads' rings still have their newest events, with their times: what was going on at the
+   end, which sums do not tell. */
 
 /* Copies the events of all rings that belong to this view; sorted by time they are in `order`, as
    pairs of ticks and index. Returns how many there are. */
@@ -9735,13 +9735,20 @@ static void pli_env_handle(int number)
     sigaction(number, &action, NULL);
 }
 
-/* Leaves a note for the programs that this one will execute. */
-static void pli_env_mark(const char *text)
+/* Leaves a note for the programs that this one will execute: PERFLAB as it was understood, with the
+   file's whole path, since they may run elsewhere. Written into the environment's own array, not by
+   setenv: shells pass on what main was given. */
+static void pli_env_mark(void)
 {
-    char marked[8192];
-    int size = snprintf(marked, sizeof marked, "%s,parent=%d", text, (int)getpid());
-    if (size > 0 && (size_t)size < sizeof marked)
-        setenv("PERFLAB", marked, 1);
+    size_t size = strlen(pli_env.cpu) + 80;
+    char *note = pli_keep(size);
+    for (char **entry = environ; note && *entry; entry++) {
+        if (strncmp(*entry, "PERFLAB=", 8) != 0)
+            continue;
+        snprintf(note, size, "PERFLAB=cpu=%s,hz=%d,parent=%d", pli_env.cpu, pli_cpu.hz,
+                 (int)getpid());
+        *entry = note;
+    }
 }
 
 /* A fork's child goes on with a profile of its own. The modules are the parent's. */
@@ -9759,7 +9766,7 @@ static void pli_env_fork_child(pli_thread *t)
 
 static const pli_thread_hooks pli_env_hooks = {NULL, NULL, NULL, NULL, pli_env_fork_child};
 
-static void pli_env_start_cpu(const char *text)
+static void pli_env_start_cpu(void)
 {
     char path[4096 + 16];
     pli_env.child = pli_env.parent != 0 && pli_env.parent != getpid();
@@ -9772,7 +9779,7 @@ static void pli_env_start_cpu(const char *text)
     pli_collector_add(&pli_env_hooks);
     pli_env.started = true;
     if (pli_env.parent == 0)
-        pli_env_mark(text);
+        pli_env_mark();
     pli_env_handle(SIGTERM);
     pli_env_handle(SIGINT);
     pli_env_handle(SIGHUP);
@@ -9786,7 +9793,7 @@ __attribute__((constructor)) static void pli_env_start(void)
         return;
     pli_env_parse(text);
     if (pli_env.cpu[0])
-        pli_env_start_cpu(text);
+        pli_env_start_cpu();
 }
 
 #if PLI_INTERPOSE

@@ -66,7 +66,11 @@ NEEDS: Sequence[Need] = (
     Need("qemu-aarch64", "qemu-user-static", "the other processor",
          program="qemu-aarch64-static"),
     Need("setarch", "util-linux", "thread sanitizer runs", program="setarch"),
+    Need("perl", "perl", "a program to preload", program="perl"),
+    Need("xz", "xz-utils", "a program to preload", program="xz"),
     Need("heaptrack", "heaptrack", "a figure beside ours in make bench", program="heaptrack"),
+    Need("gperftools", "libgoogle-perftools4", "a figure beside ours in make bench",
+         library="libprofiler.so.0"),
     Need("venv", "python3-venv", "the tests' own Python packages", module="ensurepip"),
     Need("go", "golang-go", "Go's own tools as judges", program="go"),
 )

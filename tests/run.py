@@ -74,6 +74,7 @@ FOLDERS: Dict[str, Folder] = {
     "graders": Folder(needs=("cc", "objdump"), fast=True, slow=("test_end_to_end.py",)),
     "labs": Folder(needs=("cc", "clang")),
     "make": Folder(needs=("cc", "make", "pkg-config"), fast=True, alone=False),
+    "preload": Folder(needs=("cc", "git", "perl", "xz")),
     "pprof": Folder(needs=("cc", "g++", "clang", "go", "objdump"), alone=False),
     "lint": Folder(needs=("cc", "objdump", "git"), fast=True, alone=False),
     "profiles": Folder(needs=("cc", "clang", "go", "llvm", "objdump"), alone=False),

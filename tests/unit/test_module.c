@@ -22,7 +22,8 @@ static const char *in_folder(const char *name)
 static bool build(const char *name, int number)
 {
     char command[400];
-    snprintf(command, sizeof command, "echo 'int spin(int n) { for (volatile int i = 0; i < n; i++) "
+    snprintf(command, sizeof command,
+             "echo 'int spin(int n) { for (volatile int i = 0; i < n; i++) "
              "{} return %d; }' | ${CC:-cc} -O1 -shared -fPIC -x c - -o %s/%s.so", number, folder,
              name);
     return system(command) == 0;
