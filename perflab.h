@@ -1203,23 +1203,28 @@ static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
 }
 
 /* Whether this is in a stub of a procedure linkage table, which pushes nothing: it jumps on, with
-   the stack as the call has left it, or a jump has. Eight bytes can be read. */
-static bool pli_os_is_stub_sig(const uint8_t *code)
+   the stack as the call has left it, or a jump has. Where it jumps to stands at *slot, if that is
+   said. Twelve bytes can be read. */
+static bool pli_os_is_stub_sig(const uint8_t *code, uintptr_t *slot)
 {
 #if defined(__x86_64__)
     static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    int32_t distance;
     if (memcmp(code, endbr, sizeof endbr) == 0)
         code += sizeof endbr;
     code += *code == 0xf2; /* bnd */
+    memcpy(&distance, code + 2, sizeof distance);
+    *slot = (uintptr_t)code + 6 + (uintptr_t)(intptr_t)distance;
     return code[0] == 0xff && code[1] == 0x25;
 #elif defined(__aarch64__)
     uint32_t word;
     memcpy(&word, code, sizeof word);
+    *slot = 0;
     return (word & 0x9f00001fu) == 0x90000010u || /* adrp x16; ldr x17; add x16; br x17 */
            (word & 0xffc003ffu) == 0xf9400211u || (word & 0xffc003ffu) == 0x91000210u ||
            word == 0xd61f0220u;
 #else
-    (void)code;
+    (void)code, (void)slot;
     return false;
 #endif
 }
@@ -3515,35 +3520,63 @@ static bool pli_walk_signal_sig(pli_walk *w)
     return true;
 }
 
+#define PLI_GUESS_STUB 12 /* bytes that tell a stub */
+#define PLI_GUESS_FAR ((uintptr_t)64 << 10) /* a function does not reach that far */
+
+/* Where a call from the text that was found last goes on to, if by a stub: 0 when that is unknown. */
+static uintptr_t pli_guess_callee_sig(const pli_walk *w, uintptr_t target)
+{
+    uintptr_t slot, callee;
+    if (target < w->last_text_start || w->last_text_end - target < PLI_GUESS_STUB ||
+        !pli_os_is_stub_sig((const uint8_t *)target, &slot))
+        return target;
+    if (slot == 0 || slot % sizeof slot != 0 ||
+        !pli_os_readable_sig(slot & ~(uintptr_t)(PLI_PAGE - 1)))
+        return 0;
+    callee = *(const uintptr_t *)slot;
+    bool resolved = callee < w->last_text_start || callee >= w->last_text_end;
+    return resolved ? callee : 0; /* else it points back to the stub */
+}
+
 /* Whether a word may be the return address of a call to the function that pc is in: it stands
-   behind a call, and if that names its target, one not far before pc or in another module (a
-   procedure linkage table). Any call will do when pc is 0. */
+   behind a call, and if that names its target, the target is near. Any call will do when pc is 0. */
 static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
 {
     uintptr_t target = 0;
     if (ra < PLI_PC_MARKS || !pli_text_known_sig(w, ra) || ra - w->last_text_start < 8 ||
         !pli_os_follows_call_sig((const uint8_t *)ra, &target))
         return false;
-    bool far = pc && target && (target > pc || pc - target > (64 << 10)) &&
-               ra - pli_entry >= PLI_ENTRY_SIZE;
-    return !far || target < w->last_text_start || target >= w->last_text_end ||
-           !(pc >= w->last_text_start && pc < w->last_text_end);
+    if (target && target < w->last_text_end)
+        target = pli_guess_callee_sig(w, target);
+    return !pc || !target || ra - pli_entry < PLI_ENTRY_SIZE || pc - target < PLI_GUESS_FAR ||
+           (target - pc < PLI_GUESS_FAR && /* by way of another function, which jumped on */
+            (target < w->last_text_start || target >= w->last_text_end));
 }
 
-#define PLI_GUESS_WORDS 64
+#define PLI_GUESS_WORDS 256
 
 /* Whether the walk begins in a stub, which may have been jumped to instead of called. */
 static bool pli_guess_stub_sig(pli_walk *w)
 {
-    uintptr_t pc = w->regs.pc;
-    return w->exact && pli_text_known_sig(w, pc) && w->last_text_end - pc >= 8 &&
-           pli_os_is_stub_sig((const uint8_t *)pc);
+    uintptr_t pc = w->regs.pc, slot;
+    return w->exact && pli_text_known_sig(w, pc) && w->last_text_end - pc >= PLI_GUESS_STUB &&
+           pli_os_is_stub_sig((const uint8_t *)pc, &slot);
 }
 
-/* Without a row: the link register, a frame pointer, or a word of the stack. */
+/* Whether a word may be the fp of a frame further out: there a return address stands behind it. */
+static bool pli_guess_is_fp_sig(pli_walk *w, uintptr_t fp, uintptr_t sp)
+{
+    uintptr_t ra;
+    return fp > sp && fp - sp < (1 << 20) && pli_load_sig(w, fp + 8, &ra) &&
+           pli_guess_fits_sig(w, 0, ra);
+}
+
+/* Without a row: the link register, or the nearest word of the stack that fits, which may be the one
+   behind the frame pointer. That one alone would leave callers out: code without tables is often
+   code that has no frame pointers either, and fp is then that of a caller further out. */
 static bool pli_walk_guess_sig(pli_walk *w)
 {
-    uintptr_t pc = w->regs.pc, sp = w->regs.sp, fp = w->regs.fp, ra, up;
+    uintptr_t pc = w->regs.pc, sp = w->regs.sp, fp = w->regs.fp, ra, up, fp_ra = 0, saved = 0;
     if (w->frozen) /* code may not be looked at: trust the frame pointer */
         return fp >= sp && pli_load_sig(w, fp, &up) && pli_load_sig(w, fp + 8, &ra) && up > fp &&
                pli_walk_to_sig(w, fp + 16, ra, up, 0);
@@ -3551,16 +3584,19 @@ static bool pli_walk_guess_sig(pli_walk *w)
         pc = 0;
     if (PLI_RA_IN_REGISTER && w->exact && pli_guess_fits_sig(w, pc, w->regs.lr))
         return pli_walk_to_sig(w, sp, w->regs.lr, fp, 0);
-    if (!PLI_RA_IN_REGISTER && w->exact && pli_load_sig(w, sp, &ra) &&
-        pli_guess_fits_sig(w, pc, ra))
-        return pli_walk_to_sig(w, sp + 8, ra, fp, 0);
     if (fp >= sp && pli_load_sig(w, fp, &up) && pli_load_sig(w, fp + 8, &ra) &&
         pli_guess_fits_sig(w, pc, ra))
-        return pli_walk_to_sig(w, fp + 16, ra, up, 0);
-    for (int i = 0; i < PLI_GUESS_WORDS && pli_load_sig(w, sp, &ra); i++, sp += sizeof ra)
-        if (pli_guess_fits_sig(w, pc, ra))
-            return pli_walk_to_sig(w, sp + sizeof ra, ra, fp, 0);
-    return false;
+        fp_ra = ra;
+    for (int i = 0; i < PLI_GUESS_WORDS && pli_load_sig(w, sp, &ra); i++, sp += sizeof ra) {
+        if (fp_ra && (PLI_RA_IN_REGISTER || sp == fp + 8))
+            break; /* nothing nearer */
+        if (pli_guess_fits_sig(w, pc, ra)) /* fp may have been saved and used for something else */
+            return pli_walk_to_sig(w, sp + sizeof ra, ra,
+                                   pli_guess_is_fp_sig(w, fp, sp) || !saved ? fp : saved, 0);
+        if (pli_guess_is_fp_sig(w, ra, sp))
+            saved = ra;
+    }
+    return fp_ra && pli_walk_to_sig(w, fp + 16, fp_ra, up, 0);
 }
 
 /* One frame up. False at the root, and where nothing is known (*cut then). */
