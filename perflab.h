@@ -4145,13 +4145,13 @@ static void pli_ring_write_sig(pli_ring *ring, pli_event event)
 }
 
 /* Copies event number `at`; false when it was overwritten, or is not there yet. */
-PLI_SOMETIMES static bool pli_ring_read(const pli_ring *ring, uint64_t at, pli_event *out)
+PLI_SOMETIMES static bool pli_ring_read(pli_ring *ring, uint64_t at, pli_event *out)
 {
     if (at >= PLI_LOAD_ACQUIRE(ring->head))
         return false;
     *out = ring->event[at % PLI_RING_EVENTS];
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return PLI_LOAD(ring->head) - at < PLI_RING_EVENTS;
+    /* Adding 0, unlike a load, cannot be done before the loads above it. */
+    return __atomic_fetch_add(&ring->head, 0, __ATOMIC_ACQ_REL) - at < PLI_RING_EVENTS;
 }
 
 /* ==== >>cpu ======================================================================================
@@ -4206,6 +4206,7 @@ static struct {
     int hz, depth, pid;
     uint64_t period_ns;
     uint64_t start_ns, stop_ns, start_unix_ns, start_cpu_ns, start_ticks;
+    int64_t start_seen;      /* threads that were met before the start */
     int64_t ticks;           /* counted, with or without a stack; atomic */
     int64_t missing;         /* of these without; atomic */
     uint64_t itimer_base_ns, itimer_first_ns;
@@ -4250,7 +4251,8 @@ static void pli_cpu_sample_sig(pli_thread *t, const void *context, int64_t weigh
     }
     PLI_ADD(site->value[pli_cpu.gated], weight);
     uint32_t kept = weight < PLI_EVENT_WEIGHT_MAX ? (uint32_t)weight : PLI_EVENT_WEIGHT_MAX;
-    pli_ring_write_sig(ring, (pli_event){pli_ticks_sig(), site, PLI_LOAD(t->tid), PLI_EVENT_SAMPLE, kept});
+    pli_ring_write_sig(ring, (pli_event){pli_ticks_sig(), site, PLI_LOAD(t->tid),
+                                         PLI_EVENT_SAMPLE, kept});
 }
 
 /* A signal of the thread's own timer. */
@@ -4538,6 +4540,7 @@ static void pli_cpu_begin(void)
     pli_cpu.start_ticks = pl_ticks() | 1; /* never 0, which means none */
     pli_cpu.start_unix_ns = pli_os_clock_ns_sig(CLOCK_REALTIME);
     pli_cpu.start_cpu_ns = pl_process_cpu_ns();
+    pli_cpu.start_seen = PLI_LOAD(pli_threads.seen);
     pli_os_unblock(SIGPROF);
     __atomic_store_n(&pli_cpu.engine, PLI_CPU_TIMERS, __ATOMIC_SEQ_CST);
     PLI_STORE(pli_threads.wanted, 1);
@@ -4594,7 +4597,7 @@ static void pli_cpu_add_unmet(void)
 {
     uint64_t ns = pl_process_cpu_ns() - pli_cpu.start_cpu_ns;
     int64_t unmet = (int64_t)(ns / pli_cpu.period_ns) - pli_cpu.ticks;
-    if (unmet > 2 + PLI_LOAD(pli_threads.seen))
+    if (unmet > 2 + PLI_LOAD(pli_threads.seen) - pli_cpu.start_seen)
         pli_cpu_add_missing(&pli_orphan, unmet);
 }
 
@@ -7594,7 +7597,7 @@ static size_t pli_view_events(const pli_profile_view *view, pli_event *events, p
 {
     size_t count = 0;
     for (const pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next) {
-        const pli_ring *ring = PLI_LOAD_ACQUIRE(t->ring);
+        pli_ring *ring = PLI_LOAD_ACQUIRE(t->ring);
         uint64_t head = ring ? PLI_LOAD_ACQUIRE(ring->head) : 0;
         uint64_t at = head > PLI_RING_EVENTS ? head - PLI_RING_EVENTS : 0;
         for (; at < head && count < room; at++) {
