@@ -2850,6 +2850,9 @@ enum { PLI_CFA_UNKNOWN, PLI_CFA_SP, PLI_CFA_FP, PLI_CFA_LR, PLI_CFA_BX, PLI_CFA_
        PLI_CFA_PLT, PLI_CFA_SIGNAL, PLI_CFA_OUTERMOST };
 enum { PLI_AT_SAME, PLI_AT_CFA, PLI_AT_FP, PLI_AT_UNKNOWN, PLI_AT_NOWHERE };
 
+/* A rule says where the caller's value of a register is; its offset is in bytes, from cfa or
+   from fp. A row is what the walker needs at one address. bx is followed only since some code of
+   x86-64 keeps its cfa in it while it changes the stack pointer. */
 typedef struct pli_rule { int at, offset; } pli_rule;
 typedef struct pli_row { int cfa, cfa_offset; pli_rule fp, ra, bx; } pli_row;
 
@@ -2880,6 +2883,8 @@ static uint64_t pli_row_pack_sig(const pli_row *row)
            ((uint64_t)(fp.offset / 8) & 0x3fff) << 36 | (uint64_t)(x.offset / 8) << 50;
 }
 
+/* The inverse. The shifts to the left and back, as signed numbers, extend the sign of each
+   field: a fp is saved below cfa, so its offset is negative nearly always. */
 static pli_row pli_row_unpack_sig(uint64_t word)
 {
     pli_rule fp = {(int)(word >> 4 & 3), (int)((int64_t)(word << 14) >> 50) * 8};
@@ -2890,6 +2895,8 @@ static pli_row pli_row_unpack_sig(uint64_t word)
 
 /* -- Reading tables: never outside of [at, end), whatever they say -- */
 
+/* `bad` stays once it is set, and `at` then reads zeros: a caller may read several fields and
+   look at `bad` once, behind the last of them. */
 typedef struct pli_reader { const uint8_t *at, *end; bool bad; } pli_reader;
 
 /* A little-endian number of 1 to 8 bytes; 0 and bad at the end. */
@@ -2906,6 +2913,8 @@ static uint64_t pli_read_sig(pli_reader *r, size_t size)
     return value;
 }
 
+/* Such as the 4-byte distances of DW_EH_PE_sdata4: code lies before .eh_frame, so that they are
+   negative. size is 1 to 8: at 0, the shift would not be defined. */
 static int64_t pli_read_signed_sig(pli_reader *r, size_t size)
 {
     int unused = 64 - 8 * (int)size;
@@ -2924,6 +2933,8 @@ static uint64_t pli_read_uleb_sig(pli_reader *r)
     return value;
 }
 
+/* The same with a sign, which is bit 6 of the last byte: 78 is -8, the usual data alignment, and
+   f8 00 is 120. Bits past the 64th are dropped, but their bytes are read. */
 static int64_t pli_read_sleb_sig(pli_reader *r)
 {
     uint64_t value = 0, byte = 0x80;
@@ -2942,6 +2953,10 @@ static int64_t pli_read_sleb_sig(pli_reader *r)
    it counts from. Bad for forms that no compiler uses here. */
 static uintptr_t pli_read_pointer_sig(pli_reader *r, uint8_t encoding, uintptr_t hdr)
 {
+    /* Forms: 0 absptr, 2 udata2, 3 udata4, 4 udata8, 10 to 12 the signed ones; bit 3 is the
+       sign. Bases: 0x10 the field's own address, 0x30 the header's. Linkers write 0x1b (pcrel,
+       sdata4) for FDEs and 0x3b (datarel, sdata4) in the header's table. 0x80 is one more load,
+       and is refused. */
     static const uint8_t sizes[16] = {8, 0, 2, 4, 8, 0, 0, 0, 0, 0, 2, 4, 8, 0, 0, 0};
     uintptr_t base = (encoding & 0x70) == 0x10 ? (uintptr_t)r->at :
                      (encoding & 0x70) == 0x30 ? hdr : 0;
@@ -2976,6 +2991,28 @@ static pli_reader pli_sub_reader_sig(pli_reader *r, uint64_t size)
 
 /* -- FDEs: one a function, and the CIE that several share -- */
 
+/* What gcc writes for a function with a frame pointer on x86-64. Numbers are little-endian:
+
+       14 00 00 00   length of the CIE: what follows
+       00 00 00 00   a CIE; an FDE has a distance here, never 0
+       01            version
+       7a 52 00      augmentation "zR": its data has a size, and is the encoding of addresses
+       01 78 10      code in units of 1, data of -8 (sleb); column 16 is the return address
+       01 1b         one byte of augmentation data: pcrel, sdata4
+       0c 07 08      DW_CFA_def_cfa: cfa = r7 (sp) + 8
+       90 01         DW_CFA_offset: r16 is saved at cfa + 1 * -8
+       00 00         DW_CFA_nop: filler
+
+       1c 00 00 00   length of the FDE
+       1c 00 00 00   from this field back to its CIE
+       .. .. .. ..   the function, from this field on
+       2b 00 00 00   its size: 43 bytes
+       00            no augmentation data
+       41 0e 10      behind push %rbp: cfa = sp + 16 (DW_CFA_def_cfa_offset)
+       86 02         r6 (fp) is saved at cfa - 16
+       43 0d 06      behind mov %rsp, %rbp: cfa counts from r6, still + 16
+       66 0c 07 08   38 bytes further, behind pop %rbp: cfa = sp + 8 again
+       00 00 00 */
 typedef struct pli_fde {
     uintptr_t start, end;    /* the function */
     pli_reader common, own;  /* the programs: of the CIE, then its own */
@@ -3002,6 +3039,8 @@ static void pli_cie_augmentation_sig(const char *letters, pli_reader *data, uint
                                      uint8_t *encoding, pli_fde *fde)
 {
     for (; *letters; letters++) {
+        /* P, the personality routine, may be indirect (0x80), as in position-independent C++.
+           Nothing needs its value, only its length, so that bit is cleared before it is read. */
         if (*letters == 'R')
             *encoding = (uint8_t)pli_read_sig(data, 1);
         else if (*letters == 'P')
@@ -3022,6 +3061,8 @@ static bool pli_cie_read_sig(const pli_tables *t, uintptr_t at, uint8_t *encodin
 {
     pli_reader r = pli_entry_sig(t, at);
     uint64_t id = pli_read_sig(&r, 4), version = pli_read_sig(&r, 1);
+    /* Where the string has no end inside the entry, the loop below makes the reader bad: letters
+       is used only behind that test. Version 1 has one byte for the return column, 3 a uleb. */
     const char *letters = (const char *)r.at;
     while (pli_read_sig(&r, 1) != 0 && !r.bad)
         continue;
@@ -3041,6 +3082,8 @@ static bool pli_cie_read_sig(const pli_tables *t, uintptr_t at, uint8_t *encodin
     return !r.bad && (*sized || !*letters);
 }
 
+/* Reads an FDE and the CIE that it points back to. False for a CIE, whose distance is 0, for
+   entries that leave the segment, and for what cannot be understood. */
 static bool pli_fde_read_sig(const pli_tables *t, uintptr_t at, pli_fde *fde)
 {
     uint8_t encoding;
@@ -3051,6 +3094,8 @@ static bool pli_fde_read_sig(const pli_tables *t, uintptr_t at, pli_fde *fde)
     memset(fde, 0, sizeof *fde);
     if (r.bad || back == 0 || !pli_cie_read_sig(t, here - back, &encoding, &sized, fde))
         return false;
+    /* The size of the function has the form of its address but no base: it is a distance, even
+       where the address is relative to its field. */
     fde->start = pli_read_pointer_sig(&r, encoding, t->hdr);
     fde->end = fde->start + pli_read_pointer_sig(&r, encoding & 0x0f, t->hdr);
     if (sized)
@@ -3083,6 +3128,9 @@ static bool pli_fde_find_sig(const pli_tables *t, uintptr_t pc, pli_fde *fde)
     if (t->hdr == 0)
         return pli_fde_find_in_index_sig(t, pc, fde);
     pli_reader r = {(const uint8_t *)t->hdr, (const uint8_t *)t->end, false};
+    /* The four bytes are 01 1b 03 3b as linkers write them: version, .eh_frame as pcrel sdata4,
+       count as udata4, table as datarel sdata4. Only the last one, and the version, have to be
+       so: another form of the table could not be searched in steps of 8 bytes. */
     uint64_t head = pli_read_sig(&r, 4);
     if ((head & 0xff) != 1 || head >> 24 != 0x3b)
         return false;
@@ -3111,6 +3159,9 @@ static bool pli_fde_find_sig(const pli_tables *t, uintptr_t pc, pli_fde *fde)
 
 #define PLI_CFI_DEPTH 6 /* DW_CFA_remember_state; compilers nest it once */
 
+/* A program under way. `initial` is the row behind the CIE's program: DW_CFA_restore goes back
+   to it, not to the last one saved. While the CIE's own program runs it is all zero, which is a
+   register's rule SAME. */
 typedef struct pli_cfi {
     const pli_fde *fde;
     uintptr_t at;       /* the address that the row is for */
@@ -3124,6 +3175,8 @@ static int pli_cfi_scaled_sig(const pli_cfi *c, uint64_t units)
     return (int)(units * (uint64_t)c->fde->data_align);
 }
 
+/* Registers other than these four are not followed: the cfa is unknown until an instruction
+   names one of them again. */
 static void pli_cfi_set_cfa_sig(pli_cfi *c, uint64_t reg, int64_t offset)
 {
     c->row.cfa = reg == PLI_REG_SP ? PLI_CFA_SP : reg == PLI_REG_FP ? PLI_CFA_FP :
@@ -3136,6 +3189,9 @@ static void pli_cfi_set_cfa_sig(pli_cfi *c, uint64_t reg, int64_t offset)
    sp + 8 + ((pc & 15) >= n ? 8 : 0). */
 static void pli_cfi_cfa_expression_sig(pli_cfi *c, pli_reader code)
 {
+    /* DW_OP_breg7 8, breg16 0, lit15, and, lit n, ge, lit3, shl, plus. As a stack machine: the
+       lowest four bits of pc, compared with n, give 0 or 1, which is shifted to 0 or 8 and added
+       to sp + 8. breg16 is the column of the return address and means pc here. */
     static const uint8_t plt[] = {0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x30, 0x2a, 0x33, 0x24, 0x22};
     c->row.cfa = PLI_CFA_UNKNOWN;
     if ((size_t)(code.end - code.at) == sizeof plt && memcmp(code.at, plt, 6) == 0 &&
@@ -3189,6 +3245,9 @@ static pli_rule pli_cfi_new_rule_sig(pli_cfi *c, uint8_t code, pli_reader *r)
     return rule;
 }
 
+/* The register is in the low six bits of the two short forms (DW_CFA_offset, DW_CFA_restore),
+   else a uleb behind the code. All operands are read for registers that nobody follows, too: the
+   next instruction begins behind them. */
 static void pli_cfi_register_sig(pli_cfi *c, uint8_t code, pli_reader *r)
 {
     uint64_t reg = code >> 6 >= 2 ? code & 0x3f : pli_read_uleb_sig(r);
@@ -3223,6 +3282,8 @@ static void pli_cfi_frame_sig(pli_cfi *c, uint8_t code, pli_reader *r)
     } else if (code == 0x0f) { /* DW_CFA_def_cfa_expression */
         pli_cfi_cfa_expression_sig(c, pli_sub_reader_sig(r, pli_read_uleb_sig(r)));
     } else if (code == 0x0a && c->depth < PLI_CFI_DEPTH) { /* DW_CFA_remember_state */
+        /* Saves the cfa with the rest. gcc emits the pair around an epilogue in the middle of a
+           function: what follows it has the frame that was there before. */
         c->saved[c->depth++] = c->row;
     } else if (code == 0x0b && c->depth > 0) { /* DW_CFA_restore_state */
         c->row = c->saved[--c->depth];
@@ -3253,6 +3314,8 @@ static bool pli_cfi_run_sig(pli_cfi *c, pli_reader r)
         uint8_t code = (uint8_t)pli_read_sig(&r, 1);
         if (pli_cfi_advance_sig(c, code, &r, &by)) {
             here += by;
+            /* A row holds from its address up to the next one: the row at c->at itself is
+               complete when the code moves past it. */
             if (here > c->at)
                 break;
         } else if (pli_cfi_about_register_sig(code)) {
@@ -3275,6 +3338,8 @@ static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
     c.fde = &fde, c.at = pc;
     if (!pli_cfi_run_sig(&c, fde.common))
         return PLI_CFA_UNKNOWN;
+    /* The CIE's program must be run for each FDE: its rules are in units of the CIE, but its row
+       is packed only with what the FDE has changed. It has no advance in it. */
     c.initial = c.row;
     if (!pli_cfi_run_sig(&c, fde.own))
         return PLI_CFA_UNKNOWN;
@@ -3290,6 +3355,8 @@ static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
 
 #define PLI_ROWS 4096
 
+/* 64 KiB, shared by all threads, zero at first. No lock and no order of the two stores is
+   needed: see the key above. A lost race costs one more run of the program. */
 static struct { uint64_t key, row; } pli_rows[PLI_ROWS];
 
 /* An address, and in its unused bits the generation of modules. */
@@ -3298,6 +3365,8 @@ static uint64_t pli_row_name_sig(uintptr_t pc)
     return (uint64_t)pc ^ (uint64_t)(PLI_LOAD(pli_modules.generation) + 1) << 48;
 }
 
+/* Multiplying by 2^64 / golden ratio spreads neighbours; the upper twelve bits of the product
+   choose among 4096 places. Zeroes never match: a name has the generation + 1 in its upper bits. */
 static bool pli_row_cached_sig(uintptr_t pc, uint64_t *row)
 {
     uint64_t name = pli_row_name_sig(pc);
@@ -3332,6 +3401,8 @@ static bool pli_load_sig(pli_walk *w, uintptr_t at, uintptr_t *word)
     if (at % sizeof *word != 0)
         return false;
     if (at < w->low || at >= w->high) {
+        /* The range grows upwards by pages, as the walk does. An address elsewhere begins a new
+           range: a handler on a signal stack goes on, past its frame, on the thread's own stack. */
         uintptr_t page = at & ~(uintptr_t)(PLI_PAGE - 1);
         if (!pli_os_readable_sig(page))
             return false;
@@ -3371,6 +3442,8 @@ static uint64_t pli_row_known_sig(pli_walk *w)
 /* The row of where the walk is. */
 static uint64_t pli_row_find_sig(pli_walk *w)
 {
+    /* A return address may be the first byte behind its function, where a call does not return
+       and nothing follows. Less one, it lies in the call, and has the row of the call. */
     uintptr_t pc = w->regs.pc - !w->exact;
     uint64_t row;
     if (pli_row_cached_sig(pc, &row))
@@ -3434,6 +3507,8 @@ static bool pli_walk_row_sig(pli_walk *w, pli_row row)
 {
     uintptr_t cfa = pli_walk_cfa_sig(w, &row), ra = w->regs.lr, fp = w->regs.fp;
     uintptr_t bx = row.bx.at == PLI_AT_UNKNOWN ? 0 : w->regs.bx;
+    /* "The same" is right for the return address in a leaf only, where it is still in the link
+       register. Elsewhere that would be the frame's own address once more, without end. */
     if (row.ra.at == PLI_AT_SAME && (!PLI_RA_IN_REGISTER || !w->exact))
         return false;
     return cfa && pli_walk_saved_sig(w, row.ra, cfa, &ra) &&
@@ -3542,6 +3617,8 @@ static void pli_index_sort(pli_index *index, size_t count)
             pli_index last = index[--end];
             index[end] = index[0], index[0] = last;
         }
+        /* Sifts down: the larger child moves up until both are smaller. First the heap is built,
+           from the last parent to the root, then its largest goes to the end again and again. */
         for (size_t root = start, child; (child = 2 * root + 1) < end; root = child) {
             child += child + 1 < end && index[child].function < index[child + 1].function;
             if (index[root].function >= index[child].function)
@@ -3562,6 +3639,7 @@ static size_t pli_index_fill(const pli_tables *t, uintptr_t at, uintptr_t end, p
         memcpy(&length, (const void *)at, sizeof length);
         if (length == 0 || length >= 0xfffffff0u)
             break;
+        /* Counted even without room: called twice, first to count, then to fill. */
         if (pli_fde_read_sig(t, at, &fde) && count++ < room)
             index[count - 1] = (pli_index){fde.start, at};
     }
