@@ -2358,6 +2358,8 @@ typedef struct pli_module {
     struct pli_symbols *symbols;  /* its names, once somebody asked: see >>symbol; atomic */
 } pli_module;
 
+/* What is executable, by address. Never written once it is published; `bytes` is for munmap. A
+   module with two executable segments is in it twice. */
 typedef struct pli_code_map {
     size_t count, bytes;
     struct { uintptr_t start, end; pli_module *module; } range[];
@@ -2398,6 +2400,17 @@ static bool pli_modules_frozen_sig(void)
     return __atomic_load_n(&pli_modules.frozen, __ATOMIC_SEQ_CST) != 0;
 }
 
+/* Release: the handler's last read of the map comes before the count that lets it be unmapped.
+   The order that keeps a reader safe, and why the two sides need SEQ_CST:
+
+       handler              refresh                      dlclose
+       readers + 1          map = new                    frozen + 1
+       m = map              wait for readers == 0        wait for readers == 0
+       frozen?              munmap(old)                  unload
+       readers - 1                                       frozen - 1
+
+   Each side writes first and then reads what the other one writes. So either the handler sees the
+   new value, or the other side sees the handler and waits for it. */
 static void pli_modules_leave_sig(void)
 {
     __atomic_sub_fetch(&pli_modules.readers, 1, __ATOMIC_RELEASE);
@@ -2424,6 +2437,8 @@ static pli_tables pli_tables_of_sig(const ElfW(Phdr) *phdrs, int count, uintptr_
     for (int i = 0; i < count; i++)
         if (phdrs[i].p_type == PT_GNU_EH_FRAME)
             t.hdr = bias + phdrs[i].p_vaddr;
+    /* .eh_frame_hdr and .eh_frame lie in one read-only segment: the bounds of that segment are
+       the bounds for all that is read of either. Another segment could have holes before it. */
     for (int i = 0; i < count && t.hdr; i++) {
         uintptr_t start = bias + phdrs[i].p_vaddr;
         if (phdrs[i].p_type == PT_LOAD && t.hdr >= start && t.hdr < start + phdrs[i].p_filesz)
@@ -2469,6 +2484,8 @@ static pli_code pli_code_unlisted_sig(uintptr_t pc)
         elf->e_phoff > PLI_PAGE - elf->e_phnum * sizeof(ElfW(Phdr)))
         return none;
     const ElfW(Phdr) *phdrs = (const ElfW(Phdr) *)(start + elf->e_phoff);
+    /* Backwards, so that the lowest PT_LOAD has the last word: ELF sorts them by p_vaddr, and
+       the object is mapped from the page of the first one on. */
     for (int i = elf->e_phnum - 1; i >= 0; i--)
         if (phdrs[i].p_type == PT_LOAD) /* the first one lies lowest */
             bias = start - (phdrs[i].p_vaddr & ~(uintptr_t)(PLI_PAGE - 1));
@@ -2531,6 +2548,11 @@ static pli_code pli_code_at_sig(const pli_code_map *map, uintptr_t pc, bool froz
 static void pli_module_read_notes(pli_module *m, const char *at, const char *end)
 {
     while (end - at > 12) {
+        /* A note, padded to four bytes after the name and after the content:
+
+           04 00 00 00  14 00 00 00  03 00 00 00   4 bytes of name, 20 of content, type 3
+           47 4e 55 00                             "GNU": types are counted by owner
+           d0 4f ...                               the build id, a hash that the linker made */
         uint32_t head[3]; /* bytes of the name, of the content, type */
         memcpy(head, at, sizeof head);
         at += 12;
@@ -2619,6 +2641,7 @@ static bool pli_module_add(const struct dl_phdr_info *info)
     m->first_epoch = pli_module_epoch(m);
     if (!pli_modules.last)
         pli_modules.last = &pli_modules.all;
+    /* Release: who reads the list without the lock, to name an address, finds a whole module. */
     PLI_STORE_RELEASE(*pli_modules.last, m);
     pli_modules.last = &m->next;
     pli_modules.count++;
@@ -2718,6 +2741,7 @@ static pli_code_map *pli_code_map_make(void)
     map->bytes = bytes;
     for (pli_module *m = pli_modules.all; m; m = m->next) {
         for (int i = 0; m->last_epoch == PLI_EPOCH_NOW && i < m->texts; i++) {
+            /* By insertion: objects come in the order of loading, and a refresh is rare. */
             size_t at = map->count++;
             for (; at > 0 && map->range[at - 1].start > m->text[i].start; at--)
                 map->range[at] = map->range[at - 1];
@@ -2746,6 +2770,8 @@ static bool pli_code_map_replace(void)
 static int pli_modules_changed(struct dl_phdr_info *info, size_t size, void *changed)
 {
     unsigned long long loads = 1;
+    /* The C library passes the size of the structure that it knows: the two counts came later
+       than the rest. Where they are missing, every refresh has to look at all objects. */
     if (size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs)
         loads = info->dlpi_adds + info->dlpi_subs;
     *(bool *)changed = loads != pli_modules.loads || loads == 1;
@@ -2799,9 +2825,12 @@ PLI_HOOK int dlclose(void *handle)
     *(void **)&next = pli_next_of(&found, "dlclose");
     if (!next || !PLI_LOAD(pli_modules.map))
         return next ? next(handle) : -1;
+    /* A count, not a flag: destructors that dlclose runs may call dlclose again, and other
+       threads may be in it at the same time. */
     __atomic_add_fetch(&pli_modules.frozen, 1, __ATOMIC_SEQ_CST);
     pli_modules_refresh();
     pli_modules_wait_for_readers();
+    /* The lock is not held here: the library's destructors run inside, and may do anything. */
     int result = next(handle);
     pli_modules_refresh();
     __atomic_sub_fetch(&pli_modules.frozen, 1, __ATOMIC_SEQ_CST);
