@@ -2035,6 +2035,18 @@ static void pli_thread_exit(void *block)
     pli_lock_give(&pli_threads.lock);
 }
 
+/* A fork, with two other threads A and B at work:
+
+       parent                                      child
+       prepare: lock, pli_self = ORPHAN
+                fork_begin(A), fork_begin(B)
+       fork ─────────────────────────────────────► a copy, with this thread alone
+       parent:  fork_end(A), fork_end(B)           child: fork_end(A), fork_end(B)
+                pli_self back, unlock                     pli_self back, death(A), death(B)
+                                                          its new tid, unlock, fork_child(self)
+
+   pthread_atfork runs prepare handlers in the reverse order of registration, the others in it. */
+
 /* Calls a collector's hook for every live thread but the forking one. */
 #define PLI_FORK_EACH(hook)                                                                        \
     for (pli_thread *t = pli_threads.all; t; t = t->next)                                          \
@@ -2067,6 +2079,8 @@ static void pli_fork_parent(void)
    held by them are free again. */
 static void pli_fork_child(void)
 {
+    /* A lock's owner may be a thread that is not here. So locks are set to 0, and lists that it
+       may have left half changed are given up; what is in them is lost in the child, and small. */
     pli_keep_fork_child();
     memset(&pli_starts, 0, sizeof pli_starts);
     PLI_FORK_EACH(fork_end)
@@ -2119,6 +2133,7 @@ static pli_thread *pli_thread_find_block(void)
     if (!chunk)
         return NULL;
     for (int i = 0; i < PLI_THREADS_CHUNK; i++) {
+        /* next is written before the block can be reached: readers walk without the lock. */
         chunk[i].next = pli_threads.all;
         PLI_STORE_RELEASE(pli_threads.all, &chunk[i]);
     }
@@ -2208,6 +2223,7 @@ static void pli_threads_forget(const int *tids, int count)
    rest is met when it joins. */
 PLI_SOMETIMES static void pli_threads_meet(void)
 {
+    /* In threads: 256 KiB of addresses, of which only what is written becomes memory. */
     size_t room = (size_t)64 << 10;
     int *tids = pli_os_map(room * sizeof *tids);
     if (!tids)
@@ -2215,6 +2231,7 @@ PLI_SOMETIMES static void pli_threads_meet(void)
     pli_thread_join();
     pli_lock_take(&pli_threads.lock);
     int count = pli_os_threads(tids, (int)room);
+    /* A list that was cut does not tell who is dead. */
     if (count <= (int)room)
         pli_threads_forget(tids, count);
     pli_threads.adopted = 1;
@@ -2243,6 +2260,7 @@ static pli_start *pli_start_take(void *(*run)(void *), void *arg)
     return start;
 }
 
+/* By the new thread once it has copied it, or by the creator when there is no new thread. */
 static void pli_start_give(pli_start *start)
 {
     pli_lock_take(&pli_starts.lock);
@@ -2262,6 +2280,8 @@ static void *pli_start_run(void *argument)
         t->start = (uintptr_t)start.run;
         t->labels = start.labels;
     }
+    /* A creator may have blocked all signals, as is usual for worker threads, and the mask is
+       inherited: the timer of this thread would then never be heard. */
     pli_os_unblock(SIGPROF);
     return start.run(start.arg);
 }
@@ -2276,6 +2296,8 @@ extern int pli_thrd_create(void) __asm__("thrd_create");
 static int (*const pli_bring_along)(void) __attribute__((used)) = pli_thrd_create;
 #endif
 
+/* A thread that starts while nobody collects is not touched, except to inherit labels. Without
+   memory for its start it runs as it would without perflab, and joins when it first allocates. */
 PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                             void *(*run)(void *), void *arg)
 {
