@@ -3801,6 +3801,8 @@ typedef struct pli_labels {
     const char *pair[];            /* key, value, key, value, ... sorted by key */
 } pli_labels;
 
+/* What a caller looks for. pcs is the caller's buffer, and is copied into the site. An epoch is
+   part of it since one address may be two functions, before and after a dlclose. */
 typedef struct pli_site_key {
     const pli_labels *labels; /* NULL: none */
     uint64_t size;
@@ -3809,6 +3811,8 @@ typedef struct pli_site_key {
     const uintptr_t *pcs; /* leaf first */
 } pli_site_key;
 
+/* As in the arena: 16 bytes aligned, with `depth` addresses behind it. All but the values is
+   written once, before the site is in a slot. The values only ever change by atomic additions. */
 typedef struct pli_site {
     uint64_t hash;
     const pli_labels *labels;
@@ -3860,6 +3864,7 @@ static uint64_t pli_mix_sig(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* Each address is mixed into what came before, so that the order of the frames counts. */
 static uint64_t pli_site_hash_sig(const pli_site_key *key)
 {
     uint64_t hash = pli_mix_sig((uintptr_t)key->labels ^ key->size << 20, key->epoch);
@@ -3868,6 +3873,8 @@ static uint64_t pli_site_hash_sig(const pli_site_key *key)
     return hash;
 }
 
+/* The hash first: it differs for nearly all sites that are met in a slot by chance, and it is
+   the first word. Sets of labels are unique, so that their addresses tell them apart. */
 static bool pli_site_is_sig(const pli_site *site, uint64_t hash, const pli_site_key *key)
 {
     return site->hash == hash && site->labels == key->labels && site->size == key->size &&
@@ -3880,6 +3887,9 @@ static pli_site *pli_site_make_sig(pli_sites *s, uint64_t hash, const pli_site_k
 {
     size_t stack_bytes = (size_t)key->depth * sizeof *key->pcs;
     size_t bytes = (sizeof(pli_site) + stack_bytes + 15) & ~(size_t)15;
+    /* Looked at before the addition: a full table would otherwise go on counting `used` up with
+       each sample, and could in the end wrap around. The test behind it is for those who came
+       between. */
     if (PLI_LOAD(s->used) + bytes > s->arena_bytes)
         return NULL;
     size_t end = PLI_ADD(s->used, bytes);
@@ -3901,6 +3911,8 @@ static pli_site *pli_site_find_sig(pli_sites *s, const pli_site_key *key)
     for (size_t probe = 0; probe <= s->slot_mask; probe++) {
         pli_site **slot = &s->slots[(hash + probe) & s->slot_mask];
         pli_site *site = PLI_LOAD_ACQUIRE(*slot);
+        /* A failed exchange leaves the winner's site in `site`: it is compared like any other.
+           The site made is kept for the next free slot of this search. */
         if (!site) {
             if (!made && !(made = pli_site_make_sig(s, hash, key)))
                 return NULL;
@@ -3972,6 +3984,7 @@ static void pli_label_put(pli_label_list *list, const char *key, const char *val
     list->pair[2 * at + 1] = value;
 }
 
+/* A step behind each text: otherwise the pairs "ab", "c" and "a", "bc" would be alike. */
 static uint64_t pli_label_hash(const pli_label_list *list)
 {
     uint64_t hash = (uint64_t)list->count;
@@ -3981,6 +3994,7 @@ static uint64_t pli_label_hash(const pli_label_list *list)
     return hash;
 }
 
+/* Both are sorted by key, so that equal sets have their pairs at the same places. */
 static bool pli_labels_are(const pli_labels *set, uint64_t hash, const pli_label_list *list)
 {
     if (set->hash != hash || set->count != list->count)
@@ -4023,6 +4037,9 @@ static const pli_labels *pli_labels_find(const pli_label_list *list)
     return set;
 }
 
+/* Allocates nothing by malloc. Inner labels are added to those of the scopes around; the set
+   that was there before is the scope's memory, so that ending it is one store. Sets are never
+   freed: a site, a ring or another thread may point to them. */
 pli_labels_scope pli_labels_begin(const char *key, ...)
 {
     pli_label_list list = {0, {NULL}};
@@ -4042,6 +4059,7 @@ pli_labels_scope pli_labels_begin(const char *key, ...)
     return (pli_labels_scope){before, 0};
 }
 
+/* A thread without a block has nothing to give back: its labels were never stored. */
 void pli_labels_end(pli_labels_scope *scope)
 {
     if (pli_self->state == PLI_THREAD_USED)
