@@ -4161,6 +4161,8 @@ PLI_SOMETIMES static void pli_profile_source_add(pli_profile_source *source)
 
 enum { PLI_EVENT_SAMPLE = 1 };
 
+/* 24 bytes. tid is in it because a ring outlives its thread and goes on with the next one;
+   weight counts the ticks that the sample stands for, at most PLI_EVENT_WEIGHT_MAX. */
 typedef struct pli_event {
     uint64_t ticks;
     const void *what; /* of a sample: its pli_site */
@@ -4168,6 +4170,8 @@ typedef struct pli_event {
     uint32_t kind : 4, weight : 28;
 } pli_event;
 
+/* head never wraps in practice: at a million events a second that takes 500,000 years. It is
+   written by the owner's handler only, so an ordinary load finds its last value. */
 typedef struct pli_ring {
     uint64_t head;
     uintptr_t stack[PLI_STACK_MAX]; /* for the handler: a small stack has no room for it */
@@ -4188,6 +4192,8 @@ PLI_SOMETIMES static bool pli_ring_read(const pli_ring *ring, uint64_t at, pli_e
     if (at >= PLI_LOAD_ACQUIRE(ring->head))
         return false;
     *out = ring->event[at % PLI_RING_EVENTS];
+    /* The fence keeps the copy before the second look at head. Without it the processor could
+       look first and copy later, when the writer has already come round. */
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return PLI_LOAD(ring->head) - at < PLI_RING_EVENTS;
 }
