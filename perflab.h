@@ -1761,6 +1761,7 @@ const char *pl_version(void)
    anchor reads the clock between two reads of the counter and keeps the tightest of several tries;
    the error is half that gap. */
 
+/* gap is in ticks: how long reading the clock took. ticks is the middle of it. */
 typedef struct pli_anchor { uint64_t ticks, ns, gap; } pli_anchor;
 
 enum { PLI_TICKS_UNKNOWN, PLI_TICKS_COUNTER, PLI_TICKS_CLOCK };
@@ -1840,6 +1841,8 @@ static PLI_COLD uint64_t pli_clock_measure_sig(void)
     while (now.ns - pli_clock.first.ns < PLI_RATE_SPAN_NS)
         now = pli_anchor_take_sig();
     uint64_t ticks = now.ticks - pli_clock.first.ticks, ns = now.ns - pli_clock.first.ns;
+    /* Nanoseconds a tick, times 2^32: a counter of 3 GHz has 1431655765. In 128 bits, since ns
+       passes 2^32 after 4.3 seconds and the shift would lose its upper bits. */
     uint64_t rate = (uint64_t)(((pli_wide)ns << PLI_RATE_SHIFT) / ticks);
     PLI_STORE(pli_clock.remeasure, ns > PLI_RATE_FINE_NS ? UINT64_MAX : 2 * ticks);
     PLI_STORE(pli_clock.ns_per_tick, rate);
@@ -1869,6 +1872,7 @@ uint64_t pl_process_cpu_ns(void)
     return pli_os_clock_ns_sig(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+/* Nothing when it runs already: the earlier start stays, so that pairs need not be counted. */
 void pl_timer_start(pl_timer *t)
 {
     if (t->running)
@@ -1890,12 +1894,14 @@ void pl_timer_stop(pl_timer *t)
     t->running = 0;
 }
 
+/* A running timer goes on from now: what it had not yet summed up is dropped as well. */
 void pl_timer_reset(pl_timer *t)
 {
     t->total_ticks = 0;
     t->started_ticks = pl_ticks();
 }
 
+/* Also while it runs. Ticks are summed and converted once, so that roundings do not add up. */
 uint64_t pl_timer_ns(const pl_timer *t)
 {
     return pl_ticks_to_ns(t->total_ticks + pli_timer_interval(t));
