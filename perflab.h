@@ -1513,6 +1513,8 @@ PLI_SOMETIMES static bool pli_lock_take_or_try(pli_lock *lock, bool emergency)
 
 static struct { pli_lock lock; char *next; size_t left; } pli_kept;
 
+/* Large requests get pages of their own, so that at most a quarter of a chunk is given up when
+   the next one begins. */
 PLI_SOMETIMES static void *pli_keep(size_t size)
 {
     void *p = NULL;
@@ -1592,6 +1594,8 @@ typedef struct pli_pair { uint64_t key, value; } pli_pair;
 PLI_SOMETIMES static void pli_sort(pli_pair *pairs, pli_pair *scratch, size_t count)
 {
     for (int shift = 0; shift < 64; shift += 8) {
+        /* place[b + 1] counts the keys with byte b. Summed up, place[b] is where the first of
+           them goes, and it moves on with each one placed: so equal keys keep their order. */
         size_t place[257] = {0};
         for (size_t i = 0; i < count; i++)
             place[(pairs[i].key >> shift & 255) + 1]++;
@@ -1722,6 +1726,7 @@ static void pli_json_string(FILE *out, const char *text)
 static void pli_json_number(FILE *out, double x)
 {
     char text[40] = "null";
+    /* Every decimal number of 15 digits survives a double, and 17 tell any two doubles apart. */
     for (int digits = 15; __builtin_isfinite(x) && digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, x);
         if (strtod(text, NULL) == x)
