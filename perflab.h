@@ -1548,6 +1548,8 @@ PLI_SOMETIMES static bool pli_lock_take_or_try(pli_lock *lock, bool emergency)
 
 static struct { pli_lock lock; char *next; size_t left; } pli_kept;
 
+/* Large requests get pages of their own, so that at most a quarter of a chunk is given up when
+   the next one begins. */
 PLI_SOMETIMES static void *pli_keep(size_t size)
 {
     void *p = NULL;
@@ -1627,6 +1629,8 @@ typedef struct pli_pair { uint64_t key, value; } pli_pair;
 PLI_SOMETIMES static void pli_sort(pli_pair *pairs, pli_pair *scratch, size_t count)
 {
     for (int shift = 0; shift < 64; shift += 8) {
+        /* place[b + 1] counts the keys with byte b. Summed up, place[b] is where the first of
+           them goes, and it moves on with each one placed: so equal keys keep their order. */
         size_t place[257] = {0};
         for (size_t i = 0; i < count; i++)
             place[(pairs[i].key >> shift & 255) + 1]++;
@@ -1757,6 +1761,7 @@ static void pli_json_string(FILE *out, const char *text)
 static void pli_json_number(FILE *out, double x)
 {
     char text[40] = "null";
+    /* Every decimal number of 15 digits survives a double, and 17 tell any two doubles apart. */
     for (int digits = 15; __builtin_isfinite(x) && digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, x);
         if (strtod(text, NULL) == x)
@@ -1796,6 +1801,7 @@ const char *pl_version(void)
    anchor reads the clock between two reads of the counter and keeps the tightest of several tries;
    the error is half that gap. */
 
+/* gap is in ticks: how long reading the clock took. ticks is the middle of it. */
 typedef struct pli_anchor { uint64_t ticks, ns, gap; } pli_anchor;
 
 enum { PLI_TICKS_UNKNOWN, PLI_TICKS_COUNTER, PLI_TICKS_CLOCK };
@@ -1875,6 +1881,8 @@ static PLI_COLD uint64_t pli_clock_measure_sig(void)
     while (now.ns - pli_clock.first.ns < PLI_RATE_SPAN_NS)
         now = pli_anchor_take_sig();
     uint64_t ticks = now.ticks - pli_clock.first.ticks, ns = now.ns - pli_clock.first.ns;
+    /* Nanoseconds a tick, times 2^32: a counter of 3 GHz has 1431655765. In 128 bits, since ns
+       passes 2^32 after 4.3 seconds and the shift would lose its upper bits. */
     uint64_t rate = (uint64_t)(((pli_wide)ns << PLI_RATE_SHIFT) / ticks);
     PLI_STORE(pli_clock.remeasure, ns > PLI_RATE_FINE_NS ? UINT64_MAX : 2 * ticks);
     PLI_STORE(pli_clock.ns_per_tick, rate);
@@ -1904,6 +1912,7 @@ uint64_t pl_process_cpu_ns(void)
     return pli_os_clock_ns_sig(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+/* Nothing when it runs already: the earlier start stays, so that pairs need not be counted. */
 void pl_timer_start(pl_timer *t)
 {
     if (t->running)
@@ -1925,12 +1934,14 @@ void pl_timer_stop(pl_timer *t)
     t->running = 0;
 }
 
+/* A running timer goes on from now: what it had not yet summed up is dropped as well. */
 void pl_timer_reset(pl_timer *t)
 {
     t->total_ticks = 0;
     t->started_ticks = pl_ticks();
 }
 
+/* Also while it runs. Ticks are summed and converted once, so that roundings do not add up. */
 uint64_t pl_timer_ns(const pl_timer *t)
 {
     return pl_ticks_to_ns(t->total_ticks + pli_timer_interval(t));
@@ -2070,6 +2081,18 @@ static void pli_thread_exit(void *block)
     pli_lock_give(&pli_threads.lock);
 }
 
+/* A fork, with two other threads A and B at work:
+
+       parent                                      child
+       prepare: lock, pli_self = ORPHAN
+                fork_begin(A), fork_begin(B)
+       fork ─────────────────────────────────────► a copy, with this thread alone
+       parent:  fork_end(A), fork_end(B)           child: fork_end(A), fork_end(B)
+                pli_self back, unlock                     pli_self back, death(A), death(B)
+                                                          its new tid, unlock, fork_child(self)
+
+   pthread_atfork runs prepare handlers in the reverse order of registration, the others in it. */
+
 /* Calls a collector's hook for every live thread but the forking one. */
 #define PLI_FORK_EACH(hook)                                                                        \
     for (pli_thread *t = pli_threads.all; t; t = t->next)                                          \
@@ -2102,6 +2125,8 @@ static void pli_fork_parent(void)
    held by them are free again. */
 static void pli_fork_child(void)
 {
+    /* A lock's owner may be a thread that is not here. So locks are set to 0, and lists that it
+       may have left half changed are given up; what is in them is lost in the child, and small. */
     pli_keep_fork_child();
     memset(&pli_starts, 0, sizeof pli_starts);
     PLI_FORK_EACH(fork_end)
@@ -2154,6 +2179,7 @@ static pli_thread *pli_thread_find_block(void)
     if (!chunk)
         return NULL;
     for (int i = 0; i < PLI_THREADS_CHUNK; i++) {
+        /* next is written before the block can be reached: readers walk without the lock. */
         chunk[i].next = pli_threads.all;
         PLI_STORE_RELEASE(pli_threads.all, &chunk[i]);
     }
@@ -2245,6 +2271,7 @@ static void pli_threads_forget(const int *tids, int count)
    rest is met when it joins. */
 PLI_SOMETIMES static void pli_threads_meet(void)
 {
+    /* In threads: 256 KiB of addresses, of which only what is written becomes memory. */
     size_t room = (size_t)64 << 10;
     int *tids = pli_os_map(room * sizeof *tids);
     if (!tids)
@@ -2252,6 +2279,7 @@ PLI_SOMETIMES static void pli_threads_meet(void)
     pli_thread_join();
     pli_lock_take(&pli_threads.lock);
     int count = pli_os_threads(tids, (int)room);
+    /* A list that was cut does not tell who is dead. */
     if (count <= (int)room)
         pli_threads_forget(tids, count);
     pli_threads.adopted = 1;
@@ -2280,6 +2308,7 @@ static pli_start *pli_start_take(void *(*run)(void *), void *arg)
     return start;
 }
 
+/* By the new thread once it has copied it, or by the creator when there is no new thread. */
 static void pli_start_give(pli_start *start)
 {
     pli_lock_take(&pli_starts.lock);
@@ -2299,6 +2328,8 @@ static void *pli_start_run(void *argument)
         PLI_STORE(t->start, (uintptr_t)start.run);
         PLI_STORE(t->labels, start.labels);
     }
+    /* A creator may have blocked all signals, as is usual for worker threads, and the mask is
+       inherited: the timer of this thread would then never be heard. */
     pli_os_unblock(SIGPROF);
     return start.run(start.arg);
 }
@@ -2313,6 +2344,8 @@ extern int pli_thrd_create(void) __asm__("thrd_create");
 static int (*const pli_bring_along)(void) __attribute__((used)) = pli_thrd_create;
 #endif
 
+/* A thread that starts while nobody collects is not touched, except to inherit labels. Without
+   memory for its start it runs as it would without perflab, and joins when it first allocates. */
 PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                             void *(*run)(void *), void *arg)
 {
@@ -2395,6 +2428,8 @@ typedef struct pli_module {
     struct pli_symbols *symbols;  /* its names, once somebody asked: see >>symbol; atomic */
 } pli_module;
 
+/* What is executable, by address. Never written once it is published; `bytes` is for munmap. A
+   module with two executable segments is in it twice. */
 typedef struct pli_code_map {
     size_t count, bytes;
     struct { uintptr_t start, end; pli_module *module; } range[];
@@ -2435,6 +2470,17 @@ static bool pli_modules_frozen_sig(void)
     return __atomic_load_n(&pli_modules.frozen, __ATOMIC_SEQ_CST) != 0;
 }
 
+/* Release: the handler's last read of the map comes before the count that lets it be unmapped.
+   The order that keeps a reader safe, and why the two sides need SEQ_CST:
+
+       handler              refresh                      dlclose
+       readers + 1          map = new                    frozen + 1
+       m = map              wait for readers == 0        wait for readers == 0
+       frozen?              munmap(old)                  unload
+       readers - 1                                       frozen - 1
+
+   Each side writes first and then reads what the other one writes. So either the handler sees the
+   new value, or the other side sees the handler and waits for it. */
 static void pli_modules_leave_sig(void)
 {
     __atomic_sub_fetch(&pli_modules.readers, 1, __ATOMIC_RELEASE);
@@ -2461,6 +2507,8 @@ static pli_tables pli_tables_of_sig(const ElfW(Phdr) *phdrs, int count, uintptr_
     for (int i = 0; i < count; i++)
         if (phdrs[i].p_type == PT_GNU_EH_FRAME)
             t.hdr = bias + phdrs[i].p_vaddr;
+    /* .eh_frame_hdr and .eh_frame lie in one read-only segment: the bounds of that segment are
+       the bounds for all that is read of either. Another segment could have holes before it. */
     for (int i = 0; i < count && t.hdr; i++) {
         uintptr_t start = bias + phdrs[i].p_vaddr;
         if (phdrs[i].p_type == PT_LOAD && t.hdr >= start && t.hdr < start + phdrs[i].p_filesz)
@@ -2506,6 +2554,8 @@ static pli_code pli_code_unlisted_sig(uintptr_t pc)
         elf->e_phoff > PLI_PAGE - elf->e_phnum * sizeof(ElfW(Phdr)))
         return none;
     const ElfW(Phdr) *phdrs = (const ElfW(Phdr) *)(start + elf->e_phoff);
+    /* Backwards, so that the lowest PT_LOAD has the last word: ELF sorts them by p_vaddr, and
+       the object is mapped from the page of the first one on. */
     for (int i = elf->e_phnum - 1; i >= 0; i--)
         if (phdrs[i].p_type == PT_LOAD) /* the first one lies lowest */
             bias = start - (phdrs[i].p_vaddr & ~(uintptr_t)(PLI_PAGE - 1));
@@ -2568,6 +2618,11 @@ static pli_code pli_code_at_sig(const pli_code_map *map, uintptr_t pc, bool froz
 static void pli_module_read_notes(pli_module *m, const char *at, const char *end)
 {
     while (end - at > 12) {
+        /* A note, padded to four bytes after the name and after the content:
+
+           04 00 00 00  14 00 00 00  03 00 00 00   4 bytes of name, 20 of content, type 3
+           47 4e 55 00                             "GNU": types are counted by owner
+           d0 4f ...                               the build id, a hash that the linker made */
         uint32_t head[3]; /* bytes of the name, of the content, type */
         memcpy(head, at, sizeof head);
         at += 12;
@@ -2663,6 +2718,7 @@ static bool pli_module_add(const struct dl_phdr_info *info)
     m->first_epoch = pli_module_epoch(m);
     if (!pli_modules.last)
         pli_modules.last = &pli_modules.all;
+    /* Release: who reads the list without the lock, to name an address, finds a whole module. */
     PLI_STORE_RELEASE(*pli_modules.last, m);
     pli_modules.last = &m->next;
     pli_modules.count++;
@@ -2762,6 +2818,7 @@ static pli_code_map *pli_code_map_make(void)
     map->bytes = bytes;
     for (pli_module *m = pli_modules.all; m; m = m->next) {
         for (int i = 0; m->last_epoch == PLI_EPOCH_NOW && i < m->texts; i++) {
+            /* By insertion: objects come in the order of loading, and a refresh is rare. */
             size_t at = map->count++;
             for (; at > 0 && map->range[at - 1].start > m->text[i].start; at--)
                 map->range[at] = map->range[at - 1];
@@ -2791,6 +2848,8 @@ static bool pli_code_map_replace(void)
 static int pli_modules_changed(struct dl_phdr_info *info, size_t size, void *changed)
 {
     unsigned long long loads = 1;
+    /* The C library passes the size of the structure that it knows: the two counts came later
+       than the rest. Where they are missing, every refresh has to look at all objects. */
     if (size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs)
         loads = info->dlpi_adds + info->dlpi_subs;
     *(bool *)changed = loads != pli_modules.loads || loads == 1 || !pli_modules.map;
@@ -2844,9 +2903,12 @@ PLI_HOOK int dlclose(void *handle)
     *(void **)&next = pli_next_of(&found, "dlclose");
     if (!next || !PLI_LOAD(pli_modules.map))
         return next ? next(handle) : -1;
+    /* A count, not a flag: destructors that dlclose runs may call dlclose again, and other
+       threads may be in it at the same time. */
     __atomic_add_fetch(&pli_modules.frozen, 1, __ATOMIC_SEQ_CST);
     pli_modules_refresh();
     pli_modules_wait_for_readers();
+    /* The lock is not held here: the library's destructors run inside, and may do anything. */
     int result = next(handle);
     pli_modules_refresh();
     __atomic_sub_fetch(&pli_modules.frozen, 1, __ATOMIC_SEQ_CST);
@@ -2895,6 +2957,9 @@ enum { PLI_CFA_UNKNOWN, PLI_CFA_SP, PLI_CFA_FP, PLI_CFA_LR, PLI_CFA_BX, PLI_CFA_
        PLI_CFA_PLT, PLI_CFA_SIGNAL, PLI_CFA_OUTERMOST };
 enum { PLI_AT_SAME, PLI_AT_CFA, PLI_AT_FP, PLI_AT_UNKNOWN, PLI_AT_NOWHERE };
 
+/* A rule says where the caller's value of a register is; its offset is in bytes, from cfa or
+   from fp. A row is what the walker needs at one address. bx is followed only since some code of
+   x86-64 keeps its cfa in it while it changes the stack pointer. */
 typedef struct pli_rule { int at, offset; } pli_rule;
 typedef struct pli_row { int cfa, cfa_offset; pli_rule fp, ra, bx; } pli_row;
 
@@ -2925,6 +2990,8 @@ static uint64_t pli_row_pack_sig(const pli_row *row)
            ((uint64_t)(fp.offset / 8) & 0x3fff) << 36 | (uint64_t)(x.offset / 8) << 50;
 }
 
+/* The inverse. The shifts to the left and back, as signed numbers, extend the sign of each
+   field: a fp is saved below cfa, so its offset is negative nearly always. */
 static pli_row pli_row_unpack_sig(uint64_t word)
 {
     pli_rule fp = {(int)(word >> 4 & 3), (int)((int64_t)(word << 14) >> 50) * 8};
@@ -2935,6 +3002,8 @@ static pli_row pli_row_unpack_sig(uint64_t word)
 
 /* -- Reading tables: never outside of [at, end), whatever they say -- */
 
+/* `bad` stays once it is set, and `at` then reads zeros: a caller may read several fields and
+   look at `bad` once, behind the last of them. */
 typedef struct pli_reader { const uint8_t *at, *end; bool bad; } pli_reader;
 
 /* A little-endian number of 1 to 8 bytes; 0 and bad at the end. */
@@ -2951,6 +3020,8 @@ static uint64_t pli_read_sig(pli_reader *r, size_t size)
     return value;
 }
 
+/* Such as the 4-byte distances of DW_EH_PE_sdata4: code lies before .eh_frame, so that they are
+   negative. size is 1 to 8: at 0, the shift would not be defined. */
 static int64_t pli_read_signed_sig(pli_reader *r, size_t size)
 {
     int unused = 64 - 8 * (int)size;
@@ -2969,6 +3040,8 @@ static uint64_t pli_read_uleb_sig(pli_reader *r)
     return value;
 }
 
+/* The same with a sign, which is bit 6 of the last byte: 78 is -8, the usual data alignment, and
+   f8 00 is 120. Bits past the 64th are dropped, but their bytes are read. */
 static int64_t pli_read_sleb_sig(pli_reader *r)
 {
     uint64_t value = 0, byte = 0x80;
@@ -2987,6 +3060,10 @@ static int64_t pli_read_sleb_sig(pli_reader *r)
    it counts from. Bad for forms that no compiler uses here. */
 static uintptr_t pli_read_pointer_sig(pli_reader *r, uint8_t encoding, uintptr_t hdr)
 {
+    /* Forms: 0 absptr, 2 udata2, 3 udata4, 4 udata8, 10 to 12 the signed ones; bit 3 is the
+       sign. Bases: 0x10 the field's own address, 0x30 the header's. Linkers write 0x1b (pcrel,
+       sdata4) for FDEs and 0x3b (datarel, sdata4) in the header's table. 0x80 is one more load,
+       and is refused. */
     static const uint8_t sizes[16] = {8, 0, 2, 4, 8, 0, 0, 0, 0, 0, 2, 4, 8, 0, 0, 0};
     uintptr_t base = (encoding & 0x70) == 0x10 ? (uintptr_t)r->at :
                      (encoding & 0x70) == 0x30 ? hdr : 0;
@@ -3021,6 +3098,28 @@ static pli_reader pli_sub_reader_sig(pli_reader *r, uint64_t size)
 
 /* -- FDEs: one a function, and the CIE that several share -- */
 
+/* What gcc writes for a function with a frame pointer on x86-64. Numbers are little-endian:
+
+       14 00 00 00   length of the CIE: what follows
+       00 00 00 00   a CIE; an FDE has a distance here, never 0
+       01            version
+       7a 52 00      augmentation "zR": its data has a size, and is the encoding of addresses
+       01 78 10      code in units of 1, data of -8 (sleb); column 16 is the return address
+       01 1b         one byte of augmentation data: pcrel, sdata4
+       0c 07 08      DW_CFA_def_cfa: cfa = r7 (sp) + 8
+       90 01         DW_CFA_offset: r16 is saved at cfa + 1 * -8
+       00 00         DW_CFA_nop: filler
+
+       1c 00 00 00   length of the FDE
+       1c 00 00 00   from this field back to its CIE
+       .. .. .. ..   the function, from this field on
+       2b 00 00 00   its size: 43 bytes
+       00            no augmentation data
+       41 0e 10      behind push %rbp: cfa = sp + 16 (DW_CFA_def_cfa_offset)
+       86 02         r6 (fp) is saved at cfa - 16
+       43 0d 06      behind mov %rsp, %rbp: cfa counts from r6, still + 16
+       66 0c 07 08   38 bytes further, behind pop %rbp: cfa = sp + 8 again
+       00 00 00 */
 typedef struct pli_fde {
     uintptr_t start, end;    /* the function */
     pli_reader common, own;  /* the programs: of the CIE, then its own */
@@ -3047,6 +3146,8 @@ static void pli_cie_augmentation_sig(const char *letters, pli_reader *data, uint
                                      uint8_t *encoding, pli_fde *fde)
 {
     for (; *letters; letters++) {
+        /* P, the personality routine, may be indirect (0x80), as in position-independent C++.
+           Nothing needs its value, only its length, so that bit is cleared before it is read. */
         if (*letters == 'R')
             *encoding = (uint8_t)pli_read_sig(data, 1);
         else if (*letters == 'P')
@@ -3067,6 +3168,8 @@ static bool pli_cie_read_sig(const pli_tables *t, uintptr_t at, uint8_t *encodin
 {
     pli_reader r = pli_entry_sig(t, at);
     uint64_t id = pli_read_sig(&r, 4), version = pli_read_sig(&r, 1);
+    /* Where the string has no end inside the entry, the loop below makes the reader bad: letters
+       is used only behind that test. Version 1 has one byte for the return column, 3 a uleb. */
     const char *letters = (const char *)r.at;
     while (pli_read_sig(&r, 1) != 0 && !r.bad)
         continue;
@@ -3086,6 +3189,8 @@ static bool pli_cie_read_sig(const pli_tables *t, uintptr_t at, uint8_t *encodin
     return !r.bad && (*sized || !*letters);
 }
 
+/* Reads an FDE and the CIE that it points back to. False for a CIE, whose distance is 0, for
+   entries that leave the segment, and for what cannot be understood. */
 static bool pli_fde_read_sig(const pli_tables *t, uintptr_t at, pli_fde *fde)
 {
     uint8_t encoding;
@@ -3096,6 +3201,8 @@ static bool pli_fde_read_sig(const pli_tables *t, uintptr_t at, pli_fde *fde)
     memset(fde, 0, sizeof *fde);
     if (r.bad || back == 0 || !pli_cie_read_sig(t, here - back, &encoding, &sized, fde))
         return false;
+    /* The size of the function has the form of its address but no base: it is a distance, even
+       where the address is relative to its field. */
     fde->start = pli_read_pointer_sig(&r, encoding, t->hdr);
     fde->end = fde->start + pli_read_pointer_sig(&r, encoding & 0x0f, t->hdr);
     if (sized)
@@ -3128,6 +3235,9 @@ static bool pli_fde_find_sig(const pli_tables *t, uintptr_t pc, pli_fde *fde)
     if (t->hdr == 0)
         return pli_fde_find_in_index_sig(t, pc, fde);
     pli_reader r = {(const uint8_t *)t->hdr, (const uint8_t *)t->end, false};
+    /* The four bytes are 01 1b 03 3b as linkers write them: version, .eh_frame as pcrel sdata4,
+       count as udata4, table as datarel sdata4. Only the last one, and the version, have to be
+       so: another form of the table could not be searched in steps of 8 bytes. */
     uint64_t head = pli_read_sig(&r, 4);
     if ((head & 0xff) != 1 || head >> 24 != 0x3b)
         return false;
@@ -3156,6 +3266,9 @@ static bool pli_fde_find_sig(const pli_tables *t, uintptr_t pc, pli_fde *fde)
 
 #define PLI_CFI_DEPTH 6 /* DW_CFA_remember_state; compilers nest it once */
 
+/* A program under way. `initial` is the row behind the CIE's program: DW_CFA_restore goes back
+   to it, not to the last one saved. While the CIE's own program runs it is all zero, which is a
+   register's rule SAME. */
 typedef struct pli_cfi {
     const pli_fde *fde;
     uintptr_t at;       /* the address that the row is for */
@@ -3169,6 +3282,8 @@ static int pli_cfi_scaled_sig(const pli_cfi *c, uint64_t units)
     return (int)(units * (uint64_t)c->fde->data_align);
 }
 
+/* Registers other than these four are not followed: the cfa is unknown until an instruction
+   names one of them again. */
 static void pli_cfi_set_cfa_sig(pli_cfi *c, uint64_t reg, int64_t offset)
 {
     c->row.cfa = reg == PLI_REG_SP ? PLI_CFA_SP : reg == PLI_REG_FP ? PLI_CFA_FP :
@@ -3181,6 +3296,9 @@ static void pli_cfi_set_cfa_sig(pli_cfi *c, uint64_t reg, int64_t offset)
    sp + 8 + ((pc & 15) >= n ? 8 : 0). */
 static void pli_cfi_cfa_expression_sig(pli_cfi *c, pli_reader code)
 {
+    /* DW_OP_breg7 8, breg16 0, lit15, and, lit n, ge, lit3, shl, plus. As a stack machine: the
+       lowest four bits of pc, compared with n, give 0 or 1, which is shifted to 0 or 8 and added
+       to sp + 8. breg16 is the column of the return address and means pc here. */
     static const uint8_t plt[] = {0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x30, 0x2a, 0x33, 0x24, 0x22};
     c->row.cfa = PLI_CFA_UNKNOWN;
     if ((size_t)(code.end - code.at) == sizeof plt && memcmp(code.at, plt, 6) == 0 &&
@@ -3234,6 +3352,9 @@ static pli_rule pli_cfi_new_rule_sig(pli_cfi *c, uint8_t code, pli_reader *r)
     return rule;
 }
 
+/* The register is in the low six bits of the two short forms (DW_CFA_offset, DW_CFA_restore),
+   else a uleb behind the code. All operands are read for registers that nobody follows, too: the
+   next instruction begins behind them. */
 static void pli_cfi_register_sig(pli_cfi *c, uint8_t code, pli_reader *r)
 {
     uint64_t reg = code >> 6 >= 2 ? code & 0x3f : pli_read_uleb_sig(r);
@@ -3268,6 +3389,8 @@ static void pli_cfi_frame_sig(pli_cfi *c, uint8_t code, pli_reader *r)
     } else if (code == 0x0f) { /* DW_CFA_def_cfa_expression */
         pli_cfi_cfa_expression_sig(c, pli_sub_reader_sig(r, pli_read_uleb_sig(r)));
     } else if (code == 0x0a && c->depth < PLI_CFI_DEPTH) { /* DW_CFA_remember_state */
+        /* Saves the cfa with the rest. gcc emits the pair around an epilogue in the middle of a
+           function: what follows it has the frame that was there before. */
         c->saved[c->depth++] = c->row;
     } else if (code == 0x0b && c->depth > 0) { /* DW_CFA_restore_state */
         c->row = c->saved[--c->depth];
@@ -3298,6 +3421,8 @@ static bool pli_cfi_run_sig(pli_cfi *c, pli_reader r)
         uint8_t code = (uint8_t)pli_read_sig(&r, 1);
         if (pli_cfi_advance_sig(c, code, &r, &by)) {
             here += by;
+            /* A row holds from its address up to the next one: the row at c->at itself is
+               complete when the code moves past it. */
             if (here > c->at)
                 break;
         } else if (pli_cfi_about_register_sig(code)) {
@@ -3320,6 +3445,8 @@ static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
     c.fde = &fde, c.at = pc;
     if (!pli_cfi_run_sig(&c, fde.common))
         return PLI_CFA_UNKNOWN;
+    /* The CIE's program must be run for each FDE: its rules are in units of the CIE, but its row
+       is packed only with what the FDE has changed. It has no advance in it. */
     c.initial = c.row;
     if (!pli_cfi_run_sig(&c, fde.own))
         return PLI_CFA_UNKNOWN;
@@ -3335,6 +3462,8 @@ static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
 
 #define PLI_ROWS 4096
 
+/* 64 KiB, shared by all threads, zero at first. No lock and no order of the two stores is
+   needed: see the key above. A lost race costs one more run of the program. */
 static struct { uint64_t key, row; } pli_rows[PLI_ROWS];
 
 /* An address, and in its unused bits the generation of modules. */
@@ -3343,6 +3472,8 @@ static uint64_t pli_row_name_sig(uintptr_t pc)
     return (uint64_t)pc ^ (uint64_t)(PLI_LOAD(pli_modules.generation) + 1) << 48;
 }
 
+/* Multiplying by 2^64 / golden ratio spreads neighbours; the upper twelve bits of the product
+   choose among 4096 places. Zeroes never match: a name has the generation + 1 in its upper bits. */
 static bool pli_row_cached_sig(uintptr_t pc, uint64_t *row)
 {
     uint64_t name = pli_row_name_sig(pc);
@@ -3377,6 +3508,8 @@ static bool pli_load_sig(pli_walk *w, uintptr_t at, uintptr_t *word)
     if (at % sizeof *word != 0)
         return false;
     if (at < w->low || at >= w->high) {
+        /* The range grows upwards by pages, as the walk does. An address elsewhere begins a new
+           range: a handler on a signal stack goes on, past its frame, on the thread's own stack. */
         uintptr_t page = at & ~(uintptr_t)(PLI_PAGE - 1);
         if (!pli_os_readable_sig(page))
             return false;
@@ -3437,6 +3570,8 @@ static uint64_t pli_row_known_sig(pli_walk *w)
 /* The row of where the walk is. */
 static uint64_t pli_row_find_sig(pli_walk *w)
 {
+    /* A return address may be the first byte behind its function, where a call does not return
+       and nothing follows. Less one, it lies in the call, and has the row of the call. */
     uintptr_t pc = w->regs.pc - !w->exact;
     uint64_t row;
     if (pli_row_cached_sig(pc, &row))
@@ -3500,6 +3635,8 @@ static bool pli_walk_row_sig(pli_walk *w, pli_row row)
 {
     uintptr_t cfa = pli_walk_cfa_sig(w, &row), ra = w->regs.lr, fp = w->regs.fp;
     uintptr_t bx = row.bx.at == PLI_AT_UNKNOWN ? 0 : w->regs.bx;
+    /* "The same" is right for the return address in a leaf only, where it is still in the link
+       register. Elsewhere that would be the frame's own address once more, without end. */
     if (row.ra.at == PLI_AT_SAME && (!PLI_RA_IN_REGISTER || !w->exact))
         return false;
     return cfa && pli_walk_saved_sig(w, row.ra, cfa, &ra) &&
@@ -3523,7 +3660,8 @@ static bool pli_walk_signal_sig(pli_walk *w)
 #define PLI_GUESS_STUB 12 /* bytes that tell a stub */
 #define PLI_GUESS_FAR ((uintptr_t)64 << 10) /* a function does not reach that far */
 
-/* Where a call from the text that was found last goes on to, if by a stub: 0 when that is unknown. */
+/* Where a call from the text that was found last goes on to, if by a stub: 0 when that is unknown.
+   */
 static uintptr_t pli_guess_callee_sig(const pli_walk *w, uintptr_t target)
 {
     uintptr_t slot, callee;
@@ -3539,7 +3677,8 @@ static uintptr_t pli_guess_callee_sig(const pli_walk *w, uintptr_t target)
 }
 
 /* Whether a word may be the return address of a call to the function that pc is in: it stands
-   behind a call, and if that names its target, the target is near. Any call will do when pc is 0. */
+   behind a call, and if that names its target, the target is near. Any call will do when pc is 0.
+   */
 static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
 {
     uintptr_t target = 0;
@@ -3571,9 +3710,9 @@ static bool pli_guess_is_fp_sig(pli_walk *w, uintptr_t fp, uintptr_t sp)
            pli_guess_fits_sig(w, 0, ra);
 }
 
-/* Without a row: the link register, or the nearest word of the stack that fits, which may be the one
-   behind the frame pointer. That one alone would leave callers out: code without tables is often
-   code that has no frame pointers either, and fp is then that of a caller further out. */
+/* Without a row: the link register, or the nearest word of the stack that fits, which may be the
+   one behind the frame pointer. That one alone would leave callers out: code without tables is
+   often code that has no frame pointers either, and fp is then that of a caller further out. */
 static bool pli_walk_guess_sig(pli_walk *w)
 {
     uintptr_t pc = w->regs.pc, sp = w->regs.sp, fp = w->regs.fp, ra, up, fp_ra = 0, saved = 0;
@@ -3650,6 +3789,8 @@ static void pli_index_sort(pli_index *index, size_t count)
             pli_index last = index[--end];
             index[end] = index[0], index[0] = last;
         }
+        /* Sifts down: the larger child moves up until both are smaller. First the heap is built,
+           from the last parent to the root, then its largest goes to the end again and again. */
         for (size_t root = start, child; (child = 2 * root + 1) < end; root = child) {
             child += child + 1 < end && index[child].function < index[child + 1].function;
             if (index[root].function >= index[child].function)
@@ -3670,6 +3811,7 @@ static size_t pli_index_fill(const pli_tables *t, uintptr_t at, uintptr_t end, p
         memcpy(&length, (const void *)at, sizeof length);
         if (length == 0 || length >= 0xfffffff0u)
             break;
+        /* Counted even without room: called twice, first to count, then to fill. */
         if (pli_fde_read_sig(t, at, &fde) && count++ < room)
             index[count - 1] = (pli_index){fde.start, at};
     }
@@ -3781,6 +3923,8 @@ typedef struct pli_labels {
     const char *pair[];            /* key, value, key, value, ... sorted by key */
 } pli_labels;
 
+/* What a caller looks for. pcs is the caller's buffer, and is copied into the site. An epoch is
+   part of it since one address may be two functions, before and after a dlclose. */
 typedef struct pli_site_key {
     const pli_labels *labels; /* NULL: none */
     uint64_t size;
@@ -3789,6 +3933,8 @@ typedef struct pli_site_key {
     const uintptr_t *pcs; /* leaf first */
 } pli_site_key;
 
+/* As in the arena: 16 bytes aligned, with `depth` addresses behind it. All but the values is
+   written once, before the site is in a slot. The values only ever change by atomic additions. */
 typedef struct pli_site {
     uint64_t hash;
     const pli_labels *labels;
@@ -3840,6 +3986,7 @@ static uint64_t pli_mix_sig(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* Each address is mixed into what came before, so that the order of the frames counts. */
 static uint64_t pli_site_hash_sig(const pli_site_key *key)
 {
     uint64_t hash = pli_mix_sig((uintptr_t)key->labels ^ key->size << 20, key->epoch);
@@ -3848,6 +3995,8 @@ static uint64_t pli_site_hash_sig(const pli_site_key *key)
     return hash;
 }
 
+/* The hash first: it differs for nearly all sites that are met in a slot by chance, and it is
+   the first word. Sets of labels are unique, so that their addresses tell them apart. */
 static bool pli_site_is_sig(const pli_site *site, uint64_t hash, const pli_site_key *key)
 {
     return site->hash == hash && site->labels == key->labels && site->size == key->size &&
@@ -3860,6 +4009,9 @@ static pli_site *pli_site_make_sig(pli_sites *s, uint64_t hash, const pli_site_k
 {
     size_t stack_bytes = (size_t)key->depth * sizeof *key->pcs;
     size_t bytes = (sizeof(pli_site) + stack_bytes + 15) & ~(size_t)15;
+    /* Looked at before the addition: a full table would otherwise go on counting `used` up with
+       each sample, and could in the end wrap around. The test behind it is for those who came
+       between. */
     if (PLI_LOAD(s->used) + bytes > s->arena_bytes)
         return NULL;
     size_t end = PLI_ADD(s->used, bytes);
@@ -3881,6 +4033,8 @@ static pli_site *pli_site_find_sig(pli_sites *s, const pli_site_key *key)
     for (size_t probe = 0; probe <= s->slot_mask; probe++) {
         pli_site **slot = &s->slots[(hash + probe) & s->slot_mask];
         pli_site *site = PLI_LOAD_ACQUIRE(*slot);
+        /* A failed exchange leaves the winner's site in `site`: it is compared like any other.
+           The site made is kept for the next free slot of this search. */
         if (!site) {
             if (!made && !(made = pli_site_make_sig(s, hash, key)))
                 return NULL;
@@ -3952,6 +4106,7 @@ static void pli_label_put(pli_label_list *list, const char *key, const char *val
     list->pair[2 * at + 1] = value;
 }
 
+/* A step behind each text: otherwise the pairs "ab", "c" and "a", "bc" would be alike. */
 static uint64_t pli_label_hash(const pli_label_list *list)
 {
     uint64_t hash = (uint64_t)list->count;
@@ -3961,6 +4116,7 @@ static uint64_t pli_label_hash(const pli_label_list *list)
     return hash;
 }
 
+/* Both are sorted by key, so that equal sets have their pairs at the same places. */
 static bool pli_labels_are(const pli_labels *set, uint64_t hash, const pli_label_list *list)
 {
     if (set->hash != hash || set->count != list->count)
@@ -4003,6 +4159,9 @@ static const pli_labels *pli_labels_find(const pli_label_list *list)
     return set;
 }
 
+/* Allocates nothing by malloc. Inner labels are added to those of the scopes around; the set
+   that was there before is the scope's memory, so that ending it is one store. Sets are never
+   freed: a site, a ring or another thread may point to them. */
 pli_labels_scope pli_labels_begin(const char *key, ...)
 {
     pli_label_list list = {0, {NULL}};
@@ -4022,6 +4181,7 @@ pli_labels_scope pli_labels_begin(const char *key, ...)
     return (pli_labels_scope){before, 0};
 }
 
+/* A thread without a block has nothing to give back: its labels were never stored. */
 void pli_labels_end(pli_labels_scope *scope)
 {
     if (pli_self->state == PLI_THREAD_USED)
@@ -4123,6 +4283,8 @@ PLI_SOMETIMES static void pli_profile_source_add(pli_profile_source *source)
 
 enum { PLI_EVENT_SAMPLE = 1 };
 
+/* 24 bytes. tid is in it because a ring outlives its thread and goes on with the next one;
+   weight counts the ticks that the sample stands for, at most PLI_EVENT_WEIGHT_MAX. */
 typedef struct pli_event {
     uint64_t ticks;
     const void *what; /* of a sample: its pli_site */
@@ -4130,6 +4292,8 @@ typedef struct pli_event {
     uint32_t kind : 4, weight : 28;
 } pli_event;
 
+/* head never wraps in practice: at a million events a second that takes 500,000 years. It is
+   written by the owner's handler only, so an ordinary load finds its last value. */
 typedef struct pli_ring {
     uint64_t head;
     uintptr_t stack[PLI_STACK_MAX]; /* for the handler: a small stack has no room for it */
