@@ -76,6 +76,7 @@ FOLDERS: Dict[str, Folder] = {
     "make": Folder(needs=("cc", "make", "pkg-config"), fast=True, alone=False),
     "pprof": Folder(needs=("cc", "g++", "clang", "go", "objdump"), alone=False),
     "lint": Folder(needs=("cc", "objdump", "git"), fast=True, alone=False),
+    "preload": Folder(needs=("cc", "go", "git")),
     "profiles": Folder(needs=("cc", "clang", "go", "llvm", "objdump"), alone=False),
     "runner": Folder(needs=("cc",), fast=True, alone=False),
 }
