@@ -144,7 +144,7 @@
        malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign valloc pvalloc
        free_sized free_aligned_sized, and the 20 forms of C++'s operator new and delete
    for the CPU profile (while none is taken they only hand on)
-       pthread_create pthread_sigmask sigprocmask sigaction dlclose _exit _Exit
+       pthread_create pthread_sigmask sigprocmask sigaction signal __sysv_signal dlclose _exit _Exit
        execve execv execvp execl execlp execle
    Beside a sanitizer nothing is counted, nor in a static link, where libc keeps its own malloc;
    pl_memstats_write says so. A static link with musl needs PERFLAB_NO_INTERPOSE.
@@ -4376,7 +4376,8 @@ static struct {
     uint64_t itimer_base_ns, itimer_first_ns;
     int64_t itimer_ticks;    /* atomic */
     pli_sites sites;
-    struct sigaction before; /* the program's own handler of SIGPROF */
+    struct sigaction own[2]; /* the program's own action for SIGPROF: one of these */
+    uint32_t own_now;        /* which; atomic */
     char path[4096];         /* where the stop writes to; "": nowhere */
 } pli_cpu;
 
@@ -4450,15 +4451,28 @@ static void pli_cpu_process_tick_sig(const void *context)
         pli_cpu_sample_sig(t ? t : pli_self, context, expected - counted);
 }
 
-/* What is not perflab's goes to the handler that the program had before. One that has none is
+/* The program's own action from now on. A handler may be reading the one before: it stays as it
+   is. */
+static void pli_cpu_set_own_sig(const struct sigaction *action)
+{
+    uint32_t other = !PLI_LOAD(pli_cpu.own_now);
+    pli_cpu.own[other] = *action;
+    PLI_STORE_RELEASE(pli_cpu.own_now, other);
+}
+
+/* What is not perflab's goes to the handler that the program has. One that has none is
    spared: the signal would end it. */
 static void pli_cpu_forward_sig(int number, siginfo_t *info, void *context)
 {
-    const struct sigaction *before = &pli_cpu.before;
-    if (before->sa_flags & SA_SIGINFO)
-        before->sa_sigaction(number, info, context);
-    else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN)
-        before->sa_handler(number);
+    struct sigaction own = pli_cpu.own[PLI_LOAD_ACQUIRE(pli_cpu.own_now)];
+    if (own.sa_handler == SIG_DFL || own.sa_handler == SIG_IGN)
+        return;
+    if (own.sa_flags & (int)SA_RESETHAND)
+        pli_cpu_set_own_sig(&(struct sigaction){.sa_handler = SIG_DFL});
+    if (own.sa_flags & SA_SIGINFO)
+        own.sa_sigaction(number, info, context);
+    else
+        own.sa_handler(number);
 }
 
 /* SIGPROF. The engine is looked at after busy was raised: whoever switches it off and then finds
@@ -4679,7 +4693,7 @@ static const pli_thread_hooks pli_cpu_hooks = {
 /* Once: the handler and the hooks stay. */
 static void pli_cpu_prepare(void)
 {
-    struct sigaction action;
+    struct sigaction action, own;
     if (pli_cpu.prepared)
         return;
     pli_collector_add(&pli_cpu_hooks);
@@ -4688,8 +4702,10 @@ static void pli_cpu_prepare(void)
     action.sa_sigaction = pli_cpu_handler_sig;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     sigfillset(&action.sa_mask); /* or another handler might wait here for this one to end */
-    sigaction(SIGPROF, &action, &pli_cpu.before);
-    pli_cpu.prepared = true; /* from now on the program's calls of sigaction are about `before` */
+    sigaction(SIGPROF, NULL, &own);
+    pli_cpu_set_own_sig(&own);
+    sigaction(SIGPROF, &action, NULL);
+    pli_cpu.prepared = true; /* from now on the program's calls of sigaction are about `own` */
 }
 
 /* Starts to sample with what is set in pli_cpu. */
@@ -4834,6 +4850,10 @@ PLI_SOMETIMES static void pli_cpu_settle(bool keep)
     }
 }
 
+/* What >>env does before SIGTERM, SIGINT or SIGHUP ends the program; the handler is NULL until
+   then. The program sees the default action in its place, and gets it in place of the default. */
+PLI_SOMETIMES static struct sigaction pli_farewell;
+
 #if PLI_INTERPOSE
 
 /* -- Interposed: what could blind the sampler, or let it do harm -- */
@@ -4863,24 +4883,78 @@ PLI_HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
     return error ? -1 : 0;
 }
 
-/* The program's handler for SIGPROF gets what is not perflab's; it sees its own as the one that is
-   installed. */
 typedef int pli_sigaction_function(int, const struct sigaction *, struct sigaction *);
 extern pli_sigaction_function pli_libc_sigaction __asm__("__sigaction") __attribute__((weak));
 
-PLI_HOOK int sigaction(int number, const struct sigaction *action, struct sigaction *old)
+static bool pli_farewell_for_sig(int number)
+{
+    return pli_farewell.sa_handler &&
+           (number == SIGTERM || number == SIGINT || number == SIGHUP);
+}
+
+/* libc's own. */
+static int pli_sigaction_sig(int number, const struct sigaction *action, struct sigaction *old)
 {
     static void *found;
     pli_sigaction_function *next;
-    if (number == SIGPROF && pli_cpu.prepared) {
-        if (old)
-            *old = pli_cpu.before;
-        if (action)
-            pli_cpu.before = *action;
-        return 0;
-    }
     *(void **)&next = pli_next_of(&found, "sigaction");
     return (next ? next : pli_libc_sigaction)(number, action, old);
+}
+
+/* The program's handler for SIGPROF gets what is not perflab's; it sees its own as the one that is
+   installed. */
+PLI_HOOK int sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+    if (number == SIGPROF && pli_cpu.prepared) {
+        if (old)
+            *old = pli_cpu.own[PLI_LOAD_ACQUIRE(pli_cpu.own_now)];
+        if (action)
+            pli_cpu_set_own_sig(action);
+        return 0;
+    }
+    if (!pli_farewell_for_sig(number))
+        return pli_sigaction_sig(number, action, old);
+    int result = pli_sigaction_sig(number, action && action->sa_handler == SIG_DFL ? &pli_farewell :
+                                   action, old);
+    if (result == 0 && old && old->sa_handler == pli_farewell.sa_handler)
+        memset(old, 0, sizeof *old);
+    return result;
+}
+
+/* libc's signal does not come by sigaction's name. So for perflab's signals it is made of that
+   here, and wherever there is no next definition (static programs). */
+typedef void pli_signal_handler(int);
+typedef pli_signal_handler *pli_signal_function(int, pli_signal_handler *);
+
+static pli_signal_handler *pli_signal(int number, pli_signal_handler *handler, int flags,
+                                      pli_signal_function *next)
+{
+    struct sigaction action, old;
+    if (next && !pli_farewell_for_sig(number) && !(number == SIGPROF && pli_cpu.prepared))
+        return next(number, handler);
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    action.sa_flags = flags;
+    return sigaction(number, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
+}
+
+PLI_HOOK pli_signal_handler *signal(int number, pli_signal_handler *handler)
+{
+    static void *found;
+    pli_signal_function *next;
+    *(void **)&next = pli_next_of(&found, "signal");
+    return pli_signal(number, handler, SA_RESTART, next);
+}
+
+/* What signal is in programs compiled with -std=c11. */
+pli_signal_function pli_sysv_signal __asm__("__sysv_signal");
+
+PLI_HOOK pli_signal_handler *pli_sysv_signal(int number, pli_signal_handler *handler)
+{
+    static void *found;
+    pli_signal_function *next;
+    *(void **)&next = pli_next_of(&found, "__sysv_signal");
+    return pli_signal(number, handler, (int)(SA_RESETHAND | SA_NODEFER), next);
 }
 
 /* setitimer survives exec, and its signal would end the new program. execvpe is libc's own: the
@@ -4955,6 +5029,10 @@ PLI_HOOK int execle(const char *path, const char *first, ...)
     va_end(more);
     return execve(path, list, envp);
 }
+
+#else
+
+#define pli_sigaction_sig sigaction
 
 #endif /* PLI_INTERPOSE */
 
@@ -9787,8 +9865,12 @@ static struct {
     char cpu[4096];    /* as given, but absolute; "": no profile */
     int64_t hz, parent;
     bool started, child;
-    uint32_t finished;
+    uint32_t finish;   /* PLI_FINISH_...; atomic */
+    int finisher;      /* the thread that writes */
+    int fatal;         /* a signal that came meanwhile and is to end the program; atomic */
 } pli_env;
+
+enum { PLI_FINISH_NOT, PLI_FINISH_WRITING, PLI_FINISH_DONE };
 
 /* Says on descriptor 2 what is wrong with PERFLAB, in one line. */
 static void pli_env_complain(const char *what, const char *detail, const char *more)
@@ -9861,13 +9943,9 @@ static void pli_env_path(char *out, size_t size)
         snprintf(out, size, "%s", pli_env.cpu);
 }
 
-/* Stops and writes, once. In an emergency without malloc, and never for a child that shares the
-   parent's memory (vfork). */
-static void pli_env_finish(bool emergency)
+/* Stops and writes. In an emergency without malloc. */
+static void pli_env_write(bool emergency)
 {
-    if (!pli_env.started || PLI_LOAD(pli_cpu.pid) != getpid() ||
-        __atomic_exchange_n(&pli_env.finished, 1, __ATOMIC_ACQ_REL))
-        return;
     if (!pli_cpu_end_at_exit(emergency) || (pli_env.child && pli_cpu.ticks == 0))
         return;
     pl_result result = pli_profile_save("cpu", pli_cpu.path, emergency);
@@ -9875,46 +9953,113 @@ static void pli_env_finish(bool emergency)
         pli_env_complain(pli_cpu.path, ": ", pl_result_str(result));
 }
 
-__attribute__((destructor)) static void pli_env_at_exit(void)
+/* Ends the program by a signal, as if perflab had not held it up. */
+static void pli_env_die(int number)
 {
-    pli_env_finish(false);
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    pli_sigaction_sig(number, &action, NULL);
+    pli_os_unblock(number);
+    raise(number);
 }
 
-/* Ends the program by the same signal, after the profile is written: it is pending until the
-   handler returns. */
+/* Has this thread write, if none does yet. A child that shares its parent's memory (vfork) has
+   nothing to write. */
+static bool pli_env_claim(void)
+{
+    uint32_t expected = PLI_FINISH_NOT;
+    if (!pli_env.started || PLI_LOAD(pli_cpu.pid) != getpid() ||
+        !__atomic_compare_exchange_n(&pli_env.finish, &expected, PLI_FINISH_WRITING, 0,
+                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        return false;
+    PLI_STORE(pli_env.finisher, pli_os_tid_sig());
+    return true;
+}
+
+/* A signal that meant to end the program while the file was written does so now. */
+static void pli_env_finish(bool emergency)
+{
+    pli_env_write(emergency);
+    __atomic_store_n(&pli_env.finish, PLI_FINISH_DONE, __ATOMIC_SEQ_CST);
+    int fatal = __atomic_load_n(&pli_env.fatal, __ATOMIC_SEQ_CST);
+    if (fatal)
+        pli_env_die(fatal);
+}
+
+/* The program ends in this thread: once it does, the file would stay half written. Another thread
+   that writes is waited for, at most ten seconds, since this one may hold what it needs. */
+static void pli_env_end(bool emergency)
+{
+    if (pli_env_claim()) {
+        pli_env_finish(emergency);
+        return;
+    }
+    if (PLI_LOAD(pli_cpu.pid) != getpid() || PLI_LOAD(pli_env.finisher) == pli_os_tid_sig())
+        return;
+    for (int i = 0; i < 100000 && PLI_LOAD(pli_env.finish) == PLI_FINISH_WRITING; i++)
+        pli_os_nap();
+}
+
+__attribute__((destructor)) static void pli_env_at_exit(void)
+{
+    pli_env_end(false);
+}
+
+/* Ends the program by the same signal, after the profile is written. If somebody is at that
+   already, maybe what this handler has interrupted, he is left to do both. */
 static void pli_env_on_signal(int number)
 {
-    pli_env_finish(true);
-    signal(number, SIG_DFL);
-    raise(number);
+    if (pli_env_claim())
+        pli_env_finish(true);
+    if (PLI_LOAD(pli_cpu.pid) == getpid()) /* else the memory is the parent's */
+        __atomic_store_n(&pli_env.fatal, number, __ATOMIC_SEQ_CST);
+    if (PLI_LOAD(pli_cpu.pid) != getpid() ||
+        __atomic_load_n(&pli_env.finish, __ATOMIC_SEQ_CST) != PLI_FINISH_WRITING)
+        pli_env_die(number);
 }
 
 /* Only where the program has no handler, and nobody has it ignored (nohup). */
 static void pli_env_handle(int number)
 {
+    struct sigaction now;
+    if (pli_sigaction_sig(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        pli_sigaction_sig(number, &pli_farewell, NULL);
+}
+
+/* From now on the program's calls of sigaction are seen through pli_farewell. */
+static void pli_env_handle_all(void)
+{
     struct sigaction action;
-    if (sigaction(number, NULL, &action) != 0 || action.sa_handler != SIG_DFL)
-        return;
     memset(&action, 0, sizeof action);
     action.sa_handler = pli_env_on_signal;
     sigfillset(&action.sa_mask);
-    sigaction(number, &action, NULL);
+    pli_farewell = action;
+    pli_env_handle(SIGTERM);
+    pli_env_handle(SIGINT);
+    pli_env_handle(SIGHUP);
+}
+
+/* PERFLAB's place in the environment, or NULL. Some programs have a setenv and a getenv of their
+   own, which cannot be called before main has begun (bash). */
+static char **pli_env_place(void)
+{
+    for (char **place = environ; place && *place; place++)
+        if (strncmp(*place, "PERFLAB=", 8) == 0)
+            return place;
+    return NULL;
 }
 
 /* Leaves a note for the programs that this one will execute: PERFLAB as it was understood, with the
    file's whole path, since they may run elsewhere. Written into the environment's own array, not by
    setenv: shells pass on what main was given. */
-static void pli_env_mark(void)
+static void pli_env_mark(char **place)
 {
     size_t size = strlen(pli_env.cpu) + 80;
     char *note = pli_keep(size);
-    for (char **entry = environ; note && *entry; entry++) {
-        if (strncmp(*entry, "PERFLAB=", 8) != 0)
-            continue;
-        snprintf(note, size, "PERFLAB=cpu=%s,hz=%d,parent=%d", pli_env.cpu, pli_cpu.hz,
-                 (int)getpid());
-        *entry = note;
-    }
+    if (!note)
+        return;
+    snprintf(note, size, "PERFLAB=cpu=%s,hz=%d,parent=%d", pli_env.cpu, pli_cpu.hz, (int)getpid());
+    *place = note;
 }
 
 /* A fork's child goes on with a profile of its own. The modules are the parent's. */
@@ -9924,7 +10069,8 @@ static void pli_env_fork_child(pli_thread *t)
     if (!pli_env.started)
         return;
     pli_env.child = true;
-    pli_env.finished = 0;
+    pli_env.finish = PLI_FINISH_NOT;
+    pli_env.finisher = pli_env.fatal = 0;
     pli_env_path(pli_cpu.path, sizeof pli_cpu.path);
     if (pli_sites_open(&pli_cpu.sites, PLI_CPU_BUFFER) == PL_OK)
         pli_cpu_begin();
@@ -9932,7 +10078,7 @@ static void pli_env_fork_child(pli_thread *t)
 
 static const pli_thread_hooks pli_env_hooks = {NULL, NULL, NULL, NULL, pli_env_fork_child};
 
-static void pli_env_start_cpu(void)
+static void pli_env_start_cpu(char **place)
 {
     char path[4096 + 16];
     pli_env.child = pli_env.parent != 0 && pli_env.parent != getpid();
@@ -9945,21 +10091,19 @@ static void pli_env_start_cpu(void)
     pli_collector_add(&pli_env_hooks);
     pli_env.started = true;
     if (pli_env.parent == 0)
-        pli_env_mark();
-    pli_env_handle(SIGTERM);
-    pli_env_handle(SIGINT);
-    pli_env_handle(SIGHUP);
+        pli_env_mark(place);
+    pli_env_handle_all();
 }
 
 /* Programs that run with more rights than their user ignore the user's wishes. */
 __attribute__((constructor)) static void pli_env_start(void)
 {
-    const char *text = getauxval(AT_SECURE) ? NULL : getenv("PERFLAB");
-    if (!text)
+    char **place = getauxval(AT_SECURE) ? NULL : pli_env_place();
+    if (!place)
         return;
-    pli_env_parse(text);
+    pli_env_parse(*place + strlen("PERFLAB="));
     if (pli_env.cpu[0])
-        pli_env_start_cpu();
+        pli_env_start_cpu(place);
 }
 
 #if PLI_INTERPOSE
@@ -9967,7 +10111,7 @@ __attribute__((constructor)) static void pli_env_start(void)
 /* The end of a program that skips its exit handlers. */
 PLI_HOOK __attribute__((noreturn)) void _exit(int status)
 {
-    pli_env_finish(true);
+    pli_env_end(true);
     for (;;)
         syscall(SYS_exit_group, status);
 }

@@ -10,7 +10,7 @@ from builds import ROOT, Builds, run
 
 HOOKS = set("""malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign valloc
 pvalloc free_sized free_aligned_sized
-pthread_create pthread_sigmask sigprocmask sigaction dlclose _exit _Exit
+pthread_create pthread_sigmask sigprocmask sigaction signal __sysv_signal dlclose _exit _Exit
 execve execv execvp execl execlp execle""".split())
 
 

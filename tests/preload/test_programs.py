@@ -1,113 +1,121 @@
-"""Programs that know nothing of perflab do the same under it, and their time is in the profile."""
+"""Unmodified programs do what they always do, and their profiles hold all of their time."""
 from __future__ import annotations
 
-import os
-import signal
+import random
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Dict, List
+from typing import Callable, Dict, List
 
 import pytest
 
-from conftest import ROOT, Profiled, run
+from preloaded import ROOT, Preload, functions_of, run
 
-PYTHON = ("import hashlib, json, re\nx = 0\nfor i in range(9000000): x += i * i % 7\n"
-          "print(x, hashlib.sha256(b'x' * 100000000).hexdigest())")
-PERL = "my %h; for my $i (1..9000000) { $h{$i % 1000} += $i; } print scalar(keys %h), qq(\\n);"
-BASH = ("for ((i = 0; i < 300000; i++)); do ((y += i)); done; x=$(for ((i = 0; i < 300000; i++)); "
-        "do :; done; echo inner); echo $x $y; for i in 1 2 3; do (exit $i); echo $?; done; exit 6")
-GIT = ("git init -q repo && cd repo && seq 99 > f && git add f && git status --short && "
-       "head -c 500000000 /dev/zero | git hash-object --stdin && rm -rf ../repo")
-COMMANDS: Dict[str, List[str]] = {
-    "python3": [os.path.realpath(sys.executable), "-c", PYTHON],
-    "perl": ["perl", "-e", PERL],
-    "git": ["sh", "-c", GIT],
-    "xz": ["bash", "-c", "seq 3000000 | xz -T2 --block-size=2MiB -3 | sha256sum"],
-    "gcc": ["gcc", "-O2", "-DPERFLAB_IMPL", "-x", "c", "-c", str(ROOT / "perflab.h"), "-o",
-            "perflab.o"],
-    "bash": ["bash", "-c", BASH],
+PYTHON = """
+import hashlib, threading
+def spin(n):
+    return sum(i * i % 7 for i in range(n))
+threads = [threading.Thread(target=spin, args=(4000000,)) for _ in range(2)]
+[thread.start() for thread in threads]
+print(spin(12000000), hashlib.sha256(b'x' * 100000000).hexdigest())
+[thread.join() for thread in threads]
+raise SystemExit(5)
+"""
+PERL = "my $s = 0; my %h; for my $i (1 .. 9000000) { $s += $i * $i % 7; $h{$i % 999} .= 'x' } " \
+       "print \"$s \", join(' ', sort { $a <=> $b } grep { $_ < 9 } keys %h), qq(\\n); exit 3"
+BASH = "x=0; for ((i = 0; i < 700000; i++)); do x=$((x + i)); done; " \
+       "for ((j = 0; j < 9; j++)); do y=$(echo $j); done; echo $x $y; (exit 4); exit $?"
+
+
+def lines(seed: int) -> str:
+    """A text that has something in common with that of another seed."""
+    draw = random.Random(seed)
+    return "".join(f"{draw.randrange(3000)}\n" for _ in range(25000))
+
+
+def git(folder: Path) -> List[str]:
+    """Compares two texts; the exit status is 1, since they differ."""
+    for seed in (1, 2):
+        (folder / f"{seed}.txt").write_text(lines(seed))
+    return ["git", "diff", "--no-index", "--no-color", "--minimal", "1.txt", "2.txt"]
+
+
+def xz(folder: Path) -> List[str]:
+    """Two threads at work."""
+    (folder / "text").write_text("".join(lines(seed) for seed in range(70)))
+    return ["xz", "-T2", "-2", "--block-size=2MiB", "-c", "text"]
+
+
+PROGRAMS: Dict[str, Callable[[Path], List[str]]] = {
+    "python3": lambda folder: [sys.executable, "-c", PYTHON],
+    "perl": lambda folder: ["perl", "-e", PERL],
+    "git": git,
+    "xz": xz,
+    "gcc": lambda folder: ["gcc", "-std=gnu11", "-O2", "-S", "-Wall", "-DPERFLAB_IMPL", "-x", "c",
+                           str(ROOT / "perflab.h"), "-o", "-"],
+    "bash": lambda folder: ["bash", "-c", BASH],
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_same_output_and_all_of_the_time(profiled: Profiled, name: str) -> None:
-    """wait4 says what was used; processes that are over in a moment are seen too late."""
-    plain = run(COMMANDS[name], profiled.folder)
-    under = profiled.run(COMMANDS[name])
-    assert (under.status, under.stdout, under.stderr) == (plain.status, plain.stdout, plain.stderr)
-    assert profiled.seconds() == pytest.approx(under.seconds, rel=0.03, abs=0.03)
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_same_output_and_all_of_the_time(preload: Preload, name: str) -> None:
+    """Output, errors and status are those without perflab; profiles add up to wait4's CPU time."""
+    command = PROGRAMS[name](preload.folder)
+    without = run(command, preload.folder)
+    sampled = preload.run(command)
+    assert (sampled.status, sampled.errors) == (without.status, without.errors)
+    assert sampled.output == without.output
+    assert without.seconds > 0.5, "too short to tell"
+    assert abs(preload.seconds() / sampled.seconds - 1) < 0.03
+    for path in preload.files():
+        top = subprocess.run(["go", "tool", "pprof", "-top", str(path)], check=True, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+        assert "Type: cpu" in top and "flat%" in top
 
 
-def test_children_without_time_leave_no_file(profiled: Profiled) -> None:
-    """A shell forks for everything."""
-    profiled.run(["bash", "-c", "for i in $(seq 50); do x=$(:); done"], "cpu=cpu.pb.gz,hz=1")
-    assert [path.name for path in profiled.profiles()] == ["cpu.pb.gz"]
+def test_at_ten_thousand_a_second(preload: Preload) -> None:
+    """The highest rate changes neither output nor totals."""
+    command = PROGRAMS["perl"](preload.folder)
+    without = run(command, preload.folder)
+    sampled = preload.run(command, hz=10000)
+    assert (sampled.status, sampled.output) == (without.status, without.output)
+    assert abs(preload.seconds() / sampled.seconds - 1) < 0.03
 
 
-@pytest.mark.parametrize("how, status", [("return", 0), ("exit", 3), ("_exit", 4), ("_Exit", 5),
-                                         ("thread", 0), ("chdir", 0), ("vfork", 0), ("exec", 0)])
-def test_every_way_to_end_writes(profiled: Profiled, program: Path, how: str,
-                                 status: int) -> None:
-    under = profiled.run([str(program), how])
-    assert (under.status, under.stderr) == (status, b"")
-    assert [path.name for path in profiled.profiles()] == ["cpu.pb.gz"]
-    assert profiled.seconds() > 0.15
+def test_functions_have_names(preload: Preload) -> None:
+    """The interpreter's own loop is seen, by name."""
+    preload.run(PROGRAMS["python3"](preload.folder))
+    assert "_PyEval_EvalFrameDefault" in functions_of(preload.files()[0])
 
 
-def test_a_forked_child_has_its_own(profiled: Profiled, program: Path) -> None:
-    profiled.run([str(program), "fork"])
-    own, child = profiled.profiles()
-    assert own.name == "cpu.pb.gz" and child.name.startswith("cpu.pb.gz.")
-    assert profiled.seconds() == pytest.approx(0.4, abs=0.08)
+def test_many_children(preload: Preload) -> None:
+    """300 children that do next to nothing: no file of theirs that has no samples, nothing left
+    over, and the first process's file is the shell's own."""
+    work = "for ((i = 0; i < 300; i++)); do (:); done; for ((i = 0; i < 300000; i++)); do :; done"
+    ended = preload.run(["bash", "-c", work], hz=10)
+    files = preload.files()
+    assert ended.status == 0 and ended.errors == ""
+    assert files[0].name == "cpu.pb.gz" and len(files) < 100
+    assert not [path.name for path in files if not path.name.startswith("cpu.pb.gz")
+                or path.name.endswith(".tmp")]
+    assert preload.seconds() > 0.3
 
 
-def test_the_mark_of_the_process_in_the_name(profiled: Profiled, program: Path) -> None:
-    profiled.run([str(program), "fork"], "cpu=cpu.pb.gz-%p,hz=1000")
-    assert len(profiled.profiles()) == 2
+def test_children_do_not_take_the_first_file(preload: Preload) -> None:
+    """A program that a shell executes writes beside the shell's file, whoever's setenv it is: bash
+    has its own."""
+    work = "for ((i = 0; i < 300000; i++)); do :; done"
+    spin = f'"{sys.executable}" -c "sum(i * i for i in range(3000000))"'
+    preload.run(["bash", "-c", f"{spin}; ({spin}); {work}"])
+    files = preload.files()
+    assert "execute_command_internal" in functions_of(files[0])
+    assert "_PyEval_EvalFrameDefault" not in functions_of(files[0])
+    assert sum("_PyEval_EvalFrameDefault" in functions_of(path) for path in files[1:]) == 2
 
 
-@pytest.mark.parametrize("round_", range(20))
-def test_deadly_signals_write_at_any_moment(profiled: Profiled, program: Path,
-                                            round_: int) -> None:
-    """In the middle of malloc, with two threads at it: written, and the status is the signal's."""
-    number = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)[round_ % 3]
-    environment = dict(os.environ, LD_PRELOAD=str(profiled.library),
-                       PERFLAB="cpu=cpu.pb.gz,hz=1000")
-    with subprocess.Popen([str(program), "wait"], cwd=profiled.folder, env=environment,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout and process.stdout.readline() == b"ready\n"
-        time.sleep(0.02 + round_ * 0.0037)
-        process.send_signal(number)
-        _, said = process.communicate(timeout=20)
-    assert (process.returncode, said) == (-number, b"")
-    assert profiled.seconds() > 0
-    assert [path.name for path in profiled.folder.iterdir()] == ["cpu.pb.gz"]
-
-
-@pytest.mark.parametrize("setting, complaint", [
-    ("cpu=cpu.pb.gz,http=:6060", "unknown key 'http'"),
-    ("cpu=cpu.pb.gz,hz=0", "hz='0' is not a number from 1 to 10000"),
-    ("hz=abc", "hz='abc' is not a number from 1 to 10000"),
-    ("cpu=", "write cpu=FILE"),
-    ("cpu", "write cpu=FILE"),
-    ("cpu=/nowhere/cpu.pb.gz", "folder cannot be written to"),
-    ("cpu=/dev/full", "/dev/full: input or output failed"),
-])
-def test_what_is_wrong_is_said_once_in_a_line(profiled: Profiled, program: Path, setting: str,
-                                              complaint: str) -> None:
-    """And the program runs on as if nothing had been."""
-    under = profiled.run([str(program), "exit", "0.02"], setting)
-    lines = under.stderr.decode().splitlines()
-    assert under.status == 3
-    assert len(lines) == 1 and lines[0].startswith("perflab: PERFLAB: ") and complaint in lines[0]
-
-
-def test_libc_functions_have_the_names_that_people_know(profiled: Profiled,
-                                                        program: Path) -> None:
-    """Also what was called through the kernel's own library."""
-    profiled.run([str(program), "return", "0.5"])
-    shares = profiled.functions()
-    assert "malloc" in shares or "_int_malloc" in shares or "_int_free" in shares
-    assert not any(name.startswith("__strlen_") for name in shares)
+def test_process_number_in_the_name(preload: Preload) -> None:
+    """%p is each process's own number; nothing is appended."""
+    preload.run(["bash", "-c", "for ((i = 0; i < 200000; i++)); do :; done; echo $$"],
+                perflab=f"cpu={preload.profiles}/cpu-%p.pb.gz,hz=1000")
+    names = [path.name for path in preload.files()]
+    assert len(names) == 1 and names[0][4:-6].isdigit()

@@ -130,7 +130,7 @@ static void test_foreign_handler(void)
     sigaction(SIGPROF, NULL, &now);
     ok(now.sa_handler == own_handler, "sigaction tells of the program's handler");
 #else
-    pli_cpu.before = own; /* as if it had been there before */
+    pli_cpu_set_own_sig(&own); /* as if it had been there before */
     (void)now;
 #endif
     spin(100);
