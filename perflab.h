@@ -2056,7 +2056,7 @@ static void pli_thread_exit(void *block)
                 pli_self back, unlock                     pli_self back, death(A), death(B)
                                                           its new tid, unlock, fork_child(self)
 
-   pthread_atfork runs prepare handlers in the reverse order of registration, the others in it. */
+   pthread_atfork runs prepare handlers in the reverse order of registration, the others in order. */
 
 /* Calls a collector's hook for every live thread but the forking one. */
 #define PLI_FORK_EACH(hook)                                                                        \
@@ -2308,7 +2308,7 @@ static int (*const pli_bring_along)(void) __attribute__((used)) = pli_thrd_creat
 #endif
 
 /* A thread that starts while nobody collects is not touched, except to inherit labels. Without
-   memory for its start it runs as it would without perflab, and joins when it first allocates. */
+   memory for its start it runs as it would without perflab, and joins when it is first met. */
 PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                             void *(*run)(void *), void *arg)
 {
@@ -2470,8 +2470,8 @@ static pli_tables pli_tables_of_sig(const ElfW(Phdr) *phdrs, int count, uintptr_
     for (int i = 0; i < count; i++)
         if (phdrs[i].p_type == PT_GNU_EH_FRAME)
             t.hdr = bias + phdrs[i].p_vaddr;
-    /* .eh_frame_hdr and .eh_frame lie in one read-only segment: the bounds of that segment are
-       the bounds for all that is read of either. Another segment could have holes before it. */
+    /* Linkers put .eh_frame into the same segment as its header: the bounds of that segment are
+       the bounds for all that is read of either. */
     for (int i = 0; i < count && t.hdr; i++) {
         uintptr_t start = bias + phdrs[i].p_vaddr;
         if (phdrs[i].p_type == PT_LOAD && t.hdr >= start && t.hdr < start + phdrs[i].p_filesz)
@@ -3156,8 +3156,6 @@ static bool pli_fde_read_sig(const pli_tables *t, uintptr_t at, pli_fde *fde)
     memset(fde, 0, sizeof *fde);
     if (r.bad || back == 0 || !pli_cie_read_sig(t, here - back, &encoding, &sized, fde))
         return false;
-    /* The size of the function has the form of its address but no base: it is a distance, even
-       where the address is relative to its field. */
     fde->start = pli_read_pointer_sig(&r, encoding, t->hdr);
     fde->end = fde->start + pli_read_pointer_sig(&r, encoding & 0x0f, t->hdr);
     if (sized)
@@ -3344,8 +3342,6 @@ static void pli_cfi_frame_sig(pli_cfi *c, uint8_t code, pli_reader *r)
     } else if (code == 0x0f) { /* DW_CFA_def_cfa_expression */
         pli_cfi_cfa_expression_sig(c, pli_sub_reader_sig(r, pli_read_uleb_sig(r)));
     } else if (code == 0x0a && c->depth < PLI_CFI_DEPTH) { /* DW_CFA_remember_state */
-        /* Saves the cfa with the rest. gcc emits the pair around an epilogue in the middle of a
-           function: what follows it has the frame that was there before. */
         c->saved[c->depth++] = c->row;
     } else if (code == 0x0b && c->depth > 0) { /* DW_CFA_restore_state */
         c->row = c->saved[--c->depth];
@@ -3400,8 +3396,6 @@ static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
     c.fde = &fde, c.at = pc;
     if (!pli_cfi_run_sig(&c, fde.common))
         return PLI_CFA_UNKNOWN;
-    /* The CIE's program must be run for each FDE: its rules are in units of the CIE, but its row
-       is packed only with what the FDE has changed. It has no advance in it. */
     c.initial = c.row;
     if (!pli_cfi_run_sig(&c, fde.own))
         return PLI_CFA_UNKNOWN;
@@ -3569,8 +3563,8 @@ static bool pli_walk_row_sig(pli_walk *w, pli_row row)
 {
     uintptr_t cfa = pli_walk_cfa_sig(w, &row), ra = w->regs.lr, fp = w->regs.fp;
     uintptr_t bx = row.bx.at == PLI_AT_UNKNOWN ? 0 : w->regs.bx;
-    /* "The same" is right for the return address in a leaf only, where it is still in the link
-       register. Elsewhere that would be the frame's own address once more, without end. */
+    /* "The same" holds only in the frame that was interrupted, before it saves the link register.
+       Further up that would be the frame's own address once more, without end. */
     if (row.ra.at == PLI_AT_SAME && (!PLI_RA_IN_REGISTER || !w->exact))
         return false;
     return cfa && pli_walk_saved_sig(w, row.ra, cfa, &ra) &&
@@ -3679,8 +3673,6 @@ static void pli_index_sort(pli_index *index, size_t count)
             pli_index last = index[--end];
             index[end] = index[0], index[0] = last;
         }
-        /* Sifts down: the larger child moves up until both are smaller. First the heap is built,
-           from the last parent to the root, then its largest goes to the end again and again. */
         for (size_t root = start, child; (child = 2 * root + 1) < end; root = child) {
             child += child + 1 < end && index[child].function < index[child + 1].function;
             if (index[root].function >= index[child].function)
@@ -3701,7 +3693,6 @@ static size_t pli_index_fill(const pli_tables *t, uintptr_t at, uintptr_t end, p
         memcpy(&length, (const void *)at, sizeof length);
         if (length == 0 || length >= 0xfffffff0u)
             break;
-        /* Counted even without room: called twice, first to count, then to fill. */
         if (pli_fde_read_sig(t, at, &fde) && count++ < room)
             index[count - 1] = (pli_index){fde.start, at};
     }
@@ -4048,9 +4039,8 @@ static const pli_labels *pli_labels_find(const pli_label_list *list)
     return set;
 }
 
-/* Allocates nothing by malloc. Inner labels are added to those of the scopes around; the set
-   that was there before is the scope's memory, so that ending it is one store. Sets are never
-   freed: a site, a ring or another thread may point to them. */
+/* Inner labels are added to those of the scopes around. The scope remembers the set before, so that
+   ending it is one store. Sets are never freed: a site or another thread may point to them. */
 pli_labels_scope pli_labels_begin(const char *key, ...)
 {
     pli_label_list list = {0, {NULL}};
