@@ -928,6 +928,9 @@ static pl_result pli_os_read_file(const char *path, char *text, size_t capacity)
 static int pli_os_ticks_usable(void)
 {
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__linux__)
+    /* Leaf 80000007, bit 8 of edx: the invariant TSC, whose rate depends neither on the
+       frequency of the processor nor on its sleep. Where the kernel has found the counters of
+       two processors apart, it has turned to another clock, such as hpet. */
     unsigned a = 0x80000007u, b, c = 0, d;
     __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
     char source[32];
@@ -954,6 +957,7 @@ PLI_SOMETIMES static void *pli_os_map(size_t size)
 PLI_SOMETIMES static void *pli_os_reserve(size_t size)
 {
 #if PLI_LINUX
+    /* Without NORESERVE the whole would count as promised memory, and could be refused. */
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 #else
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -1004,6 +1008,7 @@ static bool pli_os_copy(void *to, uintptr_t from, size_t size)
     struct iovec here = {to, size}, there = {(void *)from, size};
     int saved_errno = errno;
     long n = syscall(SYS_process_vm_readv, getpid(), &here, 1UL, &there, 1UL, 0UL);
+    /* EFAULT is the answer that was asked for. ENOSYS and EPERM say nothing of the memory. */
     bool refused = n < 0 && errno != EFAULT;
     if (refused)
         memcpy(to, (const void *)from, size);
@@ -1042,6 +1047,10 @@ static int pli_os_threads(int *tids, int max)
     int count = 0, dir = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     long size;
     while (dir >= 0 && (size = syscall(SYS_getdents64, dir, entries, sizeof entries)) > 0) {
+        /* linux_dirent64, by offset:
+
+           0  inode, 8 bytes     8  position of the next, 8 bytes     16  length of this record
+           18 type, 1 byte       19 name, NUL-terminated, then filler up to a multiple of 8 */
         unsigned short step; /* a record: inode 8, next 8, length 2, type 1, name */
         for (long at = 0; at < size; at += step) {
             memcpy(&step, entries + at + 16, sizeof step);
@@ -1144,6 +1153,8 @@ static uintptr_t pli_os_strip_sig(uintptr_t ra)
 static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
 {
 #if defined(__x86_64__)
+    /* mov $15, %rax (glibc) or mov $15, %eax (musl); syscall. 15 is rt_sigreturn on x86-64.
+       glibc describes its restorer in .eh_frame with the letter S; others do not. */
     static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
     static const uint8_t narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
     size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
@@ -1165,10 +1176,15 @@ static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
 #if defined(__x86_64__)
     int32_t distance;
     memcpy(&distance, ra - 4, sizeof distance);
+    /* e8 and the distance from the next instruction, which is what the call returns to. */
     if (ra[-5] == 0xe8) {
         *target = (uintptr_t)ra + (uintptr_t)(intptr_t)distance;
         return true;
     }
+    /* The byte behind ff, ModRM: two bits of mode, three that are 2 for a near call, three of
+       base. ff d0 is call *%rax; ff 15 and four bytes, call *distance(%rip); ff 54 24 08, call
+       *8(%rsp). The length has to agree with the mode, or any ff in an operand would do. It is
+       without a REX prefix: that stands before ff. */
     for (int length = 2; length <= 7; length++) { /* ff /2: by register or memory */
         unsigned form = ra[1 - length], mode = form >> 6, base = form & 7;
         int needs = 2 + (base == 4 && mode != 3) +
@@ -1209,6 +1225,7 @@ static bool pli_os_map_line(const char *line, uintptr_t address, char *out, size
         address >= end || strlen(path) >= size)
         return false;
     strcpy(out, path);
+    /* The kernel appends this when the file was removed or replaced after it was mapped. */
     char *deleted = strstr(out, " (deleted)");
     if (deleted)
         *deleted = '\0';
@@ -1232,6 +1249,7 @@ static bool pli_os_mapped_file(uintptr_t address, char *out, size_t size)
             *end = '\0';
             found = pli_os_map_line(line, address, out, size);
         }
+        /* The last line may be cut: its part moves to the front, and the next read completes it. */
         used -= (size_t)(line - text);
         memmove(text, line, used);
     }
@@ -1243,6 +1261,11 @@ static bool pli_os_mapped_file(uintptr_t address, char *out, size_t size)
 /* The CPU clock of one thread of this process, for pli_os_clock_ns_sig: the kernel's encoding. */
 static int pli_os_thread_clock(int tid)
 {
+    /* Bits of a CPU clock's number, which is negative:
+
+           31 ... 3   ~tid
+           2          1: of a thread, 0: of a process
+           1, 0       2: what the scheduler counts, in ns; 0 and 1 are sums of the tick */
     return (int)(~(unsigned)tid << 3 | 6);
 }
 
@@ -1252,6 +1275,8 @@ static int pli_os_thread_clock(int tid)
 static int pli_os_timer_make(int clock, int tid, int signal, uintptr_t value, int *id)
 {
 #if __SIZEOF_LONG__ == 8
+    /* struct sigevent as the kernel has it, 64 bytes. Plain SIGEV_SIGNAL would go to any thread
+       of the process: that thread would then be sampled for the time of another. */
     struct { uintptr_t value; int signal, notify, tid, unused[11]; } event = {
         value, signal, 4 /* SIGEV_THREAD_ID */, tid, {0}};
     return syscall(SYS_timer_create, clock, &event, id) == 0 ? 0 : errno;
@@ -1265,6 +1290,7 @@ static int pli_os_timer_make(int clock, int tid, int signal, uintptr_t value, in
 static int pli_os_timer_set(int id, uint64_t first_ns, uint64_t period_ns)
 {
 #if __SIZEOF_LONG__ == 8
+    /* it_interval comes first, then it_value. An it_value of 0 would stop the timer. */
     struct itimerspec when = {
         {(time_t)(period_ns / 1000000000u), (long)(period_ns % 1000000000u)},
         {(time_t)(first_ns / 1000000000u), (long)(first_ns % 1000000000u)}};
@@ -1292,6 +1318,8 @@ PLI_SOMETIMES static int pli_os_sigmask_sig(int how, const sigset_t *set, sigset
     const uint64_t libc = (uint64_t)7 << 31; /* 32, 33, 34 */
     if (set)
         memcpy(&mask, set, sizeof mask);
+    /* glibc uses 32 for cancelling and 33 for setuid in all threads, musl 34 as well. Blocking
+       them would hang whoever waits for an answer. Signal n is bit n - 1. */
     mask &= ~(PLI_GLIBC ? (uint64_t)3 << 31 : libc);
     if (syscall(SYS_rt_sigprocmask, how, set ? &mask : NULL, &before, sizeof mask) != 0)
         return errno;
@@ -1302,11 +1330,15 @@ PLI_SOMETIMES static int pli_os_sigmask_sig(int how, const sigset_t *set, sigset
     return 0;
 }
 
+/* Signal 0 is sent to nobody: the kernel only looks whether it could be. A number that was given
+   to a new thread of this process meanwhile counts as alive. */
 static bool pli_os_thread_lives(int tid)
 {
     return syscall(SYS_tgkill, getpid(), tid, 0) == 0;
 }
 
+/* A signal that the timer has sent already may still arrive afterwards. The kernel ends none
+   with its thread: timers belong to the process, and go with it or by this call. */
 static void pli_os_timer_end(int id)
 {
     syscall(SYS_timer_delete, id);
@@ -1318,6 +1350,9 @@ static void pli_os_timer_end(int id)
 static void pli_os_wait(uint32_t *word, uint32_t value)
 {
 #if PLI_LINUX
+    /* The kernel compares and sleeps under one lock: a wake between the caller's look at the
+       word and this call is not lost, since the word is another one then. It may return early,
+       on a signal; callers look again. */
     syscall(SYS_futex, word, PLI_FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 #else
     (void)word, (void)value;
@@ -1419,6 +1454,8 @@ static void pli_os_cpu_model(char *name)
     for (unsigned leaf = 0x80000002u; leaf <= 0x80000004u; leaf++, w += 4)
         __asm__ volatile("cpuid"
                          : "=a"(w[0]), "=b"(w[1]), "=c"(w[2]), "=d"(w[3]) : "a"(leaf), "c"(0));
+    /* The text is in eax, ebx, ecx, edx of each leaf in turn; some processors have it aligned to
+       the right. */
     const char *text = (const char *)words;
     snprintf(name, 64, "%s", text + strspn(text, " "));
 #elif defined(__APPLE__)
@@ -2056,7 +2093,7 @@ static void pli_thread_exit(void *block)
                 pli_self back, unlock                     pli_self back, death(A), death(B)
                                                           its new tid, unlock, fork_child(self)
 
-   pthread_atfork runs prepare handlers in the reverse order of registration, the others in order. */
+   pthread_atfork runs prepare handlers in the reverse order of registration, others in order. */
 
 /* Calls a collector's hook for every live thread but the forking one. */
 #define PLI_FORK_EACH(hook)                                                                        \
@@ -4172,7 +4209,7 @@ typedef struct pli_event {
 } pli_event;
 
 /* head never wraps in practice: at a million events a second that takes 500,000 years. It is
-   written by the owner's handler only, so an ordinary load finds its last value. */
+   written by the owner only, so an ordinary load finds its last value. */
 typedef struct pli_ring {
     uint64_t head;
     uintptr_t stack[PLI_STACK_MAX]; /* for the handler: a small stack has no room for it */
