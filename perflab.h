@@ -1154,7 +1154,7 @@ static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
 {
 #if defined(__x86_64__)
     /* mov $15, %rax (glibc) or mov $15, %eax (musl); syscall. 15 is rt_sigreturn on x86-64.
-       glibc describes its restorer in .eh_frame with the letter S; others do not. */
+       glibc describes its restorer in .eh_frame with the letter S; musl does not. */
     static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
     static const uint8_t narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
     size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
