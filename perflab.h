@@ -1330,15 +1330,11 @@ PLI_SOMETIMES static int pli_os_sigmask_sig(int how, const sigset_t *set, sigset
     return 0;
 }
 
-/* Signal 0 is sent to nobody: the kernel only looks whether it could be. A number that was given
-   to a new thread of this process meanwhile counts as alive. */
 static bool pli_os_thread_lives(int tid)
 {
     return syscall(SYS_tgkill, getpid(), tid, 0) == 0;
 }
 
-/* A signal that the timer has sent already may still arrive afterwards. The kernel ends none
-   with its thread: timers belong to the process, and go with it or by this call. */
 static void pli_os_timer_end(int id)
 {
     syscall(SYS_timer_delete, id);
