@@ -928,6 +928,9 @@ static pl_result pli_os_read_file(const char *path, char *text, size_t capacity)
 static int pli_os_ticks_usable(void)
 {
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__linux__)
+    /* Leaf 80000007, bit 8 of edx: the invariant TSC, whose rate depends neither on the
+       frequency of the processor nor on its sleep. Where the kernel has found the counters of
+       two processors apart, it has turned to another clock, such as hpet. */
     unsigned a = 0x80000007u, b, c = 0, d;
     __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
     char source[32];
@@ -954,6 +957,7 @@ PLI_SOMETIMES static void *pli_os_map(size_t size)
 PLI_SOMETIMES static void *pli_os_reserve(size_t size)
 {
 #if PLI_LINUX
+    /* Without NORESERVE the whole would count as promised memory, and could be refused. */
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 #else
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -1004,6 +1008,7 @@ static bool pli_os_copy(void *to, uintptr_t from, size_t size)
     struct iovec here = {to, size}, there = {(void *)from, size};
     int saved_errno = errno;
     long n = syscall(SYS_process_vm_readv, getpid(), &here, 1UL, &there, 1UL, 0UL);
+    /* EFAULT is the answer that was asked for. ENOSYS and EPERM say nothing of the memory. */
     bool refused = n < 0 && errno != EFAULT;
     if (refused)
         memcpy(to, (const void *)from, size);
@@ -1042,6 +1047,10 @@ static int pli_os_threads(int *tids, int max)
     int count = 0, dir = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     long size;
     while (dir >= 0 && (size = syscall(SYS_getdents64, dir, entries, sizeof entries)) > 0) {
+        /* linux_dirent64, by offset:
+
+           0  inode, 8 bytes     8  position of the next, 8 bytes     16  length of this record
+           18 type, 1 byte       19 name, NUL-terminated, then filler up to a multiple of 8 */
         unsigned short step; /* a record: inode 8, next 8, length 2, type 1, name */
         for (long at = 0; at < size; at += step) {
             memcpy(&step, entries + at + 16, sizeof step);
@@ -1145,6 +1154,8 @@ static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
 {
     size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
 #if defined(__x86_64__)
+    /* mov $15, %rax (glibc) or mov $15, %eax (musl); syscall. 15 is rt_sigreturn on x86-64.
+       glibc describes its restorer in .eh_frame with the letter S; musl does not. */
     static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
     static const uint8_t narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
     return (room >= sizeof wide && memcmp(code, wide, sizeof wide) == 0) ||
@@ -1178,10 +1189,15 @@ static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
 #if defined(__x86_64__)
     int32_t distance;
     memcpy(&distance, ra - 4, sizeof distance);
+    /* e8 and the distance from the next instruction, which is what the call returns to. */
     if (ra[-5] == 0xe8) {
         *target = (uintptr_t)ra + (uintptr_t)(intptr_t)distance;
         return true;
     }
+    /* The byte behind ff, ModRM: two bits of mode, three that are 2 for a near call, three of
+       base. ff d0 is call *%rax; ff 15 and four bytes, call *distance(%rip); ff 54 24 08, call
+       *8(%rsp). The length has to agree with the mode, or any ff in an operand would do. It is
+       without a REX prefix: that stands before ff. */
     for (int length = 2; length <= 7; length++) { /* ff /2: by register or memory */
         unsigned form = ra[1 - length], mode = form >> 6, base = form & 7;
         int needs = 2 + (base == 4 && mode != 3) +
@@ -1249,6 +1265,7 @@ static bool pli_os_map_line(const char *line, uintptr_t address, char *out, size
         address >= end || strlen(path) >= size)
         return false;
     strcpy(out, path);
+    /* The kernel appends this when the file was removed or replaced after it was mapped. */
     char *deleted = strstr(out, " (deleted)");
     if (deleted)
         *deleted = '\0';
@@ -1272,6 +1289,7 @@ static bool pli_os_mapped_file(uintptr_t address, char *out, size_t size)
             *end = '\0';
             found = pli_os_map_line(line, address, out, size);
         }
+        /* The last line may be cut: its part moves to the front, and the next read completes it. */
         used -= (size_t)(line - text);
         memmove(text, line, used);
     }
@@ -1283,6 +1301,11 @@ static bool pli_os_mapped_file(uintptr_t address, char *out, size_t size)
 /* The CPU clock of one thread of this process, for pli_os_clock_ns_sig: the kernel's encoding. */
 static int pli_os_thread_clock(int tid)
 {
+    /* Bits of a CPU clock's number, which is negative:
+
+           31 ... 3   ~tid
+           2          1: of a thread, 0: of a process
+           1, 0       2: what the scheduler counts, in ns; 0 and 1 are sums of the tick */
     return (int)(~(unsigned)tid << 3 | 6);
 }
 
@@ -1292,6 +1315,8 @@ static int pli_os_thread_clock(int tid)
 static int pli_os_timer_make(int clock, int tid, int signal, uintptr_t value, int *id)
 {
 #if __SIZEOF_LONG__ == 8
+    /* struct sigevent as the kernel has it, 64 bytes. Plain SIGEV_SIGNAL would go to any thread
+       of the process: that thread would then be sampled for the time of another. */
     struct { uintptr_t value; int signal, notify, tid, unused[11]; } event = {
         value, signal, 4 /* SIGEV_THREAD_ID */, tid, {0}};
     return syscall(SYS_timer_create, clock, &event, id) == 0 ? 0 : errno;
@@ -1305,6 +1330,7 @@ static int pli_os_timer_make(int clock, int tid, int signal, uintptr_t value, in
 static int pli_os_timer_set(int id, uint64_t first_ns, uint64_t period_ns)
 {
 #if __SIZEOF_LONG__ == 8
+    /* it_interval comes first, then it_value. An it_value of 0 would stop the timer. */
     struct itimerspec when = {
         {(time_t)(period_ns / 1000000000u), (long)(period_ns % 1000000000u)},
         {(time_t)(first_ns / 1000000000u), (long)(first_ns % 1000000000u)}};
@@ -1332,6 +1358,8 @@ PLI_SOMETIMES static int pli_os_sigmask_sig(int how, const sigset_t *set, sigset
     const uint64_t libc = (uint64_t)7 << 31; /* 32, 33, 34 */
     if (set)
         memcpy(&mask, set, sizeof mask);
+    /* glibc uses 32 for cancelling and 33 for setuid in all threads, musl 34 as well. Blocking
+       them would hang whoever waits for an answer. Signal n is bit n - 1. */
     mask &= ~(PLI_GLIBC ? (uint64_t)3 << 31 : libc);
     if (syscall(SYS_rt_sigprocmask, how, set ? &mask : NULL, &before, sizeof mask) != 0)
         return errno;
@@ -1353,6 +1381,9 @@ static void pli_os_timer_end(int id)
 static void pli_os_wait(uint32_t *word, uint32_t value)
 {
 #if PLI_LINUX
+    /* The kernel compares and sleeps under one lock: a wake between the caller's look at the
+       word and this call is not lost, since the word is another one then. It may return early,
+       on a signal; callers look again. */
     syscall(SYS_futex, word, PLI_FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
 #else
     (void)word, (void)value;
@@ -1454,6 +1485,8 @@ static void pli_os_cpu_model(char *name)
     for (unsigned leaf = 0x80000002u; leaf <= 0x80000004u; leaf++, w += 4)
         __asm__ volatile("cpuid"
                          : "=a"(w[0]), "=b"(w[1]), "=c"(w[2]), "=d"(w[3]) : "a"(leaf), "c"(0));
+    /* The text is in eax, ebx, ecx, edx of each leaf in turn; some processors have it aligned to
+       the right. */
     const char *text = (const char *)words;
     snprintf(name, 64, "%s", text + strspn(text, " "));
 #elif defined(__APPLE__)
@@ -2091,7 +2124,7 @@ static void pli_thread_exit(void *block)
                 pli_self back, unlock                     pli_self back, death(A), death(B)
                                                           its new tid, unlock, fork_child(self)
 
-   pthread_atfork runs prepare handlers in the reverse order of registration, the others in it. */
+   pthread_atfork runs prepare handlers in the reverse order of registration, others in order. */
 
 /* Calls a collector's hook for every live thread but the forking one. */
 #define PLI_FORK_EACH(hook)                                                                        \
@@ -2345,7 +2378,7 @@ static int (*const pli_bring_along)(void) __attribute__((used)) = pli_thrd_creat
 #endif
 
 /* A thread that starts while nobody collects is not touched, except to inherit labels. Without
-   memory for its start it runs as it would without perflab, and joins when it first allocates. */
+   memory for its start it runs as it would without perflab, and joins when it is first met. */
 PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                             void *(*run)(void *), void *arg)
 {
@@ -2507,8 +2540,8 @@ static pli_tables pli_tables_of_sig(const ElfW(Phdr) *phdrs, int count, uintptr_
     for (int i = 0; i < count; i++)
         if (phdrs[i].p_type == PT_GNU_EH_FRAME)
             t.hdr = bias + phdrs[i].p_vaddr;
-    /* .eh_frame_hdr and .eh_frame lie in one read-only segment: the bounds of that segment are
-       the bounds for all that is read of either. Another segment could have holes before it. */
+    /* Linkers put .eh_frame into the same segment as its header: the bounds of that segment are
+       the bounds for all that is read of either. */
     for (int i = 0; i < count && t.hdr; i++) {
         uintptr_t start = bias + phdrs[i].p_vaddr;
         if (phdrs[i].p_type == PT_LOAD && t.hdr >= start && t.hdr < start + phdrs[i].p_filesz)
@@ -3201,8 +3234,6 @@ static bool pli_fde_read_sig(const pli_tables *t, uintptr_t at, pli_fde *fde)
     memset(fde, 0, sizeof *fde);
     if (r.bad || back == 0 || !pli_cie_read_sig(t, here - back, &encoding, &sized, fde))
         return false;
-    /* The size of the function has the form of its address but no base: it is a distance, even
-       where the address is relative to its field. */
     fde->start = pli_read_pointer_sig(&r, encoding, t->hdr);
     fde->end = fde->start + pli_read_pointer_sig(&r, encoding & 0x0f, t->hdr);
     if (sized)
@@ -3389,8 +3420,6 @@ static void pli_cfi_frame_sig(pli_cfi *c, uint8_t code, pli_reader *r)
     } else if (code == 0x0f) { /* DW_CFA_def_cfa_expression */
         pli_cfi_cfa_expression_sig(c, pli_sub_reader_sig(r, pli_read_uleb_sig(r)));
     } else if (code == 0x0a && c->depth < PLI_CFI_DEPTH) { /* DW_CFA_remember_state */
-        /* Saves the cfa with the rest. gcc emits the pair around an epilogue in the middle of a
-           function: what follows it has the frame that was there before. */
         c->saved[c->depth++] = c->row;
     } else if (code == 0x0b && c->depth > 0) { /* DW_CFA_restore_state */
         c->row = c->saved[--c->depth];
@@ -3445,8 +3474,6 @@ static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
     c.fde = &fde, c.at = pc;
     if (!pli_cfi_run_sig(&c, fde.common))
         return PLI_CFA_UNKNOWN;
-    /* The CIE's program must be run for each FDE: its rules are in units of the CIE, but its row
-       is packed only with what the FDE has changed. It has no advance in it. */
     c.initial = c.row;
     if (!pli_cfi_run_sig(&c, fde.own))
         return PLI_CFA_UNKNOWN;
@@ -3635,8 +3662,8 @@ static bool pli_walk_row_sig(pli_walk *w, pli_row row)
 {
     uintptr_t cfa = pli_walk_cfa_sig(w, &row), ra = w->regs.lr, fp = w->regs.fp;
     uintptr_t bx = row.bx.at == PLI_AT_UNKNOWN ? 0 : w->regs.bx;
-    /* "The same" is right for the return address in a leaf only, where it is still in the link
-       register. Elsewhere that would be the frame's own address once more, without end. */
+    /* "The same" holds only in the frame that was interrupted, before it saves the link register.
+       Further up that would be the frame's own address once more, without end. */
     if (row.ra.at == PLI_AT_SAME && (!PLI_RA_IN_REGISTER || !w->exact))
         return false;
     return cfa && pli_walk_saved_sig(w, row.ra, cfa, &ra) &&
@@ -3789,8 +3816,6 @@ static void pli_index_sort(pli_index *index, size_t count)
             pli_index last = index[--end];
             index[end] = index[0], index[0] = last;
         }
-        /* Sifts down: the larger child moves up until both are smaller. First the heap is built,
-           from the last parent to the root, then its largest goes to the end again and again. */
         for (size_t root = start, child; (child = 2 * root + 1) < end; root = child) {
             child += child + 1 < end && index[child].function < index[child + 1].function;
             if (index[root].function >= index[child].function)
@@ -3811,7 +3836,6 @@ static size_t pli_index_fill(const pli_tables *t, uintptr_t at, uintptr_t end, p
         memcpy(&length, (const void *)at, sizeof length);
         if (length == 0 || length >= 0xfffffff0u)
             break;
-        /* Counted even without room: called twice, first to count, then to fill. */
         if (pli_fde_read_sig(t, at, &fde) && count++ < room)
             index[count - 1] = (pli_index){fde.start, at};
     }
@@ -4159,9 +4183,8 @@ static const pli_labels *pli_labels_find(const pli_label_list *list)
     return set;
 }
 
-/* Allocates nothing by malloc. Inner labels are added to those of the scopes around; the set
-   that was there before is the scope's memory, so that ending it is one store. Sets are never
-   freed: a site, a ring or another thread may point to them. */
+/* Inner labels are added to those of the scopes around. The scope remembers the set before, so that
+   ending it is one store. Sets are never freed: a site or another thread may point to them. */
 pli_labels_scope pli_labels_begin(const char *key, ...)
 {
     pli_label_list list = {0, {NULL}};
@@ -4293,7 +4316,7 @@ typedef struct pli_event {
 } pli_event;
 
 /* head never wraps in practice: at a million events a second that takes 500,000 years. It is
-   written by the owner's handler only, so an ordinary load finds its last value. */
+   written by the owner only, so an ordinary load finds its last value. */
 typedef struct pli_ring {
     uint64_t head;
     uintptr_t stack[PLI_STACK_MAX]; /* for the handler: a small stack has no room for it */
