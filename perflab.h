@@ -21,6 +21,7 @@
        >>clock       time, ticks, timers
        >>thread      one block per thread: birth, death, fork
        >>module      the loaded program and libraries: where they lie, which they are
+       >>cfi         where the caller of an address is: the tables that compilers write
        >>unwind      one walker for all stacks
        >>site        one table for all profiles: stack, labels and size to counters
        >>event       a ring a thread for what has a time
@@ -2950,8 +2951,8 @@ PLI_HOOK int dlclose(void *handle)
 
 #endif /* PLI_INTERPOSE */
 
-/* ==== >>unwind ===================================================================================
-   One walker for all stacks. Compilers write down for every instruction how to find the caller, in
+/* ==== >>cfi ======================================================================================
+   Where the caller of an address is. Compilers write down for every instruction how to find it, in
    .eh_frame, for the sake of exceptions:
 
        pc ──► row: cfa = sp + 24, return address at cfa - 8, caller's fp at cfa - 16
@@ -2977,7 +2978,7 @@ PLI_HOOK int dlclose(void *handle)
    read. So nothing has to be known of the stack, and coroutines, signal stacks and the smallest
    thread's are walked alike.
 
-   Invariant: the walk goes up the stack only, but where it crosses a signal frame. */
+   Invariant: no byte outside of the segment that holds the tables is read, whatever they say. */
 
 /* Addresses that are no code but marks in a stack: time that is known of without its stack, and the
    root of a stack that was cut. */
@@ -3482,6 +3483,25 @@ static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
     return c.row.cfa == PLI_CFA_OUTERMOST ? (uint64_t)PLI_CFA_OUTERMOST : pli_row_pack_sig(&c.row);
 }
 
+/* ==== >>unwind ===================================================================================
+   One walker for all stacks. A step looks for the row of the address where it is, computes the
+   caller's frame from it, and goes on there:
+
+       pc, sp, fp ──► row ──► cfa ──► return address = next pc
+                       ▲               cfa           = next sp
+                       │               saved fp      = next fp
+       cache ──► tables of the module (>>cfi) ──► a guess
+
+   The leaf's address is that of an instruction, all others lie behind a call: the call may be the
+   last instruction of its function, and what follows it may belong to another one. So callers are
+   looked up one byte before their address. What a signal has interrupted is like a leaf again.
+
+   A walk ends at a row that says so (outermost: the start of a thread or of the program), at a
+   return address of 0, or when nothing is known any more.
+
+   Invariant: the walk goes up the stack only, but where it crosses a signal frame; it reads no page
+   of the stack that it has not asked the kernel for. */
+
 /* -- The cache of rows: one place an address, the youngest stays --
 
    A key is what its address and its row give by exclusive or; a reader who finds a key and a row
@@ -3932,7 +3952,14 @@ static bool pli_unwind_function(const pli_module *m, uintptr_t pc, uintptr_t *st
    winner's site if it is the same one, else goes to the next slot; what it took from the arena
    stays unused. Nothing is ever moved or freed while the table is open.
 
-   When the arena or the slots are full, what would have needed a new site is counted in `lost`.
+   Two threads that meet the same new stack at once, A and B:
+
+       A: slot is empty, makes site a         B: slot is empty, makes site b
+       A: exchanges NULL for a: succeeds      B: exchanges NULL for b: fails, and sees a
+       A: counts in a                         B: a has B's key: counts in a; b stays unused
+
+   When the arena or the slots are full, what would have needed a new site is counted in `lost`. So
+   a table never lies: what it kept and what it lost add up to what happened.
 
    Invariant: a site in a slot is complete, and its key never changes. */
 
@@ -4096,7 +4123,17 @@ PLI_SOMETIMES static pli_site *pli_sites_next(const pli_sites *s, size_t *positi
     return NULL;
 }
 
-/* -- Labels -- */
+/* -- Labels --
+
+   A thread has one set of labels at a time, or none. PL_LABELS makes the set that results, looks
+   whether it is known already, and points the thread at it; the end of the block points back:
+
+       t->labels ──► {handler: search, tenant: a}      one word, so that a handler reads it whole
+                          ▲ in the bucket of its hash, for ever
+
+   Since equal sets are the same set, a site's key needs no more than the pointer, and the handler
+   compares no text. Sets are kept for ever because samples refer to them, and because a handler may
+   be reading one at any time. */
 
 #define PLI_LABELS_MAX 16             /* pairs of a set */
 #define PLI_LABEL_SETS ((size_t)64 << 10)
@@ -4292,6 +4329,10 @@ PLI_SOMETIMES static void pli_profile_source_add(pli_profile_source *source)
              [16] [17] [18] [19] [20] [13] [14] [15]
                                         ▲ next: overwrites 13
 
+   An event has 24 bytes: when, what, who, and how much. Of a sample that is the time, its site (and
+   so its whole stack), the thread and the weight. What the site table adds up, the ring keeps
+   apart, as far as it reaches back: pl_profile_write(..., 2) prints it.
+
    One writer, any number of readers. The writer fills the place and then moves head, with release;
    a reader copies an event and then looks whether head has come round to its place meanwhile. A
    place is overwritten while head stands exactly one round further, so that a reader may only trust
@@ -4410,6 +4451,31 @@ static int64_t pli_cpu_expected_sig(uint64_t ns, uint64_t first_ns)
     return ns < first_ns ? 0 : (int64_t)((ns - first_ns) / pli_cpu.period_ns + 1);
 }
 
+/* The order in which things happen matters, since handlers may run at any moment in any thread:
+
+       start   options, sites, modules      nothing can look at them yet
+               engine = TIMERS              threads that are born from now on arm themselves
+               wanted = 1                   new threads join at their start
+               a timer for each block       those who had one before
+               the system's list            those who had none: adopted, and armed by their birth
+
+       stop    under pli_threads.lock       no birth, no death, no falling back meanwhile
+               engine = OFF                 handlers that come now count nothing
+               busy == 0                    those that came before are through
+               timers end, each thread's missing ticks are counted
+               the process's clock          what nobody was asked about is missing, too
+
+       fork    pli_threads.lock is held     so that no block is half born in the child
+               in the child                 no timers, engine OFF, the sites are forgotten
+
+       fall    engine = OFF, busy == 0      the kernel refused a timer while threads run
+       back    all timers end               what they have counted stays
+               engine = ITIMER              from here on one clock for all
+
+   A signal may come late: after its timer ended, after the engine was switched off, or when its
+   block serves another thread. It is recognised by the timer's number in it, which the block does
+   not have any more, and is dropped; its ticks are part of what is missing. */
+
 /* -- In the handler -- */
 
 /* Counts time whose stack is not known. */
@@ -4517,6 +4583,18 @@ static void pli_cpu_handler_sig(int number, siginfo_t *info, void *context)
         pli_cpu_forward_sig(number, info, context);
     errno = saved_errno;
 }
+
+/* What a tick is worth. A thread that computes for 10 ms at 1000 Hz, on a machine whose kernel
+   looks every 4 ms:
+
+       CPU time        0    1    2    3    4    5    6    7    8    9    10 ms
+       periods end       |    |    |    |    |    |    |    |    |    |        first_ns = 0.4 ms
+       kernel looks                        ^                   ^
+       signals                             4 overruns: 3       4 overruns: 3
+       at the end                                                        2 missing
+
+   So the two stacks that were seen stand for 8 ms, and 2 ms are known of without a stack. Over many
+   looks, which come at moments that have nothing to do with the program, the shares are right. */
 
 /* -- Timers. All of these run under pli_threads.lock, the birth and death of threads too -- */
 
@@ -4645,7 +4723,13 @@ static void pli_cpu_watch(void)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* -- The profile -- */
+/* -- The profile --
+
+   Its first value is the number of ticks, its second the time: ticks times the period. Both are in
+   the file because Go's have both, and readers take the last one for the one that matters.
+
+   Notes go into the file as comments, which pprof prints above its tables. They say what a reader
+   has to know to trust the figures: time without stacks, and a poorer engine than usual. */
 
 /* What the reader of a profile has to know to trust it. */
 static void pli_cpu_notes(pli_profile_view *view)
@@ -4852,7 +4936,18 @@ PLI_SOMETIMES static bool pli_cpu_end_at_exit(bool emergency)
     return running;
 }
 
-/* -- The gate: a profile of what is timed -- */
+/* -- The gate: a profile of what is timed --
+
+       PL_BENCH(X) {
+           table = make_table();          timed, as far as anybody knows yet: value[1]
+           PL_LOOP(b) {                   resets the timer: value[1] is dropped
+               find(table);               timed: value[1]
+           }                              stops the timer: the gate is closed
+           free_table(table);             seen, not kept
+       }                                  the run is over: value[1] is added to value[0]
+
+   Closing the gate while make_table runs would be simpler, but a benchmark that never resets its
+   timer is timed from its first line on, and that is known only at its end. */
 
 /* Samples are kept only while the gate is open. */
 PLI_SOMETIMES static void pli_cpu_gate(bool open)
@@ -4916,7 +5011,7 @@ static bool pli_farewell_for_sig(int number)
 }
 
 /* libc's own. */
-static int pli_sigaction_sig(int number, const struct sigaction *action, struct sigaction *old)
+static int pli_libc_action(int number, const struct sigaction *action, struct sigaction *old)
 {
     static void *found;
     pli_sigaction_function *next;
@@ -4936,8 +5031,8 @@ PLI_HOOK int sigaction(int number, const struct sigaction *action, struct sigact
         return 0;
     }
     if (!pli_farewell_for_sig(number))
-        return pli_sigaction_sig(number, action, old);
-    int result = pli_sigaction_sig(number, action && action->sa_handler == SIG_DFL ? &pli_farewell :
+        return pli_libc_action(number, action, old);
+    int result = pli_libc_action(number, action && action->sa_handler == SIG_DFL ? &pli_farewell :
                                    action, old);
     if (result == 0 && old && old->sa_handler == pli_farewell.sa_handler)
         memset(old, 0, sizeof *old);
@@ -5055,7 +5150,10 @@ PLI_HOOK int execle(const char *path, const char *first, ...)
 
 #else
 
-#define pli_sigaction_sig sigaction
+static int pli_libc_action(int number, const struct sigaction *action, struct sigaction *old)
+{
+    return sigaction(number, action, old);
+}
 
 #endif /* PLI_INTERPOSE */
 
@@ -9882,6 +9980,24 @@ int pl_bench_main(int argc, char **argv)
    FILE.PID, if they used any time; %p in the name is the process's number, for all. So that an
    executed child knows that it is one, its parent adds `,parent=PID` to PERFLAB. */
 
+/* How programs end, and who writes then:
+
+       return from main, exit      the destructor below, after the program's own exit handlers
+       _exit, _Exit, quick_exit's  the hook of _exit: may be inside a signal handler, so it takes
+       last step                   the way for emergencies
+       SIGTERM, SIGINT, SIGHUP     a handler, if the program has none; then the signal again, so
+                                   that the parent sees what it would have seen
+       exec                        nobody: the new program begins its own profile, in the same file
+       SIGKILL, a crash            nobody
+
+   Children come in three kinds. A fork's child has a copy of everything: it forgets the samples,
+   and starts again under a name with its number. A child that was executed starts as any program
+   does, finds parent= in PERFLAB with a number that is not its own, and so knows that the first
+   name is taken; a program that only replaced itself (exec without fork) finds its own number
+   there, and may use it. A vfork's child shares its parent's memory until it executes something:
+   whatever it calls here must leave that memory alone, which comparing process numbers makes sure
+   of. */
+
 #if PLI_LINUX && !defined(PERFLAB_NO_ENV)
 
 static struct {
@@ -9981,7 +10097,7 @@ static void pli_env_die(int number)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    pli_sigaction_sig(number, &action, NULL);
+    pli_libc_action(number, &action, NULL);
     pli_os_unblock(number);
     raise(number);
 }
@@ -10045,8 +10161,8 @@ static void pli_env_on_signal(int number)
 static void pli_env_handle(int number)
 {
     struct sigaction now;
-    if (pli_sigaction_sig(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
-        pli_sigaction_sig(number, &pli_farewell, NULL);
+    if (pli_libc_action(number, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        pli_libc_action(number, &pli_farewell, NULL);
 }
 
 /* From now on the program's calls of sigaction are seen through pli_farewell. */
