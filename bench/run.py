@@ -111,9 +111,9 @@ def numbers(ours: Command, other: Command, rounds: int = ROUNDS) -> Pairs:
                    lambda: float(output(other).split()[-1]), rounds)
 
 
-def rounds_of(program: str) -> Pairs:
+def rounds_of(program: str, *arguments: str) -> Pairs:
     """The pairs that a program measured itself: a line each, ours first."""
-    lines = [line.split() for line in output(Command([program])).splitlines()]
+    lines = [line.split() for line in output(Command([program, *arguments])).splitlines()]
     return [(float(ours), float(other)) for ours, other in lines]
 
 
@@ -291,8 +291,25 @@ def sampling() -> Iterator[Row]:
               values=[1000 * (a - b) for a, b in pairs], limit=20)
 
 
+def unwind() -> Iterator[Row]:
+    """A walk over 32 frames without frame pointers, and the sampler's whole handler."""
+    program = compile_to("unwind", "-fomit-frame-pointer", "bench/unwind.c", "-ldl")
+    pairs = rounds_of(program)
+    yield Row("walk, a frame, warm", "libgcc", "ns", pairs)
+    yield Row("walk, a frame, warm", "", "ns", values=[ours for ours, _ in pairs], limit=15)
+    try:
+        yield Row("walk, a frame, warm", "libunwind", "ns", rounds_of(program, "warm", "libunwind"))
+    except Missing as why:
+        yield Row("walk, a frame, warm", "libunwind", "ns", note=str(why))
+    for mode, what, unit, limit in (("thread", "walk, a frame, warm, in a second thread", "ns", None),
+                                    ("cold", "walk, a frame, cold", "ns", None),
+                                    ("handler", "handler of a sample, 32 frames", "us", 2.5)):
+        values = [float(line) for line in output(Command([program, mode])).split()]
+        yield Row(what, "", unit, values=values, limit=limit)
+
+
 ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (ticks, loop, malloc, allocators, totals, sampling,
-                                                  compiling, verdict)
+                                                  unwind, compiling, verdict)
 
 
 # the table ----------------------------------------------------------------------------------------
