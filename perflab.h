@@ -3512,8 +3512,8 @@ static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
    Invariant: the walk goes up the stack only, but where it crosses a signal frame; it reads no page
    that it has not asked the kernel for, but of the main thread's stack, where it knows. */
 
-/* -- The cache of rows: pairs of places, where the youngest takes the first and pushes the one before
-   into the second --
+/* -- The cache of rows: pairs of places, where the youngest takes the first and pushes the one
+   before into the second --
 
    A key is what its address and its row give by exclusive or; a reader who finds a key and a row
    that belong to different addresses gets another address out, and takes it for a miss. */
@@ -3530,10 +3530,10 @@ static uint64_t pli_row_name_sig(uintptr_t pc)
     return (uint64_t)pc ^ (uint64_t)(PLI_LOAD(pli_modules.generation) + 1) << 48;
 }
 
-/* The first place of a name's pair. Multiplying by 2^64 / golden ratio spreads neighbours; the upper
-   twelve bits of the product choose. One place alone costs a walk over 32 frames two rows in every
-   eighth run, a third of its time. Zeroes never match: a name has the generation + 1 in its upper
-   bits. */
+/* The first place of a name's pair. Multiplying by 2^64 / golden ratio spreads neighbours; the
+   upper twelve bits of the product choose. One place alone costs a walk over 32 frames two rows in
+   every eighth run, a third of its time. Zeroes never match: a name has the generation + 1 in its
+   upper bits. */
 static size_t pli_row_place_sig(uint64_t name)
 {
     return (size_t)(name * 0x9e3779b97f4a7c15u >> 52) % PLI_ROWS & ~(size_t)1;
