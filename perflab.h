@@ -51,6 +51,8 @@
                        pl_memstats change = pl_memstats_diff(&after, &before);
                        pl_memstats_write(&change, stdout);
 
+       Leaks:          PERFLAB=leakcheck=1 ./program             (no call needed: see LEAKS)
+
        CPU profile:    PERFLAB=cpu=cpu.pb.gz ./program           (no call needed: see PROFILES)
                        pl_cpu_start(&(pl_cpu_desc){.path = "cpu.pb.gz"});  work();  pl_cpu_stop();
 
@@ -89,6 +91,26 @@
        speedscope read. Functions are named by perflab itself; source lines come from the program's
        debug information (-g), which the reader looks up. -cpuprofile FILE does the same for what
        benchmarks time.
+
+   LEAKS
+       The same programs tell at their end (return from main, or exit) what they never gave back:
+
+           $ PERFLAB=leakcheck=1 ./server
+           perflab: 3 leaks: 512 bytes in 1 block, 1 descriptor, 1 thread
+             lost: 512 bytes in 1 block, allocated at
+                 #0   0x55d0c8f3a1b3  read_request+0x1a  /home/me/server
+                 #1   0x55d0c8f3a20e  main+0x2c  /home/me/server
+             descriptor 4 (/home/me/server.log), opened at ...
+             thread 4711 (server) runs keep_alive, started at ...
+               and waits at ...
+
+       leakcheck=1      lost blocks, open descriptors, running threads. 2: also blocks that are
+                        still reachable (a cache that only grows is one of these)
+       leakexit=N       end with this exit code when there are leaks; without it, with the program's
+       leakignore=NAME  no leak: whatever has this function, or library, in its stack; '*' stands
+                        for any letters, and the key may be given up to 32 times
+       A fork's child counts from its fork on. What is made before main, by other constructors, may
+       be missing. pl_leak_mark and pl_leak_check do the same for a part of a program.
 
    BENCHMARKS
        A file with PL_BENCHs and PL_BENCH_MAIN(), linked with perflab.o, is a program that measures:
@@ -146,6 +168,10 @@
    tcmalloc or mimalloc stay in charge where they are linked or preloaded)
        malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign valloc pvalloc
        free_sized free_aligned_sized, and the 20 forms of C++'s operator new and delete
+   for leaks (while nobody looks for them they only hand on)
+       open open64 __open_2 __open64_2 openat openat64 creat fopen fopen64 dup dup2 dup3 socket
+       socketpair accept accept4 pipe pipe2 eventfd epoll_create epoll_create1 timerfd_create
+       memfd_create inotify_init1
    for the CPU profile (while none is taken they only hand on)
        pthread_create pthread_sigmask sigprocmask sigaction signal __sysv_signal dlclose _exit _Exit
        execve execv execvp execl execlp execle
@@ -447,16 +473,14 @@ pl_result pl_leak_mark(pl_leak_baseline *mark);
 
 /* pl_leak_check returns how many blocks, descriptors and threads there are that were made since the
    mark, and writes them to report, unless that is NULL: what was made at one stack together, the
-   most bytes first. It may be called again with the same mark. NULL is the default for desc.
-
-   A block is "lost" when no pointer to it was found in the program's data, the stacks of its
-   threads and the blocks that it can reach; else it is "reachable". It is "unclear" when only heap
-   memory from before the mark points to it: that may be in use or free. Descriptors 0 to 2, the
-   calling thread, and blocks that the C library keeps for itself (buffers of stdout) do not count.
-   Where no block is seen (see >>malloc), descriptors and threads are checked alone, and the report
-   says so.
-   Errors: the negative of PL_INVALID when there is no such mark (any more), of PL_NOMEM, of PL_IO
-   when report says so, of PL_UNSUPPORTED outside Linux. Threads: any. Signal-safe: no. */
+   most bytes first. It may be called again with the same mark. NULL is the default for desc. A
+   block is "lost" when no pointer to it was found in the program's data, the stacks of its threads,
+   or blocks to which these lead; else it is "reachable". It is "unclear" when only heap memory from
+   before the mark points to it, which may be in use or free. Descriptors 0 to 2, the calling
+   thread, and blocks that the C library keeps (FILEs: their descriptors count) do not. Where
+   blocks are not counted (pl_memstats: counted = 0), the report says so. Errors: the negative of
+   PL_INVALID when there is no such mark (any more), of PL_NOMEM, of PL_IO when report says so, of
+   PL_UNSUPPORTED outside Linux. Threads: any. Signal-safe: no. */
 int64_t pl_leak_check(const pl_leak_baseline *mark, const pl_leak_desc *desc, FILE *report);
 
 /* pl_leak_stop ends what the first mark began; all marks so far are void.
@@ -3678,9 +3702,10 @@ static pli_walk pli_walk_begin_sig(const pli_regs *regs, const pli_code_map *map
     w.frozen = pli_modules_frozen_sig();
     w.regs = *regs;
     w.exact = true;
-    if (pli_stack_end - regs->sp < PLI_STACK_NEAR) {
+    uintptr_t main_end = PLI_LOAD(pli_stack_end);
+    if (main_end - regs->sp < PLI_STACK_NEAR) {
         w.low = regs->sp & ~(uintptr_t)(PLI_PAGE - 1);
-        w.high = pli_stack_end & ~(uintptr_t)7;
+        w.high = main_end & ~(uintptr_t)7;
     }
     return w;
 }
@@ -3745,7 +3770,7 @@ static uint64_t pli_row_known_sig(pli_walk *w)
         return PLI_CFA_UNKNOWN;
     bool called = w->exact || pc - w->last_text_start < 8 ||
                   pli_os_follows_call_sig((const uint8_t *)pc, &target);
-    bool root = pc - pli_entry < PLI_ENTRY_SIZE ||
+    bool root = pc - PLI_LOAD(pli_entry) < PLI_ENTRY_SIZE ||
                 pli_os_is_thread_end_sig((const uint8_t *)pc, end);
     return called && !root ? PLI_CFA_UNKNOWN : PLI_CFA_OUTERMOST;
 }
@@ -3870,7 +3895,8 @@ static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
         return false;
     if (target && target < w->last_text_end)
         target = pli_guess_callee_sig(w, target);
-    return !pc || !target || ra - pli_entry < PLI_ENTRY_SIZE || pc - target < PLI_GUESS_FAR ||
+    bool root = ra - PLI_LOAD(pli_entry) < PLI_ENTRY_SIZE;
+    return !pc || !target || root || pc - target < PLI_GUESS_FAR ||
            (target - pc < PLI_GUESS_FAR && /* by way of another function, which jumped on */
             (target < w->last_text_start || target >= w->last_text_end));
 }
@@ -4050,8 +4076,8 @@ static void pli_index_make(pli_module *m)
 /* Brings all up to date that unwinding needs: see pli_modules_refresh. */
 static pl_result pli_unwind_prepare(void)
 {
-    pli_entry = getauxval(AT_ENTRY);
-    pli_stack_end = pli_os_stack_end(2 * PLI_STACK_NEAR);
+    PLI_STORE(pli_entry, getauxval(AT_ENTRY));
+    PLI_STORE(pli_stack_end, pli_os_stack_end(2 * PLI_STACK_NEAR));
     pl_result result = pli_modules_refresh();
     pli_module *program = PLI_LOAD_ACQUIRE(pli_modules.all);
     if (program && program->tables.hdr == 0 && !program->tables.index)
@@ -5612,8 +5638,8 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
        +------------------------------------+------------------------------------+
 
    The site (see >>site) has the stack, from the function that called malloc on, and as its size the
-   usable bytes of the block. The generation is the number of marks that were set before. Descriptors
-   and threads carry the same word, with a site of size 0.
+   usable bytes of the block. The generation is the number of marks that were set before.
+   Descriptors and threads carry the same word, with a site of size 0.
 
    The table is a few hash tables, of which each is eight times as large as the one before:
 
@@ -8589,11 +8615,11 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
    which file it was (device and inode), so that a number which was closed and opened again, where
    no hook looks, is not taken for the one before. What is open is what /proc/self/fd says.
 
-   Lost or reachable: a search for pointers, as garbage collectors do it. What is in memory and looks
-   like the address of a block, or of a byte inside it, keeps that block:
+   Lost or reachable: a search for pointers, as garbage collectors do it. A word in memory that
+   looks like the address of a block, or of a byte inside it, keeps that block:
 
+       the C library's own data: FILEs, buffers of stdout ──► block ──► block       no leak
        program's data, stacks, arguments of system calls  ──► block ──► block       reachable
-       the C library's own data                           ──► block ──► block       kept: no leak
        heap that is no block since the mark, free or not  ──► block ──► block       unclear
        nothing                                                block ──► block       lost
 
@@ -8661,7 +8687,8 @@ static void pli_leak_fork_child(pli_thread *t)
 static const pli_thread_hooks pli_leak_hooks = {
     pli_leak_birth, NULL, NULL, NULL, pli_leak_fork_child};
 
-/* Has all that is there now carry the generation before the next mark. */
+/* Has all that is there now carry the generation before the next mark. The kernel lists descriptors
+   in order; what was known of the numbers between them is over. */
 static pl_result pli_leak_meet(void)
 {
     int *fds = pli_os_map(PLI_LEAK_NUMBERS * sizeof *fds);
@@ -8669,9 +8696,11 @@ static pl_result pli_leak_meet(void)
         return PL_NOMEM;
     pli_threads_meet();
     int count = pli_os_numbers("/proc/self/fd", fds, (int)PLI_LEAK_NUMBERS);
-    for (int i = 0; i < count && i < (int)PLI_LEAK_NUMBERS; i++) {
+    for (int i = 0, fd = 0; i < count && i < (int)PLI_LEAK_NUMBERS; i++, fd++) {
         uint64_t file = pli_leak_file(fds[i]);
         pli_leak_fd *f = &pli_leak.fd[(size_t)fds[i] % PLI_LEAK_FDS];
+        for (; fd < fds[i] && fd < (int)PLI_LEAK_FDS; fd++)
+            PLI_STORE(pli_leak.fd[fd].file, 0);
         if (PLI_LOAD(f->file) != file) {
             PLI_STORE(f->made, PLI_LEAK_NO_SITE | PLI_LOAD(pli_live.generation));
             PLI_STORE(f->file, file);
@@ -8684,7 +8713,8 @@ static pl_result pli_leak_meet(void)
 /* Begins to record. The first place in the arena is given up: a site there would be number 0. */
 static pl_result pli_leak_watch(void)
 {
-    static const pli_site_key nobody = {NULL, 0, 0, 0, NULL};
+    static const uintptr_t nowhere[1];
+    static const pli_site_key nobody = {NULL, 0, 0, 0, nowhere};
     if (!pli_leak.fd && !(pli_leak.fd = pli_os_reserve(PLI_LEAK_FDS * sizeof *pli_leak.fd)))
         return PL_NOMEM;
     if (!pli_live.sites.slots && pli_sites_open(&pli_live.sites, PLI_LIVE_ARENA) != PL_OK)
@@ -8750,9 +8780,8 @@ typedef struct pli_leak_thread { int tid; uintptr_t sp, pc; } pli_leak_thread;
 typedef struct pli_leaks {
     const pl_leak_desc *desc;
     uint32_t since;        /* the generation of the mark */
-    char *memory, *free;   /* all arrays lie in one piece of memory, which is not searched */
-    size_t bytes, room;    /* room: for so many blocks */
-    pli_pair *block;       /* address and word of each, sorted */
+    size_t bytes, room;    /* of all arrays, which lie in one piece; blocks that fit */
+    pli_pair *block;       /* address and word of each, sorted; the first array */
     pli_pair *order, *scratch;
     uint8_t *state;
     uint32_t *todo;        /* blocks that were found, and not searched yet */
@@ -8774,35 +8803,25 @@ typedef struct pli_leaks {
     int64_t leaked_blocks, leaked_bytes, leaked_fds, leaked_threads, spared_blocks, spared_bytes;
 } pli_leaks;
 
-/* Takes an array from the memory of a check. */
-static void *pli_leaks_array(pli_leaks *l, size_t count, size_t size)
-{
-    void *array = l->free;
-    l->free += (count * size + 15) & ~(size_t)15;
-    return array;
-}
-
 /* Room for all that is live now, and for some that comes meanwhile. */
 static bool pli_leaks_open(pli_leaks *l)
 {
-    size_t position = 0, entries = 1024;
+    size_t position = 0, room = 1024;
     uintptr_t address;
     for (uint64_t made; pli_live_next(&position, &address, &made);)
-        entries += made != 0;
-    size_t each = 3 * sizeof(pli_pair) + sizeof(pli_leak_group) + sizeof *l->todo + 1;
-    l->room = entries;
-    l->bytes = entries * each + PLI_LEAK_NUMBERS * (sizeof *l->thread + sizeof *l->number) + 256;
-    l->memory = l->free = pli_os_reserve(l->bytes);
-    if (!l->memory)
+        room += made != 0;
+    l->room = room;
+    l->bytes = room * (3 * sizeof *l->block + sizeof *l->group + sizeof *l->todo + 1) +
+               PLI_LEAK_NUMBERS * (sizeof *l->thread + sizeof *l->number);
+    if (!(l->block = pli_os_reserve(l->bytes)))
         return false;
-    l->block = pli_leaks_array(l, entries, sizeof *l->block);
-    l->order = pli_leaks_array(l, entries, sizeof *l->order);
-    l->scratch = pli_leaks_array(l, entries, sizeof *l->scratch);
-    l->group = pli_leaks_array(l, entries, sizeof *l->group);
-    l->thread = pli_leaks_array(l, PLI_LEAK_NUMBERS, sizeof *l->thread);
-    l->number = pli_leaks_array(l, PLI_LEAK_NUMBERS, sizeof *l->number);
-    l->todo = pli_leaks_array(l, entries, sizeof *l->todo);
-    l->state = pli_leaks_array(l, entries, sizeof *l->state);
+    l->order = l->block + room;
+    l->scratch = l->order + room;
+    l->group = (pli_leak_group *)(void *)(l->scratch + room);
+    l->thread = (pli_leak_thread *)(void *)(l->group + room);
+    l->number = (int *)(void *)(l->thread + PLI_LEAK_NUMBERS);
+    l->todo = (uint32_t *)(void *)(l->number + PLI_LEAK_NUMBERS);
+    l->state = (uint8_t *)(l->todo + room);
     return true;
 }
 
@@ -8891,8 +8910,8 @@ static void pli_leak_search(pli_leaks *l, uintptr_t from, uintptr_t to, bool gap
     for (uintptr_t at = (from + 7) & ~(uintptr_t)7; at < to; at = end) {
         end = (at | (PLI_PAGE - 1)) + 1;
         size_t bytes = ((end < to ? end : to) - at) & ~(size_t)7;
-        if (at - (uintptr_t)l->memory < l->bytes || (large && !pli_leak_page_used(l, at)) ||
-            !pli_os_copy(words, at, bytes))
+        bool own = at - (uintptr_t)l->block < l->bytes || at - (uintptr_t)l < sizeof *l;
+        if (own || (large && !pli_leak_page_used(l, at)) || !pli_os_copy(words, at, bytes))
             continue;
         for (size_t i = 0; i < bytes / sizeof *words; i++)
             if (!gaps || !pli_leak_in_block(l, at + i * sizeof *words))
@@ -8919,21 +8938,22 @@ static void pli_leak_meet_threads(pli_leaks *l)
 {
     int self = pli_os_tid_sig();
     int count = pli_os_numbers("/proc/self/task", l->number, (int)PLI_LEAK_NUMBERS);
+    l->threads = l->running = 0;
     for (int i = 0; i < count && i < (int)PLI_LEAK_NUMBERS; i++) {
         char path[64], text[256], *at = text, *end;
         pli_leak_thread *t = &l->thread[l->threads++];
         *t = (pli_leak_thread){l->number[i], l->number[i] == self ? l->sp : 0, 0};
         snprintf(path, sizeof path, "/proc/self/task/%d/syscall", t->tid);
         if (t->sp || pli_os_read_file(path, text, sizeof text) != PL_OK)
-            continue;
-        strtoll(text, &at, 10);
+            text[0] = '\0';
+        bool ends = strtoll(text, &at, 10) == SYS_exit && at > text;
         for (uintptr_t word; (word = strtoull(at, &end, 16)), end > at; at = end) {
             t->sp = t->pc, t->pc = word;
             pli_leak_see(l, word);
         }
+        l->running += t->sp == 0;
+        l->threads -= ends; /* its stack is not in use any more */
     }
-    for (int i = 0; i < l->threads; i++)
-        l->running += l->thread[i].sp == 0;
 }
 
 /* From where on a stack is in use: the lowest sp in it, with what leaf functions use below. The
@@ -9001,16 +9021,22 @@ static bool pli_leak_visit(char *line, void *arg)
 /* The three passes: whoever finds a block first has it. */
 static void pli_leak_search_all(pli_leaks *l)
 {
-    static const int passes[] = {PLI_LEAK_REACHABLE, PLI_LEAK_KEPT, PLI_LEAK_UNCLEAR};
+    static const int passes[] = {PLI_LEAK_KEPT, PLI_LEAK_REACHABLE, PLI_LEAK_UNCLEAR};
     l->first_page = UINTPTR_MAX;
     l->pagemap = pli_os_open("/proc/self/pagemap", O_RDONLY);
     for (int i = 0; i < 3; i++) {
         l->found = passes[i];
         l->cursor = 0;
         l->map_guard = false;
-        if (i == 0)
+        /* One that runs may be about to end: then the next look does not find it. */
+        for (int tries = 0; l->found == PLI_LEAK_REACHABLE && tries < 100; tries++) {
             pli_leak_meet_threads(l);
-        pli_os_each_map(pli_leak_visit, l);
+            if (!l->running)
+                break;
+            pli_os_nap();
+        }
+        if (l->count > 0)
+            pli_os_each_map(pli_leak_visit, l);
         pli_leak_trace(l);
     }
     close(l->pagemap);
@@ -9145,7 +9171,9 @@ static bool pli_leak_take(pli_leaks *l, FILE *report)
 
 /* -- The report -- */
 
-/* A stack, from a number on: the functions of operator new are left out at its begin. */
+#define PLI_S(count) ((count) == 1 ? "" : "s")
+
+/* A stack. The functions of operator new are left out at its begin. */
 static void pli_leak_write_stack(FILE *out, const uintptr_t *pcs, int depth, uint32_t epoch)
 {
     int number = 0;
@@ -9177,7 +9205,7 @@ static void pli_leak_write_blocks(const pli_leaks *l, FILE *out)
     for (size_t i = 0; i < l->groups && i < PLI_LEAK_SHOWN; i++) {
         const pli_leak_group *g = &l->group[l->order[i].value];
         fprintf(out, "  %s: %" PRIu64 " bytes in %" PRIu64 " block%s", states[g->state], g->bytes,
-                g->count, g->count == 1 ? "" : "s");
+                g->count, PLI_S(g->count));
         pli_leak_write_site(out, ", allocated", g->site);
     }
     if (l->groups > PLI_LEAK_SHOWN)
@@ -9204,8 +9232,8 @@ static void pli_leak_write_wait(const pli_leaks *l, int tid, FILE *out)
 {
     uintptr_t pcs[PLI_LIVE_DEPTH];
     for (int i = 0; i < l->threads; i++) {
-        if (l->thread[i].tid != tid || !l->thread[i].pc)
-            continue;
+        if (l->thread[i].tid != tid || !l->thread[i].pc || PLI_SANITIZER)
+            continue; /* to sanitizers it is a fault to look at another thread's stack */
         pli_regs regs = {l->thread[i].pc, l->thread[i].sp, 0, 0, 0};
         fprintf(out, "    and waits at\n");
         pli_leak_write_stack(out, pcs, pli_unwind_sig(&regs, pcs, PLI_LIVE_DEPTH),
@@ -9249,9 +9277,10 @@ static void pli_leak_write_notes(const pli_leaks *l, FILE *out)
 static void pli_leak_write(const pli_leaks *l, FILE *out)
 {
     int64_t leaks = l->leaked_blocks + l->leaked_fds + l->leaked_threads;
-    fprintf(out, "perflab: %" PRId64 " leak%s: %" PRId64 " bytes in %" PRId64 " blocks, %" PRId64
-            " descriptors, %" PRId64 " threads\n", leaks, leaks == 1 ? "" : "s", l->leaked_bytes,
-            l->leaked_blocks, l->leaked_fds, l->leaked_threads);
+    fprintf(out, "perflab: %" PRId64 " leak%s: %" PRId64 " bytes in %" PRId64 " block%s, %" PRId64
+            " descriptor%s, %" PRId64 " thread%s\n", leaks, PLI_S(leaks), l->leaked_bytes,
+            l->leaked_blocks, PLI_S(l->leaked_blocks), l->leaked_fds, PLI_S(l->leaked_fds),
+            l->leaked_threads, PLI_S(l->leaked_threads));
     pli_leak_write_blocks(l, out);
     pli_leak_write_fds(l, out);
     pli_leak_write_threads(l, out);
@@ -9273,7 +9302,7 @@ static int64_t pli_leak_find(pli_leaks *l, FILE *report)
         pause = pause < left ? pause : left;
         left -= pause;
         nanosleep(&(struct timespec){pause / 1000, pause % 1000 * 1000000L}, NULL);
-        munmap(l->memory, l->bytes);
+        munmap(l->block, l->bytes);
         *l = blank;
     }
 }
@@ -9296,8 +9325,8 @@ int64_t pl_leak_check(const pl_leak_baseline *mark, const pl_leak_desc *desc, FI
             pli_leak_write(l, report);
         if (report && (fflush(report) != 0 || ferror(report)))
             leaks = -PL_IO;
-        if (l->memory)
-            munmap(l->memory, l->bytes);
+        if (l->block)
+            munmap(l->block, l->bytes);
     }
     if (l)
         munmap(l, sizeof *l);
@@ -9309,81 +9338,52 @@ int64_t pl_leak_check(const pl_leak_baseline *mark, const pl_leak_desc *desc, FI
 
 /* -- Interposed: what makes descriptors. While nobody watches they only hand on -- */
 
-static PLI_COLD void pli_leak_note(int fd, const void *ra)
+/* A call that returns to ra has returned a descriptor, or two; or has failed. A vfork's child has
+   descriptors of its own, and its parent's memory. */
+static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
 {
     int saved_errno = errno;
-    /* A vfork's child has descriptors of its own, and its parent's memory. */
-    if ((size_t)fd < PLI_LEAK_FDS && PLI_LOAD(pli_leak.pid) == getpid()) {
+    for (int i = 0; i < 1 + (pair != NULL); i++) {
+        int fd = pair && result == 0 ? pair[i] : result;
+        if ((size_t)fd >= PLI_LEAK_FDS || PLI_LOAD(pli_leak.pid) != getpid())
+            continue;
         PLI_STORE(pli_leak.fd[fd].made, pli_leak_maker(ra));
         PLI_STORE(pli_leak.fd[fd].file, pli_leak_file(fd));
     }
     errno = saved_errno;
 }
 
-/* A call that returns to ra has returned fd. */
-__attribute__((always_inline)) static inline int pli_leak_fd_is(int fd, const void *ra)
-{
-    if (PLI_UNLIKELY(PLI_LOAD(pli_leak.on)) && fd >= 0)
-        pli_leak_note(fd, ra);
-    return fd;
-}
-
-/* Each row: name, parameters, arguments, and the system call that does the same in a static program,
-   where there is no next definition. What is variable in the headers is passed like what is fixed.
-   */
+/* Each row: name, parameters, arguments, NULL or where it puts two descriptors, and the system call
+   that does the same in a static program, where there is no next definition. What is variable in
+   the headers is passed like what is fixed. */
 #define PLI_FD_CALLS(X)                                                                            \
-    X(open, (const char *path, int flags, mode_t mode), (path, flags, mode),                       \
-      SYS_openat, AT_FDCWD, path, flags, mode)                                                     \
-    X(open64, (const char *path, int flags, mode_t mode), (path, flags, mode),                     \
-      SYS_openat, AT_FDCWD, path, flags, mode)                                                     \
-    X(__open_2, (const char *path, int flags), (path, flags), SYS_openat, AT_FDCWD, path, flags)   \
-    X(__open64_2, (const char *path, int flags), (path, flags), SYS_openat, AT_FDCWD, path, flags) \
-    X(openat, (int dir, const char *path, int flags, mode_t mode), (dir, path, flags, mode),       \
-      SYS_openat, dir, path, flags, mode)                                                          \
-    X(openat64, (int dir, const char *path, int flags, mode_t mode), (dir, path, flags, mode),     \
-      SYS_openat, dir, path, flags, mode)                                                          \
-    X(creat, (const char *path, mode_t mode), (path, mode),                                        \
-      SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode)                              \
-    X(creat64, (const char *path, mode_t mode), (path, mode),                                      \
-      SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode)                              \
-    X(dup, (int fd), (fd), SYS_dup, fd)                                                            \
-    X(dup2, (int from, int to), (from, to), SYS_dup3, from, to, 0)                                 \
-    X(dup3, (int from, int to, int flags), (from, to, flags), SYS_dup3, from, to, flags)           \
-    X(socket, (int family, int type, int protocol), (family, type, protocol),                      \
-      SYS_socket, family, type, protocol)                                                          \
-    X(accept, (int fd, void *address, void *size), (fd, address, size),                            \
-      SYS_accept4, fd, address, size, 0)                                                           \
-    X(accept4, (int fd, void *address, void *size, int flags), (fd, address, size, flags),         \
-      SYS_accept4, fd, address, size, flags)                                                       \
-    X(eventfd, (unsigned count, int flags), (count, flags), SYS_eventfd2, count, flags)            \
-    X(epoll_create, (int size), (size), SYS_epoll_create1, 0)                                      \
-    X(epoll_create1, (int flags), (flags), SYS_epoll_create1, flags)                               \
-    X(timerfd_create, (int clock, int flags), (clock, flags), SYS_timerfd_create, clock, flags)    \
-    X(signalfd, (int fd, const void *mask, int flags), (fd, mask, flags),                          \
-      SYS_signalfd4, fd, mask, 8, flags)                                                           \
-    X(inotify_init1, (int flags), (flags), SYS_inotify_init1, flags)                               \
-    X(memfd_create, (const char *name, unsigned flags), (name, flags),                             \
-      SYS_memfd_create, name, flags)
+    X(open, (const char *p, int f, mode_t m), (p, f, m), NULL, SYS_openat, AT_FDCWD, p, f, m)      \
+    X(open64, (const char *p, int f, mode_t m), (p, f, m), NULL, SYS_openat, AT_FDCWD, p, f, m)    \
+    X(__open_2, (const char *p, int f), (p, f), NULL, SYS_openat, AT_FDCWD, p, f)                  \
+    X(__open64_2, (const char *p, int f), (p, f), NULL, SYS_openat, AT_FDCWD, p, f)                \
+    X(openat, (int d, const char *p, int f, mode_t m), (d, p, f, m), NULL, SYS_openat, d, p, f, m) \
+    X(openat64, (int d, const char *p, int f, mode_t m), (d, p, f, m), NULL,                       \
+      SYS_openat, d, p, f, m)                                                                      \
+    X(creat, (const char *p, mode_t m), (p, m), NULL,                                              \
+      SYS_openat, AT_FDCWD, p, O_WRONLY | O_CREAT | O_TRUNC, m)                                    \
+    X(dup, (int fd), (fd), NULL, SYS_dup, fd)                                                      \
+    X(dup2, (int from, int to), (from, to), NULL, SYS_dup3, from, to, 0)                           \
+    X(dup3, (int from, int to, int f), (from, to, f), NULL, SYS_dup3, from, to, f)                 \
+    X(socket, (int d, int type, int p), (d, type, p), NULL, SYS_socket, d, type, p)                \
+    X(accept, (int fd, void *a, void *n), (fd, a, n), NULL, SYS_accept4, fd, a, n, 0)              \
+    X(accept4, (int fd, void *a, void *n, int f), (fd, a, n, f), NULL, SYS_accept4, fd, a, n, f)   \
+    X(eventfd, (unsigned n, int f), (n, f), NULL, SYS_eventfd2, n, f)                              \
+    X(epoll_create, (int n), (n), NULL, SYS_epoll_create1, 0)                                      \
+    X(epoll_create1, (int f), (f), NULL, SYS_epoll_create1, f)                                     \
+    X(timerfd_create, (int clock, int f), (clock, f), NULL, SYS_timerfd_create, clock, f)          \
+    X(memfd_create, (const char *name, unsigned f), (name, f), NULL, SYS_memfd_create, name, f)    \
+    X(inotify_init1, (int f), (f), NULL, SYS_inotify_init1, f)                                     \
+    X(pipe, (int *fds), (fds), fds, SYS_pipe2, fds, 0)                                             \
+    X(pipe2, (int *fds, int f), (fds, f), fds, SYS_pipe2, fds, f)                                  \
+    X(socketpair, (int d, int type, int p, int *fds), (d, type, p, fds), fds,                      \
+      SYS_socketpair, d, type, p, fds)
 
-/* The same for those that make two. */
-#define PLI_FD_PAIRS(X)                                                                            \
-    X(pipe, (int *fds), (fds), SYS_pipe2, fds, 0)                                                  \
-    X(pipe2, (int *fds, int flags), (fds, flags), SYS_pipe2, fds, flags)                           \
-    X(socketpair, (int family, int type, int protocol, int *fds), (family, type, protocol, fds),   \
-      SYS_socketpair, family, type, protocol, fds)
-
-#define PLI_DEFINE_FD_CALL(name, parameters, arguments, ...)                                       \
-    PLI_HOOK int pli_fd_##name parameters __asm__(#name);                                          \
-    int pli_fd_##name parameters                                                                   \
-    {                                                                                              \
-        static void *found;                                                                        \
-        int(*next) parameters;                                                                     \
-        *(void **)&next = pli_next_of(&found, #name);                                              \
-        return pli_leak_fd_is(next ? next arguments : (int)syscall(__VA_ARGS__),                   \
-                              __builtin_return_address(0));                                        \
-    }
-
-#define PLI_DEFINE_FD_PAIR(name, parameters, arguments, ...)                                       \
+#define PLI_DEFINE_FD_CALL(name, parameters, arguments, pair, ...)                                 \
     PLI_HOOK int pli_fd_##name parameters __asm__(#name);                                          \
     int pli_fd_##name parameters                                                                   \
     {                                                                                              \
@@ -9391,13 +9391,12 @@ __attribute__((always_inline)) static inline int pli_leak_fd_is(int fd, const vo
         int(*next) parameters;                                                                     \
         *(void **)&next = pli_next_of(&found, #name);                                              \
         int result = next ? next arguments : (int)syscall(__VA_ARGS__);                            \
-        pli_leak_fd_is(result == 0 ? fds[0] : -1, __builtin_return_address(0));                    \
-        pli_leak_fd_is(result == 0 ? fds[1] : -1, __builtin_return_address(0));                    \
+        if (PLI_UNLIKELY(PLI_LOAD(pli_leak.on)))                                                   \
+            pli_leak_note(result, pair, __builtin_return_address(0));                              \
         return result;                                                                             \
     }
 
 PLI_FD_CALLS(PLI_DEFINE_FD_CALL)
-PLI_FD_PAIRS(PLI_DEFINE_FD_PAIR)
 
 /* fopen is open and fdopen, and is made of these where there is no other. */
 static FILE *pli_fopen_static(const char *path, const char *mode)
@@ -9420,7 +9419,8 @@ static FILE *pli_fopen_static(const char *path, const char *mode)
         FILE *(*next)(const char *, const char *);                                                 \
         *(void **)&next = pli_next_of(&found, #name);                                              \
         FILE *file = (next ? next : pli_fopen_static)(path, mode);                                 \
-        pli_leak_fd_is(file ? fileno(file) : -1, __builtin_return_address(0));                     \
+        if (PLI_UNLIKELY(PLI_LOAD(pli_leak.on)))                                                   \
+            pli_leak_note(file ? fileno(file) : -1, NULL, __builtin_return_address(0));            \
         return file;                                                                               \
     }
 
