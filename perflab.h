@@ -138,7 +138,11 @@
        Measured side by side in bench/README.md, here on one machine (AMD EPYC, gcc 12): pl_ticks
        1.00 times the bare instruction; an iteration of PL_LOOP 1.00 times a dec/jnz loop; exact
        statistics of a malloc and free pair 1.07 to 1.17 times plain glibc when linked, 1.11 to 1.37
-       when preloaded; including the header 4 ms of compile time, implementing it 0.7 s.
+       when preloaded; including the header 4 ms of compile time, implementing it 0.7 s. The CPU
+       profile is within 0.3 % of the process's clock with 1 to 64 threads at 100 to 10,000 Hz; a
+       sample of 32 frames takes 0.4 us in the handler; starting, stopping and writing 2 ms; the
+       program's own CPU time does not change measurably at 100 or 1000 Hz (0.999 times, middle
+       half 0.994 to 1.005).
 
    INTERPOSED SYMBOLS (all weak; each goes on to the next definition in line, so that jemalloc,
    tcmalloc or mimalloc stay in charge where they are linked or preloaded)
@@ -2618,6 +2622,8 @@ static bool pli_module_stands_sig(const pli_module *m, uintptr_t pc)
 
 #else
 
+/* Before glibc 2.35 and in musl nothing signal-safe tells where an address belongs: a library that
+   was loaded after the last look at the list ends the walk. */
 static pli_code pli_code_unlisted_sig(uintptr_t pc)
 {
     (void)pc;
@@ -3539,6 +3545,8 @@ static size_t pli_row_place_sig(uint64_t name)
     return (size_t)(name * 0x9e3779b97f4a7c15u >> 52) % PLI_ROWS & ~(size_t)1;
 }
 
+/* Both places of the pair are looked at; a hit in the second one does not change their order, so
+   that a look writes nothing and handlers on different processors do not fight for the line. */
 static bool pli_row_cached_sig(uintptr_t pc, uint64_t *row)
 {
     uint64_t name = pli_row_name_sig(pc);
@@ -3550,6 +3558,7 @@ static bool pli_row_cached_sig(uintptr_t pc, uint64_t *row)
     return (PLI_LOAD(pli_rows[at + 1].key) ^ *row) == name;
 }
 
+/* The second place is lost, the first one moves there. */
 static void pli_row_keep_sig(uintptr_t pc, uint64_t row)
 {
     uint64_t name = pli_row_name_sig(pc);
@@ -3578,6 +3587,8 @@ typedef struct pli_walk {
 static uintptr_t pli_stack_end;
 #define PLI_STACK_NEAR ((uintptr_t)1 << 20)
 
+/* The beginning of a walk: nothing of the stack is known to be readable yet, unless it is the main
+   thread's. `exact`, since the first address is where the thread was interrupted. */
 static pli_walk pli_walk_begin_sig(const pli_regs *regs, const pli_code_map *map)
 {
     pli_walk w;
@@ -4651,6 +4662,8 @@ static void pli_cpu_quieten(void)
         pli_os_yield();
 }
 
+/* Time that ran out without a signal. A gated profile cannot say which part of it was timed, and
+   leaves it out. */
 static void pli_cpu_add_missing(const pli_thread *t, int64_t ticks)
 {
     if (ticks <= 0 || pli_cpu.gated)
@@ -4790,6 +4803,9 @@ static void pli_cpu_notes(pli_profile_view *view)
         pli_view_note(view, "only what benchmarks time: set-up is left out");
 }
 
+/* Takes pli_cpu.lock, which pli_cpu_view_done gives back once the profile is encoded: no start may
+   empty the sites under the reader. Samples go on coming meanwhile, and may or may not be part
+   of it. A profile that is still running ends, for its reader, now. */
 static pl_result pli_cpu_view(pli_profile_view *view, bool emergency)
 {
     if (!pli_lock_take_or_try(&pli_cpu.lock, emergency))
@@ -4905,6 +4921,8 @@ static pl_result pli_cpu_configure(const pl_cpu_desc *desc)
                           PLI_CPU_BUFFER);
 }
 
+/* Options first, then the unwind tables, and the timers last: a failure leaves nothing running.
+   Building the index of a program without one may take milliseconds, which are not sampled. */
 pl_result pl_cpu_start(const pl_cpu_desc *desc)
 {
     static const pl_cpu_desc defaults;
@@ -4955,6 +4973,8 @@ static void pli_cpu_end(bool emergency)
     pli_cpu_add_unmet();
 }
 
+/* Sampling ends under the lock, the file is written without it: names are looked up in symbol
+   tables that may have to be read from the disk, and another start need not wait for that. */
 pl_result pl_cpu_stop(void)
 {
     char path[sizeof pli_cpu.path];
@@ -5038,6 +5058,7 @@ PLI_HOOK int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
     return pli_os_sigmask_sig(how, pli_mask_sig(how, set, &copy), old);
 }
 
+/* The same for programs with one thread, with the other convention for errors. */
 PLI_HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
     int error = pthread_sigmask(how, set, old);
@@ -5049,6 +5070,7 @@ PLI_HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 typedef int pli_sigaction_function(int, const struct sigaction *, struct sigaction *);
 extern pli_sigaction_function pli_libc_sigaction __asm__("__sigaction") __attribute__((weak));
 
+/* Whether perflab has put its own handler where the program believes the default action to be. */
 static bool pli_farewell_for_sig(int number)
 {
     return pli_farewell.sa_handler &&
@@ -5089,6 +5111,9 @@ PLI_HOOK int sigaction(int number, const struct sigaction *action, struct sigact
 typedef void pli_signal_handler(int);
 typedef pli_signal_handler *pli_signal_function(int, pli_signal_handler *);
 
+/* glibc has two functions named signal: the headers give programs that ask for strict ISO C the one
+   that resets. The work of both: `flags` are what sets them apart. Signals that are none of
+   perflab's business go straight on. */
 static pli_signal_handler *pli_signal(int number, pli_signal_handler *handler, int flags,
                                       pli_signal_function *next)
 {
@@ -5101,6 +5126,7 @@ static pli_signal_handler *pli_signal(int number, pli_signal_handler *handler, i
     return sigaction(number, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
 
+/* BSD's meaning, glibc's default: system calls go on, the handler stays. */
 PLI_HOOK pli_signal_handler *signal(int number, pli_signal_handler *handler)
 {
     static void *found;
@@ -5145,6 +5171,8 @@ PLI_HOOK int execve(const char *path, char *const argv[], char *const envp[])
     return pli_exec_end();
 }
 
+/* The six forms differ in where the program is looked for, in who gives the environment, and in
+   how the arguments come; each is one of the two above. */
 PLI_HOOK int execv(const char *path, char *const argv[])
 {
     return execve(path, argv, environ);
@@ -5335,6 +5363,7 @@ static void pli_counts_hold(pli_counts *c)
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
+/* Even again. Release: who sees that sees the new sums too. */
 static void pli_counts_release(pli_counts *c)
 {
     PLI_STORE_RELEASE(c->epoch, PLI_LOAD(c->epoch) + 1);
@@ -5375,6 +5404,8 @@ static void pli_heap_death(pli_thread *t)
     PLI_ADD(pli_heap.gone.live, t->heap.live);
 }
 
+/* Nobody is half-way through the counts of the forking thread while memory is copied: the child's
+   would stay half-way for ever. */
 static void pli_heap_fork_begin(pli_thread *t)
 {
     pli_counts_hold(&t->heap);
@@ -5965,6 +5996,9 @@ static PLI_COLD void pli_free_slow(void *p)
     pli_next.free(p);
 }
 
+/* The hot path is two comparisons and one addition, then the real free. Everything that is not an
+   ordinary block of glibc's goes the slow way: NULL, the arena, blocks mapped one by one (bit 1 of
+   the chunk's size), a thread's first block, an allocator whose sizes have to be asked for. */
 PLI_HOOK void free(void *p)
 {
     if (PLI_UNLIKELY((uintptr_t)p <= pli_next.slow_below) || PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
@@ -6035,6 +6069,7 @@ PLI_HOOK int posix_memalign(void **out, size_t alignment, size_t size)
     return error;
 }
 
+/* C11's. The rule that size is a multiple of the alignment is left to the next in line. */
 PLI_HOOK void *aligned_alloc(size_t alignment, size_t size)
 {
     if (pli_next_mode() == PLI_NEXT_UNKNOWN)
@@ -6044,6 +6079,7 @@ PLI_HOOK void *aligned_alloc(size_t alignment, size_t size)
     return pli_block_born(PLI_NESTED(pli_next.aligned_alloc(alignment, size)));
 }
 
+/* The three forms from before POSIX, still called by old programs and by glibc itself. */
 PLI_HOOK void *memalign(size_t alignment, size_t size)
 {
     if (pli_next_mode() == PLI_NEXT_UNKNOWN || !pli_next.memalign)
@@ -6077,6 +6113,7 @@ PLI_HOOK void free_sized(void *p, size_t size)
     pli_next.free_sized(p, size);
 }
 
+/* The same for what aligned_alloc gave. */
 PLI_HOOK void free_aligned_sized(void *p, size_t alignment, size_t size)
 {
     if (!p || pli_arena_holds(p) || pli_next_mode() == PLI_NEXT_UNKNOWN ||
@@ -6097,12 +6134,16 @@ PLI_HOOK void free_aligned_sized(void *p, size_t alignment, size_t size)
 /* What changes when the calling thread counts a block. */
 typedef struct pli_new_mark { const pli_thread *self; uint64_t born, epoch; } pli_new_mark;
 
+/* Not an allocation, just three loads: new is as hot as malloc in C++. */
 static pli_new_mark pli_new_mark_take(void)
 {
     const pli_thread *t = pli_self;
     return (pli_new_mark){t, PLI_LOAD(t->heap.born), PLI_LOAD(t->heap.epoch)};
 }
 
+/* After new has returned: counts the block, unless the count moved meanwhile. Another block counted
+   in between, by a new-handler say, is taken for this one: one block too few, in a program that has
+   just run out of memory. */
 static void *pli_new_done(void *p, pli_new_mark before)
 {
     pli_new_mark now = pli_new_mark_take();
@@ -6176,6 +6217,7 @@ static int pli_malloc_in_charge(void)
     return 0;
 }
 
+/* With hooks, the same question is answered by what was found behind them. */
 static int pli_malloc_is_libc(void)
 {
     return PLI_GLIBC && !PLI_SANITIZER;
@@ -6204,6 +6246,7 @@ static void pli_memstats_system(pl_memstats *out)
     out->heap_released = h.releasable;
 }
 
+/* The sum first: asking the allocator and the kernel takes longer, and other threads go on. */
 pl_result pl_memstats_read(pl_memstats *out)
 {
     if (!out)
@@ -7145,6 +7188,9 @@ static const char *pli_unnamed_keep(const pli_module *m, uintptr_t start)
 
 #endif /* PLI_LINUX */
 
+/* Names come from tables that are read once and kept, so that a second call costs a search only.
+   What has no name is shown as module+offset, which finds the place again in a debugger, and in
+   `addr2line -e module`. Fields that are not known have values that print well. */
 pl_result pl_symbolize(const void *pc, pl_frame *out)
 {
     if (!out)
@@ -8167,6 +8213,8 @@ static pl_result pli_profile_save(const char *name, const char *path, bool emerg
 
 #endif /* PLI_LINUX */
 
+/* The whole profile is encoded in memory first: either all of it is written or nothing, and the
+   collector's lock is not held while a slow reader at the other end of `out` takes its time. */
 pl_result pl_profile_write(const char *name, FILE *out, int debug)
 {
 #if PLI_LINUX
@@ -8193,6 +8241,7 @@ pl_result pl_profile_write(const char *name, FILE *out, int debug)
 #endif
 }
 
+/* By way of a temporary file beside `path`, renamed at the end: who reads sees a whole profile. */
 pl_result pl_profile_save(const char *name, const char *path)
 {
 #if PLI_LINUX
@@ -8240,6 +8289,7 @@ static int pli_callers_from(const pli_regs *regs, int skip, void **pcs, int max)
 
 #endif /* PLI_LINUX */
 
+/* Not inlined, so that there is exactly one frame of perflab's to leave out. */
 PL_NOINLINE int pl_callers(int skip, void **pcs, int max)
 {
 #if PLI_LINUX
@@ -8254,6 +8304,8 @@ PL_NOINLINE int pl_callers(int skip, void **pcs, int max)
 #endif
 }
 
+/* One line a frame: number, address, function+offset, module; innermost first, as debuggers do it.
+   The offset is in bytes from the function's start. */
 PL_NOINLINE pl_result pl_stack_write(FILE *out)
 {
     void *pcs[PLI_STACK_WRITE_MAX];
@@ -10065,6 +10117,8 @@ static void pli_env_complain(const char *what, const char *detail, const char *m
     (void)n;
 }
 
+/* A number within its range. What is wrong is said with the range, so that one look mends it; the
+   key's default stays then. */
 static bool pli_env_number(const char *key, const char *value, int64_t least, int64_t most,
                            int64_t *out)
 {
@@ -10184,6 +10238,7 @@ static void pli_env_end(bool emergency)
         pli_os_nap();
 }
 
+/* Destructors run after what the program has registered with atexit, whose time counts too. */
 __attribute__((destructor)) static void pli_env_at_exit(void)
 {
     pli_env_end(false);
@@ -10262,6 +10317,8 @@ static void pli_env_fork_child(pli_thread *t)
 
 static const pli_thread_hooks pli_env_hooks = {NULL, NULL, NULL, NULL, pli_env_fork_child};
 
+/* Starts the profile that PERFLAB asks for. Handlers and the note to children come after it has
+   worked: a program whose profile cannot be taken runs as if PERFLAB were not there. */
 static void pli_env_start_cpu(char **place)
 {
     char path[4096 + 16];
