@@ -6597,19 +6597,27 @@ static void pli_dynamic_read(pli_dynamic *d, const pli_module *m, const pli_imag
     }
 }
 
-/* What a module exports, from its own memory: of the two hash tables, one is there. */
-static bool pli_table_of_memory(pli_table *table, const pli_module *m)
+/* What a module exports, by its dynamic section: of the two hash tables, one is there. */
+static bool pli_table_of_dynamic(pli_table *table, const pli_module *m)
 {
     pli_image image = {-1, m->start, m->end - m->start};
     pli_dynamic d;
     uint32_t count[2] = {0, 0}; /* buckets, symbols */
-    if (m->last_epoch != PLI_EPOCH_NOW)
-        return false;
     pli_dynamic_read(&d, m, &image);
     if (d.hash)
         pli_image_read(&image, d.hash, count, sizeof count);
     uint64_t symbols = d.hash || !d.gnu_hash ? count[1] : pli_gnu_hash_count(&image, d.gnu_hash);
     return pli_table_take(table, &image, d.symbols, symbols, d.strings, d.string_bytes);
+}
+
+/* The same from memory that is there, and stays while it is read: dlclose waits that long. */
+static bool pli_table_of_memory(pli_table *table, const pli_module *m)
+{
+    pli_modules_enter_sig();
+    bool found = !pli_modules_frozen_sig() && m->last_epoch == PLI_EPOCH_NOW &&
+                 pli_table_of_dynamic(table, m);
+    pli_modules_leave_sig();
+    return found;
 }
 
 /* -- Where the tables are -- */
