@@ -3259,10 +3259,10 @@ static bool pli_fde_read_sig(const pli_tables *t, uintptr_t at, pli_fde *fde)
     return !r.bad;
 }
 
-/* The same by perflab's own index. */
+/* The same by perflab's own index, which may have been half there when *t was copied. */
 static bool pli_fde_find_in_index_sig(const pli_tables *t, uintptr_t pc, pli_fde *fde)
 {
-    size_t low = 0, high = t->count;
+    size_t low = 0, high = t->index ? t->count : 0;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (t->index[middle].function <= pc)
@@ -3597,9 +3597,10 @@ static pli_walk pli_walk_begin_sig(const pli_regs *regs, const pli_code_map *map
     w.frozen = pli_modules_frozen_sig();
     w.regs = *regs;
     w.exact = true;
-    if (pli_stack_end - regs->sp < PLI_STACK_NEAR) {
+    uintptr_t end = PLI_LOAD(pli_stack_end);
+    if (end - regs->sp < PLI_STACK_NEAR) {
         w.low = regs->sp & ~(uintptr_t)(PLI_PAGE - 1);
-        w.high = pli_stack_end & ~(uintptr_t)7;
+        w.high = end & ~(uintptr_t)7;
     }
     return w;
 }
@@ -3664,7 +3665,7 @@ static uint64_t pli_row_known_sig(pli_walk *w)
         return PLI_CFA_UNKNOWN;
     bool called = w->exact || pc - w->last_text_start < 8 ||
                   pli_os_follows_call_sig((const uint8_t *)pc, &target);
-    bool root = pc - pli_entry < PLI_ENTRY_SIZE ||
+    bool root = pc - PLI_LOAD(pli_entry) < PLI_ENTRY_SIZE ||
                 pli_os_is_thread_end_sig((const uint8_t *)pc, end);
     return called && !root ? PLI_CFA_UNKNOWN : PLI_CFA_OUTERMOST;
 }
@@ -3789,7 +3790,8 @@ static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
         return false;
     if (target && target < w->last_text_end)
         target = pli_guess_callee_sig(w, target);
-    return !pc || !target || ra - pli_entry < PLI_ENTRY_SIZE || pc - target < PLI_GUESS_FAR ||
+    return !pc || !target || ra - PLI_LOAD(pli_entry) < PLI_ENTRY_SIZE ||
+           pc - target < PLI_GUESS_FAR ||
            (target - pc < PLI_GUESS_FAR && /* by way of another function, which jumped on */
             (target < w->last_text_start || target >= w->last_text_end));
 }
@@ -3961,20 +3963,30 @@ static void pli_index_make(pli_module *m)
         return;
     pli_index_fill(&t, start, end, index, count);
     pli_index_sort(index, count);
-    m->tables = t;
-    m->tables.count = count;
+    m->tables.start = t.start, m->tables.end = t.end, m->tables.count = count;
     PLI_STORE_RELEASE(m->tables.index, (const pli_index *)index);
+}
+
+/* Makes the program's index once, whoever comes first. Handlers may be looking: they see all of
+   it or nothing. */
+static void pli_index_need(pli_module *program)
+{
+    static pli_lock lock;
+    if (!program || program->tables.hdr || PLI_LOAD_ACQUIRE(program->tables.index))
+        return;
+    pli_lock_take(&lock);
+    if (!program->tables.index)
+        pli_index_make(program);
+    pli_lock_give(&lock);
 }
 
 /* Brings all up to date that unwinding needs: see pli_modules_refresh. */
 static pl_result pli_unwind_prepare(void)
 {
-    pli_entry = getauxval(AT_ENTRY);
-    pli_stack_end = pli_os_stack_end(2 * PLI_STACK_NEAR);
+    PLI_STORE(pli_entry, (uintptr_t)getauxval(AT_ENTRY));
+    PLI_STORE(pli_stack_end, pli_os_stack_end(2 * PLI_STACK_NEAR));
     pl_result result = pli_modules_refresh();
-    pli_module *program = PLI_LOAD_ACQUIRE(pli_modules.all);
-    if (program && program->tables.hdr == 0 && !program->tables.index)
-        pli_index_make(program);
+    pli_index_need(PLI_LOAD_ACQUIRE(pli_modules.all));
     return result;
 }
 
@@ -4486,6 +4498,7 @@ static struct {
     bool prepared;           /* handler and thread hooks are in place */
     bool gated;              /* the gate is moved: the process's clock says nothing */
     bool valid;              /* there is a profile, finished or not */
+    bool forked;             /* this is the child of a process that had taken one */
     int refused;             /* why the kernel refused a timer; 0: it did not */
     int hz, depth, pid;
     uint64_t period_ns;
@@ -4736,7 +4749,7 @@ static void pli_cpu_fall_back(int error)
 static void pli_cpu_birth(pli_thread *t)
 {
     PLI_STORE(t->cpu.timer, 0);
-    uint32_t engine = PLI_LOAD(pli_cpu.engine);
+    uint32_t engine = PLI_LOAD_ACQUIRE(pli_cpu.engine); /* and with it the period */
     if (engine == PLI_CPU_TIMERS) {
         int error = pli_cpu_arm(t);
         if (error)
@@ -4767,12 +4780,13 @@ static void *pli_cpu_look_around(void *unused)
 }
 
 /* Starts that thread where it is needed. Without it, threads that begin later and never allocate
-   are counted as missing at the stop. */
+   are counted as missing at the stop. Not in a fork's child beside a sanitizer: TSan ends those
+   that start a thread. */
 static void pli_cpu_watch(void)
 {
     sigset_t all, before;
     pthread_t watcher;
-    if (PLI_INTERPOSE)
+    if (PLI_INTERPOSE || (PLI_SANITIZER && pli_cpu.forked))
         return;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
@@ -4848,6 +4862,7 @@ static void pli_cpu_fork_child(pli_thread *t)
     pli_cpu.engine = PLI_CPU_OFF;
     pli_cpu.lock.state = pli_cpu.busy = 0;
     pli_cpu.valid = pli_cpu.running = false;
+    pli_cpu.forked = true;
     PLI_STORE(pli_cpu.pid, getpid());
     pli_threads.wanted = 0;
     if (mine)
