@@ -2207,12 +2207,15 @@ __attribute__((constructor)) static void pli_threads_watch_fork(void)
     pthread_atfork(pli_fork_prepare, pli_fork_parent, pli_fork_child);
 }
 
-/* A collector adds its hooks before it meets its first thread. More than PLI_COLLECTORS_MAX are a
-   mistake of perflab's own, found by its tests. */
+/* A collector adds its hooks before it meets its first thread; once more does nothing. More than
+   PLI_COLLECTORS_MAX are a mistake of perflab's own, found by its tests. */
 static void pli_collector_add(const pli_thread_hooks *hooks)
 {
+    bool there = false;
     pli_lock_take(&pli_threads.lock);
-    if (pli_threads.collectors < PLI_COLLECTORS_MAX)
+    for (int i = 0; i < pli_threads.collectors; i++)
+        there = there || pli_threads.hooks[i] == hooks;
+    if (!there && pli_threads.collectors < PLI_COLLECTORS_MAX)
         pli_threads.hooks[pli_threads.collectors++] = hooks;
     pli_lock_give(&pli_threads.lock);
 }
@@ -5238,7 +5241,8 @@ PLI_HOOK int execle(const char *path, const char *first, ...)
 
 #else
 
-static int pli_libc_action(int number, const struct sigaction *action, struct sigaction *old)
+PLI_SOMETIMES static int pli_libc_action(int number, const struct sigaction *action,
+                                         struct sigaction *old)
 {
     return sigaction(number, action, old);
 }
@@ -5434,11 +5438,13 @@ static void pli_heap_fork_end(pli_thread *t)
 static const pli_thread_hooks pli_heap_hooks = {
     pli_heap_birth, pli_heap_death, pli_heap_fork_begin, pli_heap_fork_end, NULL};
 
-/* The heap is the one collector that is met before constructors run: it registers on first use. */
+/* The heap is the one collector that is met before constructors run: it registers on first use. Two
+   threads may come first together, and neither goes on before the hooks are there: a block without
+   its birth would count wrongly. */
 static PLI_COLD void pli_heap_prepare(void)
 {
-    if (__atomic_exchange_n(&pli_heap.ready, 1, __ATOMIC_ACQ_REL) == 0)
-        pli_collector_add(&pli_heap_hooks);
+    pli_collector_add(&pli_heap_hooks);
+    PLI_STORE_RELEASE(pli_heap.ready, 1);
 }
 
 /* Counts for a thread without a block of its own. */
@@ -5473,7 +5479,7 @@ static PLI_COLD void pli_heap_count_slow(size_t bytes, int born)
     if (pli_self == &pli_nested)
         return;
     int saved_errno = errno;
-    if (!PLI_LOAD(pli_heap.ready))
+    if (!PLI_LOAD_ACQUIRE(pli_heap.ready))
         pli_heap_prepare();
     int64_t n = (int64_t)bytes;
     pli_totals one = {born, !born, born ? n : 0, born ? n : -n};
