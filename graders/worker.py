@@ -61,8 +61,8 @@ DENIED = {
                                  "accept4", "sendto", "sendmsg", "sendmmsg"),
     "tried to reach another process": (
         "kill", "tkill", "tgkill", "ptrace", "process_vm_readv", "process_vm_writev", "kcmp",
-        "prlimit64", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", "pidfd_open", "pidfd_getfd",
-        "process_madvise", "setpriority"),
+        "prlimit64", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", "pidfd_open",
+        "pidfd_getfd", "process_madvise", "setpriority"),
     "tried to use shared memory, semaphores or messages": (
         "shmget", "shmat", "semget", "semop", "msgget", "msgsnd", "msgrcv", "mq_open"),
 }
