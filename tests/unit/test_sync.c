@@ -295,12 +295,12 @@ static PL_NOINLINE void *short_waits(void *count)
 {
     for (int i = 0; i < *(int *)count; i++) {
         struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
+        clock_gettime(CLOCK_REALTIME, &until);
         until.tv_nsec += 300000;
         if (until.tv_nsec >= 1000000000)
             until.tv_sec++, until.tv_nsec -= 1000000000;
         uint64_t began = pl_now_ns();
-        sem_clockwait(&semaphore, CLOCK_MONOTONIC, &until);
+        sem_timedwait(&semaphore, &until);
         __atomic_add_fetch(&waited_ns, (int64_t)(pl_now_ns() - began), __ATOMIC_RELAXED);
     }
     return NULL;
