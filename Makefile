@@ -43,6 +43,9 @@ lab%-hint: FORCE ## one more hint each time
 lab%-watch: FORCE ## grade again whenever you save
 	@$(graders) watch $(compiler) $(submission) $(seed) "$*"
 
+lab%-quiz: FORCE ## four questions and their answers, explained; not graded
+	@$(graders) quiz "$*"
+
 lab%-reset: FORCE ## put student.c and answers.ini back as they were; keeps a copy of yours
 	@$(graders) reset "$*"
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Callable, NoReturn, Optional, Sequence
 
-from . import commands, profile_commands
+from . import commands, profile_commands, quiz, watch as watching
 from .model import EXIT_CODES, FAIL, GraderError, SubmissionError
 from .plain import printable
 
@@ -72,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
                        help="text (default), json with every sample, or junit for CI systems")
     grade.add_argument("--output", type=Path, metavar="FILE",
                        help="write the report to FILE, whole or not at all")
+    grade.add_argument("--first-look", action="store_true",
+                       help="say early what is known already, as watch does")
     _command(subs, "labs", "the board: every lab and how far you are", commands.labs, lab=False)
     hint = _command(subs, "hint", "one more hint each time", commands.hint)
     hint.add_argument("number", nargs="?", type=int, metavar="K", help="the K-th hint")
@@ -81,8 +83,9 @@ def parser() -> argparse.ArgumentParser:
                        "lab's benchmarks", profile_commands.profile, building=True)
     profile.add_argument("--mine", action="store_true", help="profile student.c, not slow.c")
     watch = _command(subs, "watch", "grade again whenever you save; Ctrl-C ends",
-                     commands.watch, building=True)
+                     watching.watch, building=True)
     _measuring(watch)
+    _command(subs, "quiz", "four questions and their explained answers; not graded", quiz.quiz)
     _command(subs, "reset", "student.c and answers.ini as shipped; yours are kept", commands.reset)
     _profiles(subs)
     doctor = _command(subs, "doctor", "what disturbs on this machine, and what mends it",
@@ -106,7 +109,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
               .rstrip(), file=sys.stderr)
         return EXIT_CODES[FAIL]
     except KeyboardInterrupt:
-        print("\ngraders: interrupted", file=sys.stderr)
+        if not getattr(options, "first_look", False):   # there the watcher ended it, not a person
+            print("\ngraders: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:             # the reader of our output has gone, as in '| head'
         sys.stderr.close()
