@@ -73,6 +73,15 @@ install: ## copy perflab.h and its pkg-config file below $(DESTDIR)$(prefix)
 	    > "$$DESTDIR$(pkgconfigdir)/perflab.pc"
 	@echo "installed $$DESTDIR$(includedir)/perflab.h and $$DESTDIR$(pkgconfigdir)/perflab.pc"
 
+new-lab: ## for authors: the folders of a new lab, NAME=topic
+	@$(graders) new-lab "$$NAME"
+
+check-labs: ## for authors: what labs lack, and whether they do what they promise; LAB=NN: one
+	@$(graders) check $(if $(LAB),"$$LAB")
+
+check-all: ## the same with every compiler and level graded in full: an hour
+	@$(graders) check --all $(if $(LAB),"$$LAB")
+
 test: ## every test; SUITE=NAME runs one of them
 	@$(PYTHON) tests/run.py $(if $(SUITE),--suite "$$SUITE")
 
@@ -93,6 +102,7 @@ clean: ## remove build/
 
 FORCE:
 
-.PHONY: help labs doctor preload install test check-fast test-deps lint bench clean FORCE
+.PHONY: help labs doctor preload install new-lab check-labs check-all
+.PHONY:  check-fast test-deps lint bench clean FORCE
 # Two gradings at once would disturb each other's measurements.
 .NOTPARALLEL:

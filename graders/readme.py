@@ -32,6 +32,11 @@ def prose(text: str) -> str:
     return re.sub(r"<[^>]*>", "", FENCE.sub("", text))
 
 
+def words(text: str) -> int:
+    """How many words a student reads; the lines of a table are none."""
+    return sum(any(char.isalnum() for char in word) for word in prose(text).split())
+
+
 def section(text: str, heading: str) -> str:
     """What stands below ``## heading``; "" without it."""
     parts = re.split(rf"^## {re.escape(heading)}[ ]*$", text, flags=re.M)
@@ -60,12 +65,12 @@ def replaced(text: str, marker: str, body: str, where: str) -> str:
 
 def grading_table(lab: Lab) -> str:
     """How it is graded, from lab.ini."""
-    return _table(("part", "points", "what has to hold"), list(_grading_rows(lab)))
+    return table(("part", "points", "what has to hold"), list(_grading_rows(lab)))
 
 
 def labs_table(labs: Sequence[Lab]) -> str:
     """The labs, for README.md of the repository."""
-    return _table(("lab", "what you learn", "minutes", "level"),
+    return table(("lab", "what you learn", "minutes", "level"),
                   [(f"[{lab.id} {lab.title}](labs/{lab.path.name}/README.md)", lab.summary,
                     str(lab.minutes), f"{lab.difficulty} of 5") for lab in labs])
 
@@ -77,18 +82,24 @@ def _grading_rows(lab: Lab) -> Iterator[Tuple[str, ...]]:
         yield ("Time", str(time), f"more than {number(lab.bar)} times as fast as `slow.c`, in "
                f"{clock}, at n = {lab.n:,}")
     for place, spec in enumerate(lab.evidence):
-        yield ("" if place else "Evidence", "" if place else str(evidence), _limits(lab, spec))
+        yield ("" if place else "Evidence", "" if place else str(evidence),
+               f"{spec.title}: {limits(spec)}{_sizes(lab, spec)}")
     if lab.questions:
         names = ", ".join(f"`{question.name}`" for question in lab.questions)
         yield ("Diagnosis", str(diagnosis), f"your answers in `answers.ini`: {names}")
 
 
-def _limits(lab: Lab, spec: EvidenceSpec) -> str:
-    """Title and limits of a piece of evidence, and the sizes where they are not n."""
-    limits = [f"{word} {number(limit)}" for word, limit in
-              (("at most", spec.maximum), ("at least", spec.minimum)) if limit is not None]
-    sizes = "" if spec.sizes == (lab.n,) else f", for n = {_list(spec.sizes)}"
-    return f"{spec.title}: {' and '.join(limits)}{sizes}"
+def limits(spec: EvidenceSpec) -> str:
+    """Between what the value has to lie."""
+    return " and ".join(f"{word} {number(limit)}" for word, limit in
+                        (("at most", spec.maximum), ("at least", spec.minimum))
+                        if limit is not None)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = ["|".join(f" {cell} " if cell else " " for cell in row) for row in (head, *rows)]
+    return "".join(f"|{line}|\n" for line in (lines[0], "|".join(["---"] * len(head)), *lines[1:]))
 
 
 def number(value: Fraction) -> str:
@@ -96,14 +107,14 @@ def number(value: Fraction) -> str:
     return f"{float(value):,.10g}"
 
 
+def _sizes(lab: Lab, spec: EvidenceSpec) -> str:
+    """The sizes, where they are not n."""
+    return "" if spec.sizes == (lab.n,) else f", for n = {_list(spec.sizes)}"
+
+
 def _list(sizes: Sequence[int]) -> str:
     words = [f"{size:,}" for size in sizes]
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(row) + " |\n" for row in lines).replace("|  |", "| |")
 
 
 def _region(marker: str) -> "re.Pattern[str]":
