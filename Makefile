@@ -79,7 +79,7 @@ new-lab: ## for authors: the folders of a new lab, NAME=topic
 check-labs: ## for authors: what labs lack, and whether they do what they promise; LAB=NN: one
 	@$(graders) check $(if $(LAB),"$$LAB")
 
-check-all: ## the same with every compiler and level graded in full: an hour
+check-all: ## the same, with every compiler and level graded in full
 	@$(graders) check --all $(if $(LAB),"$$LAB")
 
 test: ## every test; SUITE=NAME runs one of them

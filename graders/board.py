@@ -130,7 +130,7 @@ def _row(root: Path, folder: Path) -> Row:
     untouched = _as_shipped(lab)
     state = PASSED if note.passed else NOT_STARTED if untouched else note.state
     stale = not untouched and note.files != fingerprint(lab)
-    best = times(note.best) if note.best is not None else ""
+    best = times(note.best) if note.best is not None and state != NOT_STARTED else ""
     return Row(lab.id, lab.title, "not graded yet" if state == NOT_STARTED and stale else state,
                best, _next(lab, note, untouched, stale), _advice(lab, note, untouched, stale))
 
