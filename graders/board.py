@@ -85,7 +85,7 @@ def state_of(result: Result) -> str:
     if result.state == ERROR or result.error_kind or result.outputs_text:
         return NOT_WORKING
     time = result.time
-    if time and time.state == INCONCLUSIVE:
+    if (time and time.state == INCONCLUSIVE) or any(one.undecided for one in result.findings):
         return UNDECIDED
     if time and time.state != PASS:
         return SLOWER if time.high < 1 else NO_FASTER if time.low <= 1 else FASTER

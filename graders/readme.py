@@ -77,7 +77,7 @@ def labs_table(labs: Sequence[Lab]) -> str:
 
 def _grading_rows(lab: Lab) -> Iterator[Tuple[str, ...]]:
     time, evidence, diagnosis = lab.points
-    if time:
+    if lab.clock != "none":
         clock = "elapsed time" if lab.clock == "wall" else "processor time"
         yield ("Time", str(time), f"more than {number(lab.bar)} times as fast as `slow.c`, in "
                f"{clock}, at n = {lab.n:,}")

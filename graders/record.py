@@ -103,7 +103,7 @@ def recorded(lab: Lab) -> str:
 
 def table(lab: Lab, sections: Sections) -> str:
     """A row for slow.c, for the limits, the solution and each probe that was measured."""
-    head = ["version"] + ["faster"] * bool(lab.points[0])
+    head = ["version"] + ["faster"] * (lab.clock != "none")
     head += [spec.title for spec in lab.evidence] + ["verdict"]
     rows = [_row(lab, f"`{SLOW}`", sections.get(SLOW, {})), _limits(lab),
             _row(lab, "the solution", sections.get(SOLUTION, {}))]
@@ -195,7 +195,7 @@ def _benchmarks(lab: Lab, options: argparse.Namespace, source: Path) -> str:
 
 
 def _row(lab: Lab, name: str, keys: Mapping[str, str]) -> Sequence[str]:
-    ratio = [keys.get("ratio", "")] * bool(lab.points[0])
+    ratio = [keys.get("ratio", "")] * (lab.clock != "none")
     why = f" ({', '.join(keys['failed'].split())})" if keys.get("failed") else ""
     return [name, *ratio, *(keys.get(spec.name, "") for spec in lab.evidence),
             f"{keys.get('state', '')}{why}"]
@@ -203,7 +203,7 @@ def _row(lab: Lab, name: str, keys: Mapping[str, str]) -> Sequence[str]:
 
 def _limits(lab: Lab) -> Sequence[str]:
     """What lab.ini asks for."""
-    bar = [f"over {readme.number(lab.bar)}x"] if lab.points[0] else []
+    bar = [f"over {readme.number(lab.bar)}x"] if lab.clock != "none" else []
     return ["what has to hold", *bar, *(readme.limits(spec) for spec in lab.evidence), ""]
 
 

@@ -100,7 +100,7 @@ def _left_out(cc: str) -> Found:
 def _shipped(lab: Lab, root: Path, recipe: Recipe) -> Found:
     result = _grade(lab, root, recipe, lab.path / "student.c", lab.path / "answers.ini")
     found = _stopped(result)
-    if not found and lab.points[0] and "time" not in probes.failed_parts(result):
+    if not found and lab.clock != "none" and "time" not in probes.failed_parts(result):
         found.append(f"student.c as shipped must fail on time, and does not: {_outcome(result)}")
     if result.state != FAIL:
         found.append(f"as shipped the lab must FAIL, and is {result.state}")
@@ -125,7 +125,7 @@ def _probe(lab: Lab, root: Path, recipe: Recipe, probe: Probe) -> Found:
     """The C file alone decides: the questions are about slow.c, and are left out."""
     result = _grade(replace(lab, questions=()), root, recipe, probe.path, None,
                     tries=1 if INCONCLUSIVE in probe.states else TRIES)
-    decided = [spec.name for spec in lab.evidence] + ["time"] * bool(lab.points[0])
+    decided = [spec.name for spec in lab.evidence] + ["time"] * (lab.clock != "none")
     found = probes.complaints(probe, result.state, result.error_kind,
                               probes.failed_parts(result), decided)
     if not result.error_text and probe.errors:

@@ -59,6 +59,12 @@ def test_a_lab_without_a_time_part_has_states_too() -> None:
     assert board.state_of(replace(RESULTS["answers-missing"], time=None)) == "answers missing"
 
 
+def test_evidence_that_this_machine_cannot_give_is_no_failure() -> None:
+    untold = replace(PASSED.findings[0], value=None, passed=False, undecided=True)
+    assert board.state_of(replace(PASSED, state="INCONCLUSIVE",
+                                  findings=(untold,))) == "undecided"
+
+
 def test_only_ones_own_files_count(own: Path) -> None:
     assert "not started" in row(own) and "make lab90 (5 min)" in row(own)
     graders("grade", "90", "--submission", str(SOLUTION), root=own)
