@@ -7,9 +7,9 @@
 /* Each thread has counters of its own, so that no thread has to wait for another one. They are
    atomic because stats_read reads them while threads add to them. */
 struct stats {
-    unsigned threads;
     _Atomic uint64_t requests[STATS_THREADS];
     _Atomic uint64_t bytes[STATS_THREADS];
+    unsigned threads;
 };
 
 struct stats *stats_new(unsigned threads)
