@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,16 +158,19 @@ int workload_expect(const workload_buffer *input, workload_buffer *output)
                   | put_total(output, "other counters", other);
 }
 
-/* ---- one operation ---- */
+/* ---- the threads of a server ---- */
+
+enum { WAIT, GO, LEAVE };       /* what the other threads are told */
+enum { TURNS = 100000 };        /* of waiting, before others may have the processor */
 
 struct server;
 
-/* One thread of the server. */
+/* One thread of the server. Number 0 is the caller. */
 struct thread {
     pthread_t id;
-    int has_started;
-    const struct server *server;
+    struct server *server;
     unsigned number;
+    uint64_t cpu_ns;            /* processor time that it took to serve */
     struct stats_place place;
     struct look looks[LOOKS];
 };
@@ -175,26 +179,14 @@ struct server {
     const struct order *order;
     struct stats *stats;
     unsigned threads;
+    unsigned hired;             /* those that there are, the caller included; 0: none yet */
     cpu_set_t cpus;             /* those that the process may use */
-    struct thread thread[STATS_THREADS];
+    _Atomic unsigned ready;     /* threads that wait for their word */
+    _Atomic unsigned word;      /* WAIT, GO or LEAVE */
+    _Atomic unsigned done;      /* threads that have served their requests */
     struct stats_total total;
+    struct thread thread[STATS_THREADS];
 };
-
-struct state {
-    struct order order;
-    struct stats *other;        /* counters that are there, and count something else */
-    struct server server;
-    int failed;
-};
-
-static size_t line_size;
-
-/* Not inlined: a worker gets only those functions of this file that workload_load and its like
-   call, and this one is for the students. */
-PL_NOINLINE size_t machine_line(void)
-{
-    return line_size;
-}
 
 /* pin moves the calling thread to the processor that is the number-th of the set, cyclically. */
 static void pin(const cpu_set_t *cpus, unsigned number)
@@ -212,90 +204,145 @@ static void pin(const cpu_set_t *cpus, unsigned number)
     }
 }
 
-static struct look look_at(const struct thread *t, uint64_t done, uint64_t bytes)
+/* wait_for waits without sleeping, since to be woken takes longer than a fast run. */
+static unsigned wait_for(_Atomic unsigned *place, unsigned least)
+{
+    unsigned found;
+    for (unsigned turn = 0; (found = atomic_load(place)) < least; turn++) {
+        if (turn >= TURNS)
+            sched_yield();
+    }
+    return found;
+}
+
+static struct look look_at(const struct thread *t, uint64_t requests, uint64_t bytes)
 {
     struct stats_total total = stats_read(t->server->stats);
     struct look look = {
         .requests = __atomic_load_n(t->place.requests, __ATOMIC_ACQUIRE),
         .bytes = __atomic_load_n(t->place.bytes, __ATOMIC_ACQUIRE),
-        .is_plausible = total.requests >= done && total.bytes >= bytes,
+        .is_plausible = total.requests >= requests && total.bytes >= bytes,
     };
     return look;
 }
 
 /* serve is what a thread does: four parts of its requests, and a look after each. */
-static void *serve(void *arg)
+static void serve(struct thread *t)
 {
-    struct thread *t = arg;
     const struct order *order = t->server->order;
-    uint64_t i = part_begin(order->requests, t->server->threads, t->number);
-    uint64_t share = part_end(order->requests, t->server->threads, t->number) - i;
-    uint64_t first = i, bytes = 0;
-    pin(&t->server->cpus, t->number);
+    struct stats *stats = t->server->stats;
+    uint64_t first = part_begin(order->requests, t->server->threads, t->number);
+    uint64_t share = part_end(order->requests, t->server->threads, t->number) - first;
+    uint64_t i = first, bytes = 0;
+    uint64_t start = pl_thread_cpu_ns();
     for (unsigned number = 0; number < LOOKS; number++) {
         for (uint64_t end = first + part_end(share, LOOKS, number); i < end; i++) {
             uint64_t size = order->sizes[i % SIZES];
-            stats_add(t->server->stats, t->number, size);
+            stats_add(stats, t->number, size);
             bytes += size;
         }
         if (i == first) {       /* nothing added yet, nothing to be seen */
             t->looks[number] = (struct look){0, 0, 1};
             continue;
         }
-        t->place = stats_where(t->server->stats, t->number);
+        t->place = stats_where(stats, t->number);
         t->looks[number] = look_at(t, i - first, bytes);
     }
+    t->cpu_ns = pl_thread_cpu_ns() - start;
+}
+
+static void *help(void *arg)
+{
+    struct thread *t = arg;
+    pin(&t->server->cpus, t->number);
+    atomic_fetch_add(&t->server->ready, 1);
+    if (wait_for(&t->server->word, GO) == GO)
+        serve(t);
+    atomic_fetch_add(&t->server->done, 1);
     return NULL;
 }
 
-static void start(struct server *server, unsigned number)
-{
-    pthread_attr_t attributes;
-    struct thread *t = &server->thread[number];
-    *t = (struct thread){.server = server, .number = number};
-    if (number == 0 || pthread_attr_init(&attributes) != 0)
-        return;
-    pthread_attr_setstacksize(&attributes, STACK);
-    t->has_started = pthread_create(&t->id, &attributes, serve, t) == 0;
-    pthread_attr_destroy(&attributes);
-}
-
-/* run_threads serves all requests and frees nothing: the counters are still to be looked at.
-   Returns 0, or -1 without memory or threads. */
-static int run_threads(struct server *server)
-{
-    int failed = 0;
-    server->stats = stats_new(server->threads);
-    if (server->stats == NULL)
-        return -1;
-    for (unsigned number = 0; number < server->threads; number++)
-        start(server, number);
-    serve(&server->thread[0]);
-    for (unsigned number = 1; number < server->threads; number++)
-        failed |= !server->thread[number].has_started
-               || pthread_join(server->thread[number].id, NULL) != 0;
-    server->total = stats_read(server->stats);
-    sched_setaffinity(0, sizeof server->cpus, &server->cpus);
-    return failed ? -1 : 0;
-}
-
-static void forget(struct server *server)
-{
-    if (server->stats != NULL)
-        stats_free(server->stats);
-    server->stats = NULL;
-}
-
-static void open_server(struct server *server, const struct order *order, unsigned threads)
+static void open_server(struct server *server, const struct order *order, unsigned threads,
+                        const cpu_set_t *cpus)
 {
     memset(server, 0, sizeof *server);
     server->order = order;
     server->threads = threads;
-    sched_getaffinity(0, sizeof server->cpus, &server->cpus);
+    server->cpus = *cpus;
+}
+
+/* hire starts the threads, and returns when they wait for their word. What a run costs is what
+   they do after that, and not how long it takes to start them. */
+static void hire(struct server *server)
+{
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0)
+        return;
+    pthread_attr_setstacksize(&attributes, STACK);
+    for (unsigned number = 0; number < server->threads; number++) {
+        struct thread *t = &server->thread[number];
+        *t = (struct thread){.server = server, .number = number};
+        if (number != 0 && pthread_create(&t->id, &attributes, help, t) != 0)
+            break;
+        server->hired = number + 1;
+    }
+    pthread_attr_destroy(&attributes);
+    pin(&server->cpus, 0);
+    wait_for(&server->ready, server->hired - 1);
+}
+
+/* dismiss ends the threads, whether they have served or not, and frees the counters. */
+static void dismiss(struct server *server)
+{
+    if (atomic_load(&server->word) == WAIT)
+        atomic_store(&server->word, LEAVE);
+    for (unsigned number = 1; number < server->hired; number++)
+        pthread_join(server->thread[number].id, NULL);
+    if (server->stats != NULL)
+        stats_free(server->stats);
+    sched_setaffinity(0, sizeof server->cpus, &server->cpus);
+    server->stats = NULL;
+    server->hired = 0;
+    atomic_store(&server->ready, 0);
+    atomic_store(&server->word, WAIT);
+    atomic_store(&server->done, 0);
+}
+
+/* run_server has all requests served by the threads that were hired. Returns 0, or -1 without
+   memory or threads. */
+static int run_server(struct server *server)
+{
+    server->stats = server->hired == server->threads ? stats_new(server->threads) : NULL;
+    if (server->stats == NULL)
+        return -1;
+    atomic_store(&server->word, GO);
+    serve(&server->thread[0]);
+    wait_for(&server->done, server->threads - 1);
+    server->total = stats_read(server->stats);
+    return 0;
+}
+
+/* ---- one operation ---- */
+
+struct state {
+    struct order order;
+    struct stats *other;        /* counters that are there, and count something else */
+    struct server server;
+    int failed;
+};
+
+static size_t line_size;
+
+/* Not inlined: a worker gets only those functions of this file that workload_load and its like
+   call, and this one is for the students. */
+PL_NOINLINE size_t machine_line(void)
+{
+    return line_size;
 }
 
 void *workload_load(const unsigned char *data, size_t size)
 {
+    cpu_set_t cpus;
     struct state *s = calloc(1, sizeof *s);
     if (s == NULL || size != sizeof s->order) {
         free(s);
@@ -303,21 +350,22 @@ void *workload_load(const unsigned char *data, size_t size)
     }
     memcpy(&s->order, data, size);
     line_size = (size_t)s->order.line;
-    open_server(&s->server, &s->order, (unsigned)s->order.threads);
     s->other = machine_line() != 0 ? stats_new(1) : NULL;
     if (s->other == NULL) {
         free(s);
         return NULL;
     }
     stats_add(s->other, 0, OTHER_BYTES);
+    sched_getaffinity(0, sizeof cpus, &cpus);
+    open_server(&s->server, &s->order, (unsigned)s->order.threads, &cpus);
+    hire(&s->server);
     return s;
 }
 
 void workload_run(void *state)
 {
     struct state *s = state;
-    forget(&s->server);
-    s->failed = run_threads(&s->server);
+    s->failed = run_server(&s->server);
 }
 
 int workload_store(void *state, workload_buffer *output)
@@ -334,7 +382,7 @@ int workload_store(void *state, workload_buffer *output)
 void workload_unload(void *state)
 {
     struct state *s = state;
-    forget(&s->server);
+    dismiss(&s->server);
     stats_free(s->other);
     free(s);
 }
@@ -378,31 +426,39 @@ static uint64_t nearest_anywhere(const struct state *s, uint64_t unit)
     few.requests = PLACE_THREADS * LOOKS;
     for (unsigned i = 0; i < PLACES && servers != NULL; i++) {
         gaps[i] = malloc(16 * i + 24);
-        open_server(&servers[i], &few, PLACE_THREADS);
-        uint64_t here = run_threads(&servers[i]) == 0 ? nearest(&servers[i], unit) : 0;
+        open_server(&servers[i], &few, PLACE_THREADS, &s->server.cpus);
+        hire(&servers[i]);
+        uint64_t here = run_server(&servers[i]) == 0 ? nearest(&servers[i], unit) : 0;
         least = here < least ? here : least;
     }
     for (unsigned i = 0; i < PLACES && servers != NULL; i++) {
-        forget(&servers[i]);
+        dismiss(&servers[i]);
         free(gaps[i]);
     }
     free(servers);
     return servers != NULL ? least : UINT64_MAX;
 }
 
-/* cpu_time is the processor time that all requests take with so many threads, in nanoseconds. */
-static double cpu_time(const struct order *order, unsigned threads)
+static uint64_t cpu_time(const struct server *server)
+{
+    uint64_t sum = 0;
+    for (unsigned number = 0; number < server->threads; number++)
+        sum += server->thread[number].cpu_ns;
+    return sum;
+}
+
+/* cpu_with is the processor time that all requests take with so many threads, in nanoseconds. */
+static double cpu_with(const struct state *s, unsigned threads)
 {
     struct server *server = malloc(sizeof *server);
     if (server == NULL)
         return 0;
-    open_server(server, order, threads);
-    uint64_t start_ns = pl_process_cpu_ns();
-    int failed = run_threads(server);
-    uint64_t taken = pl_process_cpu_ns() - start_ns;
-    forget(server);
+    open_server(server, &s->order, threads, &s->server.cpus);
+    hire(server);
+    uint64_t taken = run_server(server) == 0 ? cpu_time(server) : 0;
+    dismiss(server);
     free(server);
-    return failed ? 0 : (double)taken;
+    return (double)taken;
 }
 
 int workload_count(void *state, const char *name, double *value)
@@ -415,7 +471,7 @@ int workload_count(void *state, const char *name, double *value)
     else if (strcmp(name, "counters_per_line") == 0)
         *value = (double)s->order.line / sizeof(uint64_t);
     else if (strcmp(name, "cpu_factor") == 0)
-        *value = cpu_time(&s->order, 2) / cpu_time(&s->order, 1);
+        *value = cpu_with(s, 2) / cpu_with(s, 1);
     else
         return -1;
     return 0;
@@ -425,11 +481,25 @@ int workload_count(void *state, const char *name, double *value)
 
 enum { BENCH_REQUESTS = 200000 };
 
+/* serve_once starts threads while the clock stands still. Returns their processor time. */
+static uint64_t serve_once(pl_bench *b, struct server *server)
+{
+    pl_bench_stop_timer(b);
+    dismiss(server);
+    hire(server);
+    pl_bench_start_timer(b);
+    if (run_server(server) == 0)
+        return cpu_time(server);
+    pl_bench_fail(b, "out of memory or threads");
+    return 0;
+}
+
 static void bench_serve(pl_bench *b, void *arg)
 {
     unsigned threads = *(const unsigned *)arg;
     workload_buffer input = {0};
     struct state *s = NULL;
+    uint64_t cpu_ns = 0;
     if (workload_make(1, BENCH_REQUESTS, &input) == 0)
         s = workload_load(input.data, input.size);
     free(input.data);
@@ -437,12 +507,11 @@ static void bench_serve(pl_bench *b, void *arg)
         pl_bench_fail(b, "out of memory for %u threads", threads);
         return;
     }
+    dismiss(&s->server);
     s->server.threads = threads;
-    uint64_t cpu_ns = pl_process_cpu_ns();
     PL_LOOP(b) {
-        workload_run(s);
+        cpu_ns += serve_once(b, &s->server);
     }
-    cpu_ns = pl_process_cpu_ns() - cpu_ns;
     double requests = (double)b->n * BENCH_REQUESTS;
     pl_bench_report_metric(b, (double)pl_bench_elapsed_ns(b) / requests, "ns/request");
     pl_bench_report_metric(b, (double)cpu_ns / requests, "cpu-ns/request");
