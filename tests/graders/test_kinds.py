@@ -49,9 +49,10 @@ def test_no_report_speaks_of_time() -> None:
 
 @pytest.mark.parametrize("given,passed,words", [
     ("blocks, descriptors, threads", True, "right"), ("threads,memory;files", True, "right"),
-    ("`threads()` files blocks", True, "right"), ("threads, files", False, "2 of 3"),
-    ("threads, files, blocks, sockets", False, "'sockets' is not one of the 3"),
-    ("threads threads threads", False, "1 of 3")])
+    ("`threads()` files blocks", True, "right"), ("threads(a, b), files, memory", True, "right"),
+    ("threads, files", False, "3 are wanted"),
+    ("threads, files, blocks, sockets", False, "3 are wanted"),
+    ("threads threads threads", False, "3 are wanted")])
 def test_all_of_several_words(given: str, passed: bool, words: str, tmp_path: Path) -> None:
     path = tmp_path / "answers.ini"
     path.write_text(f"[answers]\nsites = {given}\n")
@@ -83,14 +84,16 @@ def test_a_machine_with_too_few_cores_is_not_the_students_fault() -> None:
 
 def test_code_that_waits_by_itself_is_measured_after_all() -> None:
     """A machine that is busy for both sides never makes a pair count."""
-    own = verdict.OwnWaiting()
+    own = verdict.OwnWaiting(2, 2)
     said = [own.judge(verdict.STUDENT_WAITED) for _ in range(verdict.OwnWaiting.PATIENCE + 3)]
     assert all(said[:verdict.OwnWaiting.PATIENCE]) and said[-1] == ""
-    other = verdict.OwnWaiting()
+    other = verdict.OwnWaiting(2, 2)
     assert other.judge("") == ""
     assert all(other.judge(verdict.STUDENT_WAITED) for _ in range(50))
-    third = verdict.OwnWaiting()
+    third = verdict.OwnWaiting(2, 2)
     assert all(third.judge(verdict.SLOW_WAITED) for _ in range(50))
+    alone = verdict.OwnWaiting(2, 1)        # a busy second processor would look just so
+    assert all(alone.judge(verdict.STUDENT_WAITED) for _ in range(50))
 
 
 def test_the_gate_knows_how_many_threads_slow_has() -> None:
