@@ -94,6 +94,7 @@ class Lab:
     summary: str = ""               # one sentence for tables of labs
     threads: int = 1                # of the operation: so many processors take part
     slow_threads: int = 1           # of slow.c's
+    profile: str = "cpu"            # what make labNN-profile shows: "cpu", or "leaks"
 
 
 @dataclass(frozen=True)
