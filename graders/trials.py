@@ -212,7 +212,7 @@ def _warnings(lab: Lab, root: Path, cc: str) -> Found:
 
 
 def _header(lab: Lab) -> Found:
-    found = []
+    found: List[str] = []
     for language, standard, cc in (("c", "-std=c99", "gcc"), ("c++", "-std=c++11", "g++")):
         if shutil.which(cc) is None:
             return found, f"left out: no {cc} here"
