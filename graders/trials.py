@@ -212,7 +212,7 @@ def _warnings(lab: Lab, root: Path, cc: str) -> Found:
 
 
 def _header(lab: Lab) -> Found:
-    found = []
+    found: List[str] = []
     for language, standard, cc in (("c", "-std=c99", "gcc"), ("c++", "-std=c++11", "g++")):
         if shutil.which(cc) is None:
             return found, f"left out: no {cc} here"
@@ -235,7 +235,7 @@ def _benchmarks(lab: Lab, root: Path) -> Found:
     """Once each, on slow.c and on the solution."""
     recipe = build.recipe_for(root, TIMED.cc if shutil.which(TIMED.cc) else "", TIMED.optimise)
     trusted = build.build_trusted(lab, recipe)
-    found = []
+    found: List[str] = []
     for path in (lab.path / "slow.c", lab.solution / "student.c"):
         program = build.build_bench(lab, path, trusted, recipe)
         status, output = _run([str(program), "-benchtime", "1x"])
