@@ -23,6 +23,7 @@ from typing import Callable, Dict, FrozenSet, Iterable, List, Sequence, Tuple
 
 from . import compiler, vet
 from .compiler import Compiler, Finished
+from .elf import Elf
 from .model import GraderError, Lab, SubmissionError
 from .plain import short
 
@@ -45,7 +46,8 @@ LAYOUTS = (
 STATS = ("worker-stats", "workload-run", "perflab-stats", "{side}")
 # What a worker needs of workload.c. The oracle must not lie in the student's address space, where
 # its address can be found without its name.
-RUN_NAMES = ("workload_load", "workload_run", "workload_store", "workload_unload")
+RUN_NAMES = ("workload_load", "workload_run", "workload_store", "workload_unload",
+             "workload_count")
 LAB_FILES = ("lab.h", "slow.c", "workload.c")
 
 
@@ -186,10 +188,17 @@ def _make_trusted(work: Path, files: Dict[str, bytes], library: Path, lab: Lab,
 
 
 def _without_oracle(work: Path, recipe: Recipe) -> None:
-    """workload-run.o: of workload.c only what RUN_NAMES reach."""
-    roots = [f"-Wl,-u,{name}" for name in RUN_NAMES]
+    """workload-run.o: of workload.c only what RUN_NAMES reach, and what the lab gives to slow.c."""
+    roots = [f"-Wl,-u,{name}" for name in (*RUN_NAMES, *_given(work))]
     _trusted_run(recipe, work, ["-r", "-nostdlib", "-Wl,--gc-sections", *roots, "workload-all.o",
                                 "-o", "workload-run.o"], "workload.c")
+
+
+def _given(work: Path) -> Iterable[str]:
+    """The functions and data of workload.c that slow.c uses, and student.c may use as well."""
+    needed = {symbol.name for symbol in Elf(work / "slow.o").symbols() if not symbol.defined}
+    return sorted(needed & {symbol.name for symbol in Elf(work / "workload.o").symbols()
+                            if symbol.defined})
 
 
 def _make_student(work: Path, files: Dict[str, bytes], source: Path, trusted: Trusted,

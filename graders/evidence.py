@@ -24,6 +24,9 @@ import math
 from dataclasses import dataclass
 from typing import Callable, Dict, Mapping, Sequence, Tuple
 
+from random import Random
+
+from . import bench_error
 from .model import EvidenceSpec, Finding, GraderError, Lab, Question
 from .rig import SLOW, STUDENT, Rig
 
@@ -38,11 +41,21 @@ class Kind:
     decimals: int
 
 
+def findings(rig: Rig, lab: Lab, rng: Random) -> Tuple[Finding, ...]:
+    """Every piece of evidence of the lab, in the order of lab.ini."""
+    rounds = bench_error.Rounds(rig, lab.evidence, rng)
+    return tuple(rounds.finding(spec) if spec.kind == bench_error.KIND else finding(rig, spec)
+                 for spec in lab.evidence)
+
+
 def finding(rig: Rig, spec: EvidenceSpec) -> Finding:
     """The student's value and slow's, against the limits of lab.ini."""
     kind = KINDS[spec.kind]
-    slow = kind.measure(rig, SLOW, spec.sizes)
-    value = kind.measure(rig, STUDENT, spec.sizes)
+    if spec.kind == "counted":
+        slow, value = (max(rig.count(side, n, spec.counter) for n in spec.sizes) for side in (SLOW, STUDENT))
+    else:
+        slow = kind.measure(rig, SLOW, spec.sizes)
+        value = kind.measure(rig, STUDENT, spec.sizes)
     passed = ((spec.maximum is None or value <= spec.maximum)
               and (spec.minimum is None or value >= spec.minimum))
     return Finding(spec, value, slow, passed, _text(spec, kind, value, slow))
@@ -50,7 +63,7 @@ def finding(rig: Rig, spec: EvidenceSpec) -> Finding:
 
 def measure(rig: Rig, lab: Lab) -> Dict[str, float]:
     """slow.c's values for the lab's questions, by the name of the question."""
-    return {question.name: KINDS[question.measure].measure(rig, SLOW, question.sizes)
+    return {question.name: max(rig.count(SLOW, n, question.counter) for n in question.sizes) if question.measure == "counted" else KINDS[question.measure].measure(rig, SLOW, question.sizes)
             for question in lab.questions if question.measure in KINDS}
 
 
@@ -99,6 +112,8 @@ def _bytes_per_output_byte(rig: Rig, side: str, sizes: Sequence[int]) -> float:
 
 
 KINDS: Mapping[str, Kind] = {
+    "counted": Kind(lambda rig, side, sizes: 0.0, 0),
+    "bench_error": Kind(lambda rig, side, sizes: 0.0, 0),
     "growth_exponent": Kind(_growth_exponent, 2),
     "growth_factor": Kind(_growth_factor, 1),
     "allocs_per_op": Kind(_allocs_per_op, 0),

@@ -123,9 +123,10 @@ def _measure(lab: Lab, what: Submission, options: Options, progress: Progress, k
         extra: Dict[str, Any] = {"cpus": cpus.workers}
         try:
             known.outputs_checked = check_outputs(rig, lab, rng, progress)
-            known.time = measure_time(rig, lab, rng, options.time_budget, progress, extra)
+            if lab.clock != "none":
+                known.time = measure_time(rig, lab, rng, options.time_budget, progress, extra)
             progress.say("evidence: measuring its growth and its allocations ...")
-            known.findings = tuple(evidence.finding(rig, spec) for spec in lab.evidence)
+            known.findings = evidence.findings(rig, lab, rng)
         except SubmissionError as error:
             known.error = error
         progress.say("answers: measuring slow.c ...")
@@ -232,21 +233,24 @@ def _result(lab: Lab, what: Submission, seed: int, known: _Findings, facts: Mach
 
 def _state(known: _Findings) -> str:
     """All three parts make a PASS; a part that is decided against it makes a FAIL."""
-    assert known.time
-    right = [found.passed for found in known.findings]
+    right = [found.passed for found in known.findings if not found.undecided]
+    open_ = [INCONCLUSIVE for found in known.findings if found.undecided]
     right += [answer.passed for answer in known.answers or ()]
-    if known.time.state == FAIL or not all(right):
+    time = known.time.state if known.time else PASS
+    if time == FAIL or not all(right):
         return FAIL
-    return INCONCLUSIVE if known.time.state == INCONCLUSIVE else PASS
+    return INCONCLUSIVE if INCONCLUSIVE in (time, *open_) else PASS
 
 
 def _points(lab: Lab, known: _Findings) -> Tuple[Optional[int], Optional[int], Optional[int]]:
     """Points for each part; None while it is open. Code that fails earns none for running."""
     answers = None if known.answers is None else _share(
         lab.points[2], [answer.passed for answer in known.answers])
-    if known.error or not known.time:
+    if known.error:
         return 0, 0, answers
-    timed = {PASS: lab.points[0], FAIL: 0}.get(known.time.state)
+    timed = {PASS: lab.points[0], FAIL: 0}.get(known.time.state) if known.time else 0
+    if any(found.undecided for found in known.findings):
+        return timed, None, answers
     return timed, _share(lab.points[1], [found.passed for found in known.findings]), answers
 
 

@@ -55,13 +55,14 @@ def read(path: Path) -> Lab:
     manifest = _Manifest(path)
     lab = manifest.section("lab")
     time = manifest.section("time")
+    clock = time.choice("clock", "cpu", "wall", "none")
     number, topic = _identity(lab, path.name)
     n = time.integer("n", 1)
     result = Lab(
         id=number, topic=topic, title=lab.text("title"), summary=lab.text("summary"),
         path=path, solution=path.parent.parent / "solutions" / path.name,
         minutes=lab.integer("minutes", 1), difficulty=lab.integer("difficulty", 1, 5),
-        clock=time.choice("clock", "cpu", "wall"), bar=_bar(time), n=n,
+        clock=clock, bar=Fraction(1) if clock == "none" else _bar(time), n=n,
         oracle_sizes=manifest.section("oracle").sizes("sizes", least=0),
         points=_points(manifest.section("points")),
         evidence=tuple(_evidence(section, name, n) for name, section in manifest.many("evidence")),
@@ -216,7 +217,8 @@ def _evidence(section: _Section, name: str, n: int) -> EvidenceSpec:
         name=name, kind=_word(section, "kind"), title=section.text("title"),
         maximum=section.maybe("max", section.fraction, "1.35"),
         minimum=section.maybe("min", section.fraction, "0.5"),
-        sizes=section.sizes("sizes", default=n), because=section.text("because"))
+        sizes=section.sizes("sizes", default=n), because=section.text("because"),
+        counter=section.text("counter", ""), bench=section.text("bench", ""))
     if spec.maximum is None and spec.minimum is None:
         raise section.error("max", "is missing; give max, min or both")
     _ordered(section, "min", spec.minimum, "max", spec.maximum)
@@ -231,7 +233,7 @@ def _question(section: _Section, name: str, n: int) -> Question:
         tolerance=section.maybe("tolerance", section.fraction, "0.2"),
         sizes=section.sizes("sizes", default=n),
         machine=section.choice("machine", "yes", "no", default="no") == "yes",
-        how=section.text("how"), function=section.text("function", ""))
+        how=section.text("how"), function=section.text("function", ""), counter=section.text("counter", ""))
     if question.kind == "word":
         for key in ("low", "high", "tolerance"):
             if section.text(key, ""):

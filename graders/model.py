@@ -43,6 +43,8 @@ class EvidenceSpec:
     minimum: Optional[Fraction]     # nor below
     sizes: Tuple[int, ...]          # input sizes to measure at
     because: str                    # one sentence for the student when it does not hold
+    counter: str = ""               # of kind counted: the name that workload_count knows
+    bench: str = ""                 # of kind bench_error: the benchmark
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Question:
     how: str                        # the command that shows the right answer
     words: Tuple[str, ...] = ()     # accepted answers of kind word
     function: str = ""              # of measure profile_share: whose share it is
+    counter: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class Finding:
     slow_value: Optional[float]     # the slow version's, for comparison
     passed: bool
     text: str                       # one line for the report
+    undecided: bool = False         # the machine was too noisy to tell; not passed then
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Rig:
 
     def move(self) -> None:
         """Chooses the processor for what follows: both runs of a pair belong on the same one."""
-        if self._clock == "cpu":
+        if self._clock != "wall":
             self._where = (self._rng.choice(self.cpus.workers),)
 
     def case(self, n: int, seed: int) -> Case:
@@ -98,6 +98,18 @@ class Rig:
             self._memory[side, n] = self._guarded(side, lambda: self._once(
                 side, self.sides[side].stats, case, counted))
         return self._memory[side, n]
+
+    def figures(self, side: str, case: Case, layout: int, names: Sequence[str]) -> Dict[str, float]:
+        """What workload_count knows after one operation in a fresh process."""
+        def counted(worker: Worker) -> Dict[str, float]:
+            worker.run(case)
+            return {name: worker.count(name) for name in names}
+        return self._guarded(side, lambda: self._once(
+            side, self.sides[side].layouts[layout], case, counted))
+
+    def count(self, side: str, n: int, name: str) -> float:
+        case = self._cases.setdefault(n, self.new_case(n))
+        return self.figures(side, case, 0, [name])[name]
 
     def output_size(self, n: int) -> int:
         """Bytes of the right output of the case on which ``memory`` counts."""

@@ -55,6 +55,7 @@ typedef struct shared {
     uint64_t exhausted;         /* 1 when the address space was used up at that moment */
     uint64_t overflow;          /* 1 when the address is close to the end of the stack */
     uint64_t layers;            /* LAYER_ bits that are in force */
+    double figure;              /* written after 'c' */
 } shared;
 
 static shared *header;
@@ -363,6 +364,11 @@ static int run(session *s) {
     return stored;
 }
 
+/* The name stands where the input was. */
+static int count(session *s) {
+    return workload_count && workload_count(s->state, (char *)s->input, &header->figure) == 0;
+}
+
 static int unload(session *s) {
     workload_unload(s->state);
     free(s->copy);
@@ -388,6 +394,7 @@ static void serve(session *s) {
         case 'l': reply(load(s) ? 'L' : '!'); break;
         case 'r': reply(run(s) ? 'R' : '!'); break;
         case 'm': reply(report_memory() ? 'M' : '!'); break;
+        case 'c': reply(count(s) ? 'C' : '!'); break;
         case 'u': reply(unload(s) ? 'U' : '!'); break;
         default: _exit(0);
         }

@@ -29,7 +29,7 @@ from .plain import printable, short
 
 COMMANDS, REPLIES, SHARED = 3, 4, 5         # descriptors in the worker
 HEADER_SIZE = 4096
-HEADER = struct.Struct("<8s4Q6q24s4Q")      # struct shared in worker.c
+HEADER = struct.Struct("<8s4Q6q24s4Qd")      # struct shared in worker.c
 MAGIC = b"PLWORK1\0"
 EXIT_DENIED, EXIT_SETUP = 120, 121          # in worker.c
 CPUCLOCK_SCHED = 2
@@ -202,7 +202,7 @@ class Worker:
     @property
     def layers(self) -> int:
         """The bits of the sandbox layers that are in force."""
-        return int(self._header()[-1])
+        return int(self._header()[-2])
 
     def load(self, case: Case) -> None:
         """Hands the input over."""
@@ -239,6 +239,14 @@ class Worker:
         if self._command("m", "M!", "count memory") == "!":
             raise GraderError("this worker was built without statistics")
         return Memory(*self._header()[5:10])
+
+    def count(self, name: str) -> float:
+        """A figure that workload.c kept about the last operation."""
+        words = name.encode() + b"\0"
+        self._memory[HEADER_SIZE:HEADER_SIZE + len(words)] = words
+        if self._command("c", "C!", "count") == "!":
+            raise GraderError(f"workload.c counts no '{name}'; workload_count has to know it")
+        return float(self._header()[-1])
 
     def unload(self) -> None:
         self._command("u", "U", "free its result")
@@ -385,7 +393,7 @@ class Worker:
 
     def _hint(self, number: int) -> str:
         """What a crash means, as far as the worker could note it."""
-        _, fault, exhausted, overflow, _ = self._header()[-5:]
+        _, fault, exhausted, overflow, _ = self._header()[-6:-1]
         if exhausted:
             return OUT_OF_MEMORY
         if overflow:

@@ -45,4 +45,9 @@ int workload_store(void *state, workload_buffer *output);
 /* Worker, not timed: frees the state and the result. */
 void workload_unload(void *state);
 
+/* Worker, not timed, and optional: a figure about the last operation that trusted code of workload.c
+   has kept. Called after workload_store, by the names that lab.ini uses. Returns 0, or -1 when
+   there is no such figure. */
+int workload_count(void *state, const char *name, double *value) __attribute__((weak));
+
 #endif

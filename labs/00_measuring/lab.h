@@ -17,7 +17,7 @@ enum { LETTER_BYTES = 3600, SCORES = 80, CODE_BYTES = LETTER_BYTES / 3 * 4 };
 extern const char letter[LETTER_BYTES + 1];     /* a text, ended by a NUL */
 extern const int scores[SCORES];                /* numbers in no order */
 
-/* checksum returns the Adler-32 checksum of a text. */
+/* checksum returns the FNV-1a checksum of a text. */
 uint32_t checksum(const char *text, size_t size) PURE;
 
 /* count_words returns how many words a text has. */

@@ -70,17 +70,11 @@ static void take_steps(uint32_t steps)
 
 PL_NOINLINE uint32_t checksum(const char *text, size_t size)
 {
-    uint32_t a = 1, b = 0;
+    uint32_t sum = 2166136261u;
     take_steps(extra[CHECKSUM]);
-    for (size_t i = 0; i < size; i++) {
-        a += (unsigned char)text[i];
-        b += a;
-        if (i % 256 == 255) {
-            a %= 65521;
-            b %= 65521;
-        }
-    }
-    return b % 65521 << 16 | a % 65521;
+    for (size_t i = 0; i < size; i++)
+        sum = (sum ^ (unsigned char)text[i]) * 16777619u;
+    return sum;
 }
 
 PL_NOINLINE size_t count_words(const char *text)
@@ -95,21 +89,23 @@ PL_NOINLINE size_t count_words(const char *text)
     return words;
 }
 
-/* Without a branch in the inner loop, so that it takes the same time whatever the order is. */
+/* Each pass carries the largest number so far along. There is no branch on the numbers, which the
+   processor could guess rightly or wrongly: a pass takes the same time whatever the order is. */
 PL_NOINLINE void sort_numbers(int *numbers, size_t count)
 {
-    int changed = 1;
+    int changed = count > 0;
     take_steps(extra[SORT]);
     while (changed) {
+        int largest = numbers[0];
         changed = 0;
         for (size_t i = 1; i < count; i++) {
-            int low = numbers[i] < numbers[i - 1] ? numbers[i] : numbers[i - 1];
-            int high = numbers[i] < numbers[i - 1] ? numbers[i - 1] : numbers[i];
-            changed |= numbers[i] != high;
-            numbers[i - 1] = low;
-            numbers[i] = high;
-            PL_HIDE(changed);
+            int next = numbers[i], less = -(next < largest);
+            int difference = (next ^ largest) & less;
+            numbers[i - 1] = largest ^ difference;
+            largest = next ^ difference;
+            changed |= less;
         }
+        numbers[count - 1] = largest;
     }
 }
 
