@@ -105,16 +105,19 @@ def _true(name: str) -> str:
 
 
 def _finding(spec: EvidenceSpec, rounds: Sequence[Round], state: str) -> Finding:
-    report = median(one.report for one in rounds) if rounds else 0.0
-    slow = median(one.slow for one in rounds) if rounds else 0.0
-    limit = f"at most {float(spec.maximum or 0):.4g} %"
-    text = f"{spec.title}: reports {_times(report)} the true time, {limit} off (slow.c: {_times(slow)})"
+    report, slow = (median(getattr(one, side) for one in rounds) if rounds else 0.0
+                    for side in ("report", "slow"))
+    limit = float(spec.maximum or 0)
+    text = (f"{spec.title}: reports {_percent(report)} % of the true time, {100 - limit:.4g} to "
+            f"{100 + limit:.4g} is right (slow.c: {_percent(slow)})")
     if state == INCONCLUSIVE:
         text += f"; not certain after {len(rounds)} rounds"
     return Finding(spec, 100 * abs(report - 1), 100 * abs(slow - 1), state == PASS, text,
                    undecided=state == INCONCLUSIVE)
 
 
-def _times(ratio: float) -> str:
-    """A factor with enough digits to tell 0.97 from 1, and not to call 0.0001 nothing."""
-    return f"{ratio:.3f}x" if 0.01 <= ratio < 10 else f"{ratio:.2g}x"
+def _percent(ratio: float) -> str:
+    """With enough digits to tell 96 from 100, and not to call 0.005 nothing."""
+    percent = 100 * ratio
+    return f"{percent:.1f}" if 1 <= percent < 200 else f"{percent:,.0f}" if percent >= 200 \
+        else f"{percent:.1g}"

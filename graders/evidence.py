@@ -26,12 +26,13 @@ from typing import Callable, Dict, Mapping, Sequence, Tuple
 
 from random import Random
 
-from . import bench_error
+from . import bench_error, bench_spread
 from .model import EvidenceSpec, Finding, GraderError, Lab, Question
 from .rig import SLOW, STUDENT, Rig
 
 SCALE = 4       # growth_factor with one size
 PROFILE_SHARE = "profile_share"
+INTERVALS = (PROFILE_SHARE, bench_spread.MEASURE)     # measures that give an interval
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def validate(lab: Lab) -> None:
         if (question.measure == PROFILE_SHARE) != bool(question.function):
             raise GraderError(f"labs/{lab.path.name}/lab.ini: {where} function: belongs to "
                               f"'measure = {PROFILE_SHARE}'; give both or neither")
-        if question.measure and question.measure != PROFILE_SHARE:
-            _validate(lab, f"{where} measure", question.measure, question.sizes, (PROFILE_SHARE,))
+        if question.measure and question.measure not in INTERVALS:
+            _validate(lab, f"{where} measure", question.measure, question.sizes, INTERVALS)
 
 
 def slope(points: Mapping[int, float]) -> float:

@@ -68,7 +68,7 @@ def read(path: Path) -> Lab:
         evidence=tuple(_evidence(section, name, n) for name, section in manifest.many("evidence")),
         questions=tuple(_question(section, name, n)
                         for name, section in manifest.many("question")),
-        hints=_hints(manifest.section("hints")))
+        hints=_hints(manifest.section("hints")), bench_time=_bench_time(time))
     manifest.finish()
     return result
 
@@ -203,6 +203,13 @@ def _bar(section: _Section) -> Fraction:
     return bar
 
 
+def _bench_time(section: _Section) -> str:
+    value = section.text("bench", "1s")
+    if not re.fullmatch(r"[1-9]\d{0,5}(us|ms|s|x)", value):
+        raise section.error("bench", f"'{short(value)}' is no time; write for example 200ms")
+    return value
+
+
 def _points(section: _Section) -> Tuple[int, int, int]:
     time, evidence, diagnosis = (section.integer(key, 0, 100)
                                  for key in ("time", "evidence", "diagnosis"))
@@ -233,7 +240,8 @@ def _question(section: _Section, name: str, n: int) -> Question:
         tolerance=section.maybe("tolerance", section.fraction, "0.2"),
         sizes=section.sizes("sizes", default=n),
         machine=section.choice("machine", "yes", "no", default="no") == "yes",
-        how=section.text("how"), function=section.text("function", ""), counter=section.text("counter", ""))
+        how=section.text("how"), function=section.text("function", ""),
+        counter=section.text("counter", ""), bench=section.text("bench", ""))
     if question.kind == "word":
         for key in ("low", "high", "tolerance"):
             if section.text(key, ""):

@@ -63,6 +63,7 @@ class Question:
     words: Tuple[str, ...] = ()     # accepted answers of kind word
     function: str = ""              # of measure profile_share: whose share it is
     counter: str = ""
+    bench: str = ""                 # of measure bench_spread: the benchmark
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class Lab:
     questions: Tuple[Question, ...]
     hints: Tuple[str, ...]
     summary: str = ""               # one sentence for tables of labs
+    bench_time: str = "1s"          # how long each benchmark of make labNN-bench runs
 
 
 @dataclass(frozen=True)

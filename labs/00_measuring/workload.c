@@ -109,39 +109,29 @@ PL_NOINLINE void sort_numbers(int *numbers, size_t count)
     }
 }
 
-enum { PLACES = 512 };      /* of a dictionary: more than the letter has different words */
+enum { PLACES = 8192 };
 
+/* A dictionary knows words by their hashes alone. */
 struct dictionary {
-    struct { const char *word; size_t length; } place[PLACES];
+    unsigned char known[PLACES];
 };
 
-/* next_word finds the next word and returns its length, 0 at the end of the text. */
-static size_t next_word(const char **text)
+/* next_hash is the hash of a word with one more letter, or 0 between words: computed without a
+   branch, since where words end cannot be guessed. */
+static uint32_t next_hash(uint32_t hash, char c)
 {
-    *text += strspn(*text, " ,.:;");
-    return strcspn(*text, " ,.:;");
-}
-
-/* find_place returns the number of the place where a word is, or would be. */
-static size_t find_place(const struct dictionary *d, const char *word, size_t length)
-{
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)word[i]) * 16777619u;
-    size_t at = hash % PLACES;
-    while (d->place[at].word != NULL && (d->place[at].length != length ||
-                                         memcmp(d->place[at].word, word, length) != 0))
-        at = (at + 1) % PLACES;
-    return at;
+    uint32_t letter = -(uint32_t)(((unsigned)c | 32) - 'a' < 26);
+    return (hash ^ (unsigned char)c) * 16777619u & letter;
 }
 
 PL_NOINLINE struct dictionary *dictionary_new(const char *text)
 {
     struct dictionary *d = calloc(1, sizeof *d);
-    for (size_t length; d != NULL && (length = next_word(&text)) > 0; text += length) {
-        size_t at = find_place(d, text, length);
-        d->place[at].word = text;
-        d->place[at].length = length;
+    for (uint32_t hash = 0; d != NULL && *text != '\0'; text++) {
+        uint32_t next = next_hash(hash, *text);
+        if (next == 0)
+            d->known[hash % PLACES] = 1;
+        hash = next;
     }
     return d;
 }
@@ -150,8 +140,11 @@ PL_NOINLINE size_t spell_check(const struct dictionary *d, const char *text)
 {
     size_t unknown = 0;
     take_steps(extra[SPELL]);
-    for (size_t length; (length = next_word(&text)) > 0; text += length)
-        unknown += d->place[find_place(d, text, length)].word == NULL;
+    for (uint32_t hash = 0; *text != '\0'; text++) {
+        uint32_t next = next_hash(hash, *text);
+        unknown += (next == 0) & (hash != 0) & !d->known[hash % PLACES];
+        hash = next;
+    }
     return unknown;
 }
 
