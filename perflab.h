@@ -138,7 +138,11 @@
        Measured side by side in bench/README.md, here on one machine (AMD EPYC, gcc 12): pl_ticks
        1.00 times the bare instruction; an iteration of PL_LOOP 1.00 times a dec/jnz loop; exact
        statistics of a malloc and free pair 1.07 to 1.17 times plain glibc when linked, 1.11 to 1.37
-       when preloaded; including the header 4 ms of compile time, implementing it 0.7 s.
+       when preloaded; including the header 4 ms of compile time, implementing it 0.7 s. The CPU
+       profile is within 0.3 % of the process's clock with 1 to 64 threads at 100 to 10,000 Hz; a
+       sample of 32 frames takes 0.4 us in the handler; starting, stopping and writing 2 ms; the
+       program's own CPU time does not change measurably at 100 or 1000 Hz (0.999 times, middle
+       half 0.994 to 1.005).
 
    INTERPOSED SYMBOLS (all weak; each goes on to the next definition in line, so that jemalloc,
    tcmalloc or mimalloc stay in charge where they are linked or preloaded)
@@ -2203,12 +2207,15 @@ __attribute__((constructor)) static void pli_threads_watch_fork(void)
     pthread_atfork(pli_fork_prepare, pli_fork_parent, pli_fork_child);
 }
 
-/* A collector adds its hooks before it meets its first thread. More than PLI_COLLECTORS_MAX are a
-   mistake of perflab's own, found by its tests. */
+/* A collector adds its hooks before it meets its first thread; once more does nothing. More than
+   PLI_COLLECTORS_MAX are a mistake of perflab's own, found by its tests. */
 static void pli_collector_add(const pli_thread_hooks *hooks)
 {
+    bool there = false;
     pli_lock_take(&pli_threads.lock);
-    if (pli_threads.collectors < PLI_COLLECTORS_MAX)
+    for (int i = 0; i < pli_threads.collectors; i++)
+        there = there || pli_threads.hooks[i] == hooks;
+    if (!there && pli_threads.collectors < PLI_COLLECTORS_MAX)
         pli_threads.hooks[pli_threads.collectors++] = hooks;
     pli_lock_give(&pli_threads.lock);
 }
@@ -2618,6 +2625,8 @@ static bool pli_module_stands_sig(const pli_module *m, uintptr_t pc)
 
 #else
 
+/* Before glibc 2.35 and in musl nothing signal-safe tells where an address belongs: a library that
+   was loaded after the last look at the list ends the walk. */
 static pli_code pli_code_unlisted_sig(uintptr_t pc)
 {
     (void)pc;
@@ -3253,10 +3262,10 @@ static bool pli_fde_read_sig(const pli_tables *t, uintptr_t at, pli_fde *fde)
     return !r.bad;
 }
 
-/* The same by perflab's own index. */
+/* The same by perflab's own index, which may have been half there when *t was copied. */
 static bool pli_fde_find_in_index_sig(const pli_tables *t, uintptr_t pc, pli_fde *fde)
 {
-    size_t low = 0, high = t->count;
+    size_t low = 0, high = t->index ? t->count : 0;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (t->index[middle].function <= pc)
@@ -3539,6 +3548,8 @@ static size_t pli_row_place_sig(uint64_t name)
     return (size_t)(name * 0x9e3779b97f4a7c15u >> 52) % PLI_ROWS & ~(size_t)1;
 }
 
+/* Both places of the pair are looked at; a hit in the second one does not change their order, so
+   that a look writes nothing and handlers on different processors do not fight for the line. */
 static bool pli_row_cached_sig(uintptr_t pc, uint64_t *row)
 {
     uint64_t name = pli_row_name_sig(pc);
@@ -3550,6 +3561,7 @@ static bool pli_row_cached_sig(uintptr_t pc, uint64_t *row)
     return (PLI_LOAD(pli_rows[at + 1].key) ^ *row) == name;
 }
 
+/* The second place is lost, the first one moves there. */
 static void pli_row_keep_sig(uintptr_t pc, uint64_t row)
 {
     uint64_t name = pli_row_name_sig(pc);
@@ -3578,6 +3590,8 @@ typedef struct pli_walk {
 static uintptr_t pli_stack_end;
 #define PLI_STACK_NEAR ((uintptr_t)1 << 20)
 
+/* The beginning of a walk: nothing of the stack is known to be readable yet, unless it is the main
+   thread's. `exact`, since the first address is where the thread was interrupted. */
 static pli_walk pli_walk_begin_sig(const pli_regs *regs, const pli_code_map *map)
 {
     pli_walk w;
@@ -3586,9 +3600,10 @@ static pli_walk pli_walk_begin_sig(const pli_regs *regs, const pli_code_map *map
     w.frozen = pli_modules_frozen_sig();
     w.regs = *regs;
     w.exact = true;
-    if (pli_stack_end - regs->sp < PLI_STACK_NEAR) {
+    uintptr_t end = PLI_LOAD(pli_stack_end);
+    if (end - regs->sp < PLI_STACK_NEAR) {
         w.low = regs->sp & ~(uintptr_t)(PLI_PAGE - 1);
-        w.high = pli_stack_end & ~(uintptr_t)7;
+        w.high = end & ~(uintptr_t)7;
     }
     return w;
 }
@@ -3653,7 +3668,7 @@ static uint64_t pli_row_known_sig(pli_walk *w)
         return PLI_CFA_UNKNOWN;
     bool called = w->exact || pc - w->last_text_start < 8 ||
                   pli_os_follows_call_sig((const uint8_t *)pc, &target);
-    bool root = pc - pli_entry < PLI_ENTRY_SIZE ||
+    bool root = pc - PLI_LOAD(pli_entry) < PLI_ENTRY_SIZE ||
                 pli_os_is_thread_end_sig((const uint8_t *)pc, end);
     return called && !root ? PLI_CFA_UNKNOWN : PLI_CFA_OUTERMOST;
 }
@@ -3778,7 +3793,8 @@ static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
         return false;
     if (target && target < w->last_text_end)
         target = pli_guess_callee_sig(w, target);
-    return !pc || !target || ra - pli_entry < PLI_ENTRY_SIZE || pc - target < PLI_GUESS_FAR ||
+    return !pc || !target || ra - PLI_LOAD(pli_entry) < PLI_ENTRY_SIZE ||
+           pc - target < PLI_GUESS_FAR ||
            (target - pc < PLI_GUESS_FAR && /* by way of another function, which jumped on */
             (target < w->last_text_start || target >= w->last_text_end));
 }
@@ -3950,20 +3966,30 @@ static void pli_index_make(pli_module *m)
         return;
     pli_index_fill(&t, start, end, index, count);
     pli_index_sort(index, count);
-    m->tables = t;
-    m->tables.count = count;
+    m->tables.start = t.start, m->tables.end = t.end, m->tables.count = count;
     PLI_STORE_RELEASE(m->tables.index, (const pli_index *)index);
+}
+
+/* Makes the program's index once, whoever comes first. Handlers may be looking: they see all of
+   it or nothing. */
+static void pli_index_need(pli_module *program)
+{
+    static pli_lock lock;
+    if (!program || program->tables.hdr || PLI_LOAD_ACQUIRE(program->tables.index))
+        return;
+    pli_lock_take(&lock);
+    if (!program->tables.index)
+        pli_index_make(program);
+    pli_lock_give(&lock);
 }
 
 /* Brings all up to date that unwinding needs: see pli_modules_refresh. */
 static pl_result pli_unwind_prepare(void)
 {
-    pli_entry = getauxval(AT_ENTRY);
-    pli_stack_end = pli_os_stack_end(2 * PLI_STACK_NEAR);
+    PLI_STORE(pli_entry, (uintptr_t)getauxval(AT_ENTRY));
+    PLI_STORE(pli_stack_end, pli_os_stack_end(2 * PLI_STACK_NEAR));
     pl_result result = pli_modules_refresh();
-    pli_module *program = PLI_LOAD_ACQUIRE(pli_modules.all);
-    if (program && program->tables.hdr == 0 && !program->tables.index)
-        pli_index_make(program);
+    pli_index_need(PLI_LOAD_ACQUIRE(pli_modules.all));
     return result;
 }
 
@@ -4475,6 +4501,7 @@ static struct {
     bool prepared;           /* handler and thread hooks are in place */
     bool gated;              /* the gate is moved: the process's clock says nothing */
     bool valid;              /* there is a profile, finished or not */
+    bool forked;             /* this is the child of a process that had taken one */
     int refused;             /* why the kernel refused a timer; 0: it did not */
     int hz, depth, pid;
     uint64_t period_ns;
@@ -4651,6 +4678,8 @@ static void pli_cpu_quieten(void)
         pli_os_yield();
 }
 
+/* Time that ran out without a signal. A gated profile cannot say which part of it was timed, and
+   leaves it out. */
 static void pli_cpu_add_missing(const pli_thread *t, int64_t ticks)
 {
     if (ticks <= 0 || pli_cpu.gated)
@@ -4723,7 +4752,7 @@ static void pli_cpu_fall_back(int error)
 static void pli_cpu_birth(pli_thread *t)
 {
     PLI_STORE(t->cpu.timer, 0);
-    uint32_t engine = PLI_LOAD(pli_cpu.engine);
+    uint32_t engine = PLI_LOAD_ACQUIRE(pli_cpu.engine); /* and with it the period */
     if (engine == PLI_CPU_TIMERS) {
         int error = pli_cpu_arm(t);
         if (error)
@@ -4754,12 +4783,13 @@ static void *pli_cpu_look_around(void *unused)
 }
 
 /* Starts that thread where it is needed. Without it, threads that begin later and never allocate
-   are counted as missing at the stop. */
+   are counted as missing at the stop. Not in a fork's child beside a sanitizer: TSan ends those
+   that start a thread. */
 static void pli_cpu_watch(void)
 {
     sigset_t all, before;
     pthread_t watcher;
-    if (PLI_INTERPOSE)
+    if (PLI_INTERPOSE || (PLI_SANITIZER && pli_cpu.forked))
         return;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
@@ -4790,6 +4820,9 @@ static void pli_cpu_notes(pli_profile_view *view)
         pli_view_note(view, "only what benchmarks time: set-up is left out");
 }
 
+/* Takes pli_cpu.lock, which pli_cpu_view_done gives back once the profile is encoded: no start may
+   empty the sites under the reader. Samples go on coming meanwhile, and may or may not be part
+   of it. A profile that is still running ends, for its reader, now. */
 static pl_result pli_cpu_view(pli_profile_view *view, bool emergency)
 {
     if (!pli_lock_take_or_try(&pli_cpu.lock, emergency))
@@ -4832,6 +4865,7 @@ static void pli_cpu_fork_child(pli_thread *t)
     pli_cpu.engine = PLI_CPU_OFF;
     pli_cpu.lock.state = pli_cpu.busy = 0;
     pli_cpu.valid = pli_cpu.running = false;
+    pli_cpu.forked = true;
     PLI_STORE(pli_cpu.pid, getpid());
     pli_threads.wanted = 0;
     if (mine)
@@ -4905,6 +4939,8 @@ static pl_result pli_cpu_configure(const pl_cpu_desc *desc)
                           PLI_CPU_BUFFER);
 }
 
+/* Options first, then the unwind tables, and the timers last: a failure leaves nothing running.
+   Building the index of a program without one may take milliseconds, which are not sampled. */
 pl_result pl_cpu_start(const pl_cpu_desc *desc)
 {
     static const pl_cpu_desc defaults;
@@ -4955,6 +4991,8 @@ static void pli_cpu_end(bool emergency)
     pli_cpu_add_unmet();
 }
 
+/* Sampling ends under the lock, the file is written without it: names are looked up in symbol
+   tables that may have to be read from the disk, and another start need not wait for that. */
 pl_result pl_cpu_stop(void)
 {
     char path[sizeof pli_cpu.path];
@@ -5038,6 +5076,7 @@ PLI_HOOK int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
     return pli_os_sigmask_sig(how, pli_mask_sig(how, set, &copy), old);
 }
 
+/* The same for programs with one thread, with the other convention for errors. */
 PLI_HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
     int error = pthread_sigmask(how, set, old);
@@ -5049,6 +5088,7 @@ PLI_HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 typedef int pli_sigaction_function(int, const struct sigaction *, struct sigaction *);
 extern pli_sigaction_function pli_libc_sigaction __asm__("__sigaction") __attribute__((weak));
 
+/* Whether perflab has put its own handler where the program believes the default action to be. */
 static bool pli_farewell_for_sig(int number)
 {
     return pli_farewell.sa_handler &&
@@ -5089,6 +5129,9 @@ PLI_HOOK int sigaction(int number, const struct sigaction *action, struct sigact
 typedef void pli_signal_handler(int);
 typedef pli_signal_handler *pli_signal_function(int, pli_signal_handler *);
 
+/* glibc has two functions named signal: the headers give programs that ask for strict ISO C the one
+   that resets. The work of both: `flags` are what sets them apart. Signals that are none of
+   perflab's business go straight on. */
 static pli_signal_handler *pli_signal(int number, pli_signal_handler *handler, int flags,
                                       pli_signal_function *next)
 {
@@ -5101,6 +5144,7 @@ static pli_signal_handler *pli_signal(int number, pli_signal_handler *handler, i
     return sigaction(number, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
 
+/* BSD's meaning, glibc's default: system calls go on, the handler stays. */
 PLI_HOOK pli_signal_handler *signal(int number, pli_signal_handler *handler)
 {
     static void *found;
@@ -5145,6 +5189,8 @@ PLI_HOOK int execve(const char *path, char *const argv[], char *const envp[])
     return pli_exec_end();
 }
 
+/* The six forms differ in where the program is looked for, in who gives the environment, and in
+   how the arguments come; each is one of the two above. */
 PLI_HOOK int execv(const char *path, char *const argv[])
 {
     return execve(path, argv, environ);
@@ -5195,7 +5241,8 @@ PLI_HOOK int execle(const char *path, const char *first, ...)
 
 #else
 
-static int pli_libc_action(int number, const struct sigaction *action, struct sigaction *old)
+PLI_SOMETIMES static int pli_libc_action(int number, const struct sigaction *action,
+                                         struct sigaction *old)
 {
     return sigaction(number, action, old);
 }
@@ -5335,6 +5382,7 @@ static void pli_counts_hold(pli_counts *c)
     __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
+/* Even again. Release: who sees that sees the new sums too. */
 static void pli_counts_release(pli_counts *c)
 {
     PLI_STORE_RELEASE(c->epoch, PLI_LOAD(c->epoch) + 1);
@@ -5375,6 +5423,8 @@ static void pli_heap_death(pli_thread *t)
     PLI_ADD(pli_heap.gone.live, t->heap.live);
 }
 
+/* Nobody is half-way through the counts of the forking thread while memory is copied: the child's
+   would stay half-way for ever. */
 static void pli_heap_fork_begin(pli_thread *t)
 {
     pli_counts_hold(&t->heap);
@@ -5388,11 +5438,13 @@ static void pli_heap_fork_end(pli_thread *t)
 static const pli_thread_hooks pli_heap_hooks = {
     pli_heap_birth, pli_heap_death, pli_heap_fork_begin, pli_heap_fork_end, NULL};
 
-/* The heap is the one collector that is met before constructors run: it registers on first use. */
+/* The heap is the one collector that is met before constructors run: it registers on first use. Two
+   threads may come first together, and neither goes on before the hooks are there: a block without
+   its birth would count wrongly. */
 static PLI_COLD void pli_heap_prepare(void)
 {
-    if (__atomic_exchange_n(&pli_heap.ready, 1, __ATOMIC_ACQ_REL) == 0)
-        pli_collector_add(&pli_heap_hooks);
+    pli_collector_add(&pli_heap_hooks);
+    PLI_STORE_RELEASE(pli_heap.ready, 1);
 }
 
 /* Counts for a thread without a block of its own. */
@@ -5427,7 +5479,7 @@ static PLI_COLD void pli_heap_count_slow(size_t bytes, int born)
     if (pli_self == &pli_nested)
         return;
     int saved_errno = errno;
-    if (!PLI_LOAD(pli_heap.ready))
+    if (!PLI_LOAD_ACQUIRE(pli_heap.ready))
         pli_heap_prepare();
     int64_t n = (int64_t)bytes;
     pli_totals one = {born, !born, born ? n : 0, born ? n : -n};
@@ -5965,6 +6017,9 @@ static PLI_COLD void pli_free_slow(void *p)
     pli_next.free(p);
 }
 
+/* The hot path is two comparisons and one addition, then the real free. Everything that is not an
+   ordinary block of glibc's goes the slow way: NULL, the arena, blocks mapped one by one (bit 1 of
+   the chunk's size), a thread's first block, an allocator whose sizes have to be asked for. */
 PLI_HOOK void free(void *p)
 {
     if (PLI_UNLIKELY((uintptr_t)p <= pli_next.slow_below) || PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
@@ -6035,6 +6090,7 @@ PLI_HOOK int posix_memalign(void **out, size_t alignment, size_t size)
     return error;
 }
 
+/* C11's. The rule that size is a multiple of the alignment is left to the next in line. */
 PLI_HOOK void *aligned_alloc(size_t alignment, size_t size)
 {
     if (pli_next_mode() == PLI_NEXT_UNKNOWN)
@@ -6044,6 +6100,7 @@ PLI_HOOK void *aligned_alloc(size_t alignment, size_t size)
     return pli_block_born(PLI_NESTED(pli_next.aligned_alloc(alignment, size)));
 }
 
+/* The three forms from before POSIX, still called by old programs and by glibc itself. */
 PLI_HOOK void *memalign(size_t alignment, size_t size)
 {
     if (pli_next_mode() == PLI_NEXT_UNKNOWN || !pli_next.memalign)
@@ -6077,6 +6134,7 @@ PLI_HOOK void free_sized(void *p, size_t size)
     pli_next.free_sized(p, size);
 }
 
+/* The same for what aligned_alloc gave. */
 PLI_HOOK void free_aligned_sized(void *p, size_t alignment, size_t size)
 {
     if (!p || pli_arena_holds(p) || pli_next_mode() == PLI_NEXT_UNKNOWN ||
@@ -6097,12 +6155,16 @@ PLI_HOOK void free_aligned_sized(void *p, size_t alignment, size_t size)
 /* What changes when the calling thread counts a block. */
 typedef struct pli_new_mark { const pli_thread *self; uint64_t born, epoch; } pli_new_mark;
 
+/* Not an allocation, just three loads: new is as hot as malloc in C++. */
 static pli_new_mark pli_new_mark_take(void)
 {
     const pli_thread *t = pli_self;
     return (pli_new_mark){t, PLI_LOAD(t->heap.born), PLI_LOAD(t->heap.epoch)};
 }
 
+/* After new has returned: counts the block, unless the count moved meanwhile. Another block counted
+   in between, by a new-handler say, is taken for this one: one block too few, in a program that has
+   just run out of memory. */
 static void *pli_new_done(void *p, pli_new_mark before)
 {
     pli_new_mark now = pli_new_mark_take();
@@ -6176,6 +6238,7 @@ static int pli_malloc_in_charge(void)
     return 0;
 }
 
+/* With hooks, the same question is answered by what was found behind them. */
 static int pli_malloc_is_libc(void)
 {
     return PLI_GLIBC && !PLI_SANITIZER;
@@ -6204,6 +6267,7 @@ static void pli_memstats_system(pl_memstats *out)
     out->heap_released = h.releasable;
 }
 
+/* The sum first: asking the allocator and the kernel takes longer, and other threads go on. */
 pl_result pl_memstats_read(pl_memstats *out)
 {
     if (!out)
@@ -6554,19 +6618,27 @@ static void pli_dynamic_read(pli_dynamic *d, const pli_module *m, const pli_imag
     }
 }
 
-/* What a module exports, from its own memory: of the two hash tables, one is there. */
-static bool pli_table_of_memory(pli_table *table, const pli_module *m)
+/* What a module exports, by its dynamic section: of the two hash tables, one is there. */
+static bool pli_table_of_dynamic(pli_table *table, const pli_module *m)
 {
     pli_image image = {-1, m->start, m->end - m->start};
     pli_dynamic d;
     uint32_t count[2] = {0, 0}; /* buckets, symbols */
-    if (m->last_epoch != PLI_EPOCH_NOW)
-        return false;
     pli_dynamic_read(&d, m, &image);
     if (d.hash)
         pli_image_read(&image, d.hash, count, sizeof count);
     uint64_t symbols = d.hash || !d.gnu_hash ? count[1] : pli_gnu_hash_count(&image, d.gnu_hash);
     return pli_table_take(table, &image, d.symbols, symbols, d.strings, d.string_bytes);
+}
+
+/* The same from memory that is there, and stays while it is read: dlclose waits that long. */
+static bool pli_table_of_memory(pli_table *table, const pli_module *m)
+{
+    pli_modules_enter_sig();
+    bool found = !pli_modules_frozen_sig() && m->last_epoch == PLI_EPOCH_NOW &&
+                 pli_table_of_dynamic(table, m);
+    pli_modules_leave_sig();
+    return found;
 }
 
 /* -- Where the tables are -- */
@@ -7145,6 +7217,9 @@ static const char *pli_unnamed_keep(const pli_module *m, uintptr_t start)
 
 #endif /* PLI_LINUX */
 
+/* Names come from tables that are read once and kept, so that a second call costs a search only.
+   What has no name is shown as module+offset, which finds the place again in a debugger, and in
+   `addr2line -e module`. Fields that are not known have values that print well. */
 pl_result pl_symbolize(const void *pc, pl_frame *out)
 {
     if (!out)
@@ -8167,6 +8242,8 @@ static pl_result pli_profile_save(const char *name, const char *path, bool emerg
 
 #endif /* PLI_LINUX */
 
+/* The whole profile is encoded in memory first: either all of it is written or nothing, and the
+   collector's lock is not held while a slow reader at the other end of `out` takes its time. */
 pl_result pl_profile_write(const char *name, FILE *out, int debug)
 {
 #if PLI_LINUX
@@ -8193,6 +8270,7 @@ pl_result pl_profile_write(const char *name, FILE *out, int debug)
 #endif
 }
 
+/* By way of a temporary file beside `path`, renamed at the end: who reads sees a whole profile. */
 pl_result pl_profile_save(const char *name, const char *path)
 {
 #if PLI_LINUX
@@ -8240,6 +8318,7 @@ static int pli_callers_from(const pli_regs *regs, int skip, void **pcs, int max)
 
 #endif /* PLI_LINUX */
 
+/* Not inlined, so that there is exactly one frame of perflab's to leave out. */
 PL_NOINLINE int pl_callers(int skip, void **pcs, int max)
 {
 #if PLI_LINUX
@@ -8254,6 +8333,8 @@ PL_NOINLINE int pl_callers(int skip, void **pcs, int max)
 #endif
 }
 
+/* One line a frame: number, address, function+offset, module; innermost first, as debuggers do it.
+   The offset is in bytes from the function's start. */
 PL_NOINLINE pl_result pl_stack_write(FILE *out)
 {
     void *pcs[PLI_STACK_WRITE_MAX];
@@ -10065,6 +10146,8 @@ static void pli_env_complain(const char *what, const char *detail, const char *m
     (void)n;
 }
 
+/* A number within its range. What is wrong is said with the range, so that one look mends it; the
+   key's default stays then. */
 static bool pli_env_number(const char *key, const char *value, int64_t least, int64_t most,
                            int64_t *out)
 {
@@ -10184,6 +10267,7 @@ static void pli_env_end(bool emergency)
         pli_os_nap();
 }
 
+/* Destructors run after what the program has registered with atexit, whose time counts too. */
 __attribute__((destructor)) static void pli_env_at_exit(void)
 {
     pli_env_end(false);
@@ -10262,6 +10346,8 @@ static void pli_env_fork_child(pli_thread *t)
 
 static const pli_thread_hooks pli_env_hooks = {NULL, NULL, NULL, NULL, pli_env_fork_child};
 
+/* Starts the profile that PERFLAB asks for. Handlers and the note to children come after it has
+   worked: a program whose profile cannot be taken runs as if PERFLAB were not there. */
 static void pli_env_start_cpu(char **place)
 {
     char path[4096 + 16];

@@ -274,8 +274,8 @@ def sampling() -> Iterator[Row]:
     for hz, limit in ((100, 1.003), (1000, 1.015)):
         ours = Command([program, "fixed"], LD_PRELOAD=preload,
                        PERFLAB=f"cpu={OUT / 'cpu.pb.gz'},hz={hz}")
-        yield Row(f"CPU time, profile at {hz} Hz", "no profile", "ns", numbers(ours, plain),
-                  limit=limit)
+        yield Row(f"CPU time, profile at {hz} Hz", "no profile", "ns",
+                  numbers(ours, plain, 3 * ROUNDS), limit=limit)
         try:
             other = Command([program, "fixed"], LD_PRELOAD=library("libprofiler.so.0"),
                             CPUPROFILE=str(OUT / "cpu.prof"), CPUPROFILE_FREQUENCY=str(hz))
@@ -301,9 +301,10 @@ def unwind() -> Iterator[Row]:
         yield Row("walk, a frame, warm", "libunwind", "ns", rounds_of(program, "warm", "libunwind"))
     except Missing as why:
         yield Row("walk, a frame, warm", "libunwind", "ns", note=str(why))
-    for mode, what, unit, limit in (("thread", "walk, a frame, warm, in a second thread", "ns", None),
-                                    ("cold", "walk, a frame, cold", "ns", None),
-                                    ("handler", "handler of a sample, 32 frames", "us", 2.5)):
+    for mode, what, unit, limit in (
+            ("thread", "walk, a frame, warm, in a second thread", "ns", None),
+            ("cold", "walk, a frame, cold", "ns", None),
+            ("handler", "handler of a sample, 32 frames", "us", 2.5)):
         values = [float(line) for line in output(Command([program, mode])).split()]
         yield Row(what, "", unit, values=values, limit=limit)
 

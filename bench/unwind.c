@@ -1,8 +1,8 @@
-/* What a walk over 32 frames costs that have no frame pointers, and what the whole handler of the CPU
-   profile does. Built with -fomit-frame-pointer.
+/* What a walk over 32 frames costs that have no frame pointers, and what the whole handler of the
+   CPU profile does. Built with -fomit-frame-pointer.
 
-       unwind warm              ns a frame, the same stack again and again; a line a round: here, and
-                                libgcc's _Unwind_Backtrace
+       unwind warm              ns a frame, the same stack again and again; a line a round: here,
+                                and libgcc's _Unwind_Backtrace
        unwind warm libunwind    the same, and libunwind's unw_backtrace
        unwind thread            ns a frame, in another thread than the main one
        unwind cold              ns a frame, when each row has to be made from .eh_frame

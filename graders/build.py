@@ -23,7 +23,6 @@ from typing import Callable, Dict, FrozenSet, Iterable, List, Sequence, Tuple
 
 from . import compiler, vet
 from .compiler import Compiler, Finished
-from .elf import Elf
 from .model import GraderError, Lab, SubmissionError
 from .plain import short
 
@@ -188,17 +187,13 @@ def _make_trusted(work: Path, files: Dict[str, bytes], library: Path, lab: Lab,
 
 
 def _without_oracle(work: Path, recipe: Recipe) -> None:
-    """workload-run.o: of workload.c only what RUN_NAMES reach, and what the lab gives to slow.c."""
-    roots = [f"-Wl,-u,{name}" for name in (*RUN_NAMES, *_given(work))]
+    """workload-run.o: of workload.c only what RUN_NAMES reach, as far as they are there, and what
+    the lab gives to slow.c and student.c."""
+    there = vet.defined(work / "workload-all.o")
+    wanted = {*RUN_NAMES, *vet.undefined(work / "slow.o")}
+    roots = [f"-Wl,-u,{name}" for name in sorted(wanted & there)]
     _trusted_run(recipe, work, ["-r", "-nostdlib", "-Wl,--gc-sections", *roots, "workload-all.o",
                                 "-o", "workload-run.o"], "workload.c")
-
-
-def _given(work: Path) -> Iterable[str]:
-    """The functions and data of workload.c that slow.c uses, and student.c may use as well."""
-    needed = {symbol.name for symbol in Elf(work / "slow.o").symbols() if not symbol.defined}
-    return sorted(needed & {symbol.name for symbol in Elf(work / "workload.o").symbols()
-                            if symbol.defined})
 
 
 def _make_student(work: Path, files: Dict[str, bytes], source: Path, trusted: Trusted,

@@ -310,6 +310,7 @@ def _toward_pass(result: Result, again: str, lab: str) -> str:
     cause = _first(finding for finding in result.findings
                    if not finding.passed and not finding.undecided)
     slow = result.time is not None and result.time.state == FAIL
+    slow = slow or result.lab.clock == "none" and cause is not None
     if slow and blank:
         return (f"Measure before you change anything: {blank.question.how}. Write what you find "
                 f"into {lab}/answers.ini, then: {again}")

@@ -36,12 +36,12 @@ def names(program: Path, side: Path, workload: Path,
     Taken is every name in a program linked from slow.c, and every name that its libraries offer,
     but for slow.c's own. The contract is what workload.c needs from slow.c.
     """
-    own = _defined(side)
+    own = defined(side)
     whole = Elf(program)
     taken = {symbol.name for symbol in whole.symbols()}
     for library in _libraries(whole, program.parent, compiler):
         taken |= {symbol.name for symbol in library.symbols(dynamic=True) if symbol.defined}
-    contract = own & {symbol.name for symbol in Elf(workload).symbols() if not symbol.defined}
+    contract = own & undefined(workload)
     if not contract:
         raise GraderError(f"{workload.name[:-2]}.c calls no function that slow.c defines; "
                           "workload_run has to call the one that lab.h names")
@@ -102,7 +102,7 @@ def check_object(path: Path, taken: FrozenSet[str], contract: FrozenSet[str]) ->
 
 def check_contract(path: Path, contract: FrozenSet[str]) -> None:
     """Refuses an object without the functions of lab.h."""
-    missing = sorted(contract - _defined(path))
+    missing = sorted(contract - defined(path))
     if missing:
         raise SubmissionError("link", f"your code does not define {_list(missing)}; lab.h says "
                               "how it is declared (not static, and spelled exactly so)")
@@ -137,7 +137,13 @@ def _foreign(name: str) -> SubmissionError:
         "nor a header of the system; include lab.h and standard headers only")
 
 
-def _defined(path: Path) -> Set[str]:
+def undefined(path: Path) -> Set[str]:
+    """The names that an object file needs from others."""
+    return {symbol.name for symbol in Elf(path).symbols() if not symbol.defined}
+
+
+def defined(path: Path) -> Set[str]:
+    """The names that an object file defines."""
     return {symbol.name for symbol in Elf(path).symbols() if symbol.defined}
 
 

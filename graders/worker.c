@@ -55,7 +55,7 @@ typedef struct shared {
     uint64_t exhausted;         /* 1 when the address space was used up at that moment */
     uint64_t overflow;          /* 1 when the address is close to the end of the stack */
     uint64_t layers;            /* LAYER_ bits that are in force */
-    double figure;              /* written after 'c' */
+    double figure;              /* what workload_count said last */
 } shared;
 
 static shared *header;
@@ -328,7 +328,7 @@ static int report_memory(void) {
     header->frees = used.frees;
     header->total_alloc = used.total_alloc;
     header->live = after.alloc - before.alloc;
-    header->peak = after.peak_alloc;
+    header->peak = after.peak_alloc - before.alloc;
     return 1;
 }
 #else
@@ -364,7 +364,7 @@ static int run(session *s) {
     return stored;
 }
 
-/* The name stands where the input was. */
+/* The name stands at the beginning of the input area; the input has been copied. */
 static int count(session *s) {
     return workload_count && workload_count(s->state, (char *)s->input, &header->figure) == 0;
 }

@@ -165,7 +165,9 @@ static void test_masked_thread(void)
     pthread_join(thread, &masked);
     pl_cpu_stop();
     ok(masked != NULL, "the other signals are blocked");
-    ok(pli_cpu.missing < 60, "and the time has stacks: %lld ticks have none",
+    /* All of it, 300, if the thread were deaf. What it did after the kernel's last look, which is
+       late on a busy machine, has none. */
+    ok(pli_cpu.missing < 150, "and the time has stacks: %lld ticks have none",
        (long long)pli_cpu.missing);
 }
 #endif
