@@ -21,8 +21,8 @@ lie. The same kinds measure slow.c for the questions of answers.ini.
     descriptors_left        descriptors that are open after the operation and were not before
     threads_left            threads, the same way
     counted                 what workload.c has counted under the name that `counter` gives
-    bench_error             whether the benchmark `bench`, which the student has written, reports the
-                            true time: see bench_error.py
+    bench_error             by how many percent the benchmark `bench`, which the student has written,
+                            reports too much (or too little, below 0): see bench_error.py
 
 A question may also have the measure ``profile_share``: the share of the time in percent that one
 function of slow.c takes, its calls included. See lab_profile.py; it is measured only when needed.
@@ -35,7 +35,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from random import Random
 from typing import Callable, Dict, Mapping, Protocol, Sequence, Tuple
 
 from . import bench_error, bench_spread
@@ -54,6 +53,8 @@ class Spec(Protocol):
     def sizes(self) -> Tuple[int, ...]: ...
     @property
     def counter(self) -> str: ...
+    @property
+    def bench(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,6 @@ class Kind:
     measure: Callable[[Rig, str, Spec], float]
     decimals: int
     sizes: int = 1
-
-
-def findings(rig: Rig, lab: Lab, rng: Random) -> Tuple[Finding, ...]:
-    """Every piece of evidence of the lab, in the order of lab.ini."""
-    rounds = bench_error.Rounds(rig, lab.evidence, rng)
-    return tuple(rounds.finding(spec) if spec.kind == bench_error.KIND else finding(rig, spec)
-                 for spec in lab.evidence)
 
 
 def finding(rig: Rig, spec: EvidenceSpec) -> Finding:
@@ -102,11 +96,7 @@ def validate(lab: Lab) -> None:
         where = f"[evidence.{spec.name}]"
         _belongs(lab, where, "bench", spec.bench, f"kind = {bench_error.KIND}",
                  spec.kind == bench_error.KIND)
-        if spec.kind != bench_error.KIND:
-            _validate(lab, f"{where} kind", spec.kind, spec, (bench_error.KIND,))
-        elif spec.maximum is None or spec.minimum is not None:
-            raise GraderError(f"labs/{lab.path.name}/lab.ini: {where} max: {spec.kind} has a max, "
-                              "in percent, and no min")
+        _validate(lab, f"{where} kind", spec.kind, spec)
     for question in lab.questions:
         where = f"[question.{question.name}]"
         for key, value, measure in (("function", question.function, PROFILE_SHARE),
@@ -201,6 +191,7 @@ KINDS: Mapping[str, Kind] = {
     "descriptors_left": Kind(_of_kernel(lambda o: o.descriptors), 0),
     "threads_left": Kind(_of_kernel(lambda o: o.threads), 0),
     "counted": Kind(_counted, 1),
+    bench_error.KIND: Kind(bench_error.measure, 1),
 }
 
 
