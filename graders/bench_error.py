@@ -11,33 +11,34 @@ measured, so a report has to follow it: a number that was written down does not.
     check    the true time of the student's process, divided by the same: what this machine makes
              of a report that is certainly true
 
-A ratio is *near* when it differs from 1 by at most ``max`` percent. The decision is verdict.py's
-sequential test, here on whether more than half of all ratios are near:
+A ratio is *near* when it differs from 1 by no more than the limits of lab.ini, which are as far
+below as above. The decision is verdict.py's sequential test, here on whether more than half of all
+ratios are near:
 
-    PASS           most reports are near
-    FAIL           most reports are not near, though most checks are
-    INCONCLUSIVE   neither is certain in the rounds and the time there are
+    holds         most reports are near
+    fails         most reports are not near, though most checks are
+    not certain   neither, in the rounds and the time there are
 
 An honest report is as good as a check. If less than half of them were near, so were less than half
-of the checks, and to find the opposite has a chance of at most 1 in 1,000. So noise can make the
-result INCONCLUSIVE, and hardly ever FAIL.
+of the checks, and to find the opposite has a chance of at most 1 in 1,000. So noise makes the
+result uncertain, and hardly ever a failure.
 """
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 from fractions import Fraction
-from random import Random
-from statistics import median
+from itertools import count
 from typing import Dict, List, Sequence
+from weakref import WeakKeyDictionary
 
-from .model import FAIL, INCONCLUSIVE, PASS, EvidenceSpec, Finding
-from .rig import SLOW, STUDENT, Rig
-from .verdict import ALPHA, LAYOUTS, e_value
+from .model import EvidenceSpec
+from .rig import SLOW, STUDENT, Rig, Untold
+from .verdict import ALPHA, e_value
 
 KIND = "bench_error"
 MAX_ROUNDS = 60
-SECONDS = 9.0           # for all benchmarks together; undecided ones are INCONCLUSIVE then
+SECONDS = 9.0           # for all benchmarks of a lab together
 
 
 @dataclass(frozen=True)
@@ -49,46 +50,68 @@ class Round:
 
 
 class Rounds:
-    """The rounds of all benchmarks of a lab: one run of a process serves every benchmark."""
+    """The rounds of one grading: a run of a process serves every benchmark of the lab."""
 
-    def __init__(self, rig: Rig, specs: Sequence[EvidenceSpec], rng: Random) -> None:
-        self._rig, self._rng = rig, rng
-        self._names = [spec.bench for spec in specs if spec.kind == KIND]
-        self._done: Dict[str, List[Round]] = {name: [] for name in self._names}
+    def __init__(self, rig: Rig, names: Sequence[str]) -> None:
+        self._rig, self._number = rig, count()
+        self._done: Dict[str, List[Round]] = {name: [] for name in names}
         self._deadline = time.monotonic() + SECONDS
 
-    def finding(self, spec: EvidenceSpec) -> Finding:
-        """Measures until it is certain whether the reports are true, or time is up."""
-        rounds, limit = self._done[spec.bench], (spec.maximum or Fraction(0)) / 100
-        while True:
-            state = decide(rounds, limit)
-            if state != INCONCLUSIVE or len(rounds) >= MAX_ROUNDS \
-                    or time.monotonic() > self._deadline:
-                return _finding(spec, rounds, state)
-            self._measure(spec.sizes[0])
+    def decided(self, name: str, n: int, limit: Fraction) -> Sequence[Round]:
+        """The rounds of one benchmark, as soon as they say for certain whether it holds."""
+        rounds = self._done[name]
+        while not (holds(rounds, limit) or fails(rounds, limit)):
+            if len(rounds) >= MAX_ROUNDS or time.monotonic() > self._deadline:
+                raise Untold(f"too noisy a machine to be certain, after {len(rounds)} rounds")
+            self._measure(n)
+        return rounds
 
     def _measure(self, n: int) -> None:
-        """One round: both sides on the same new input, in random order, on one processor."""
-        case, names = self._rig.new_case(n), [*self._names, *map(_true, self._names)]
+        """One round: both sides on the same new input, one after the other on one processor."""
+        case, number = self._rig.new_case(n), next(self._number)
+        names = [*self._done, *map(_true, self._done)]
         self._rig.move()
-        found = {side: self._rig.figures(side, case, self._rng.randrange(LAYOUTS), names)
-                 for side in self._rng.sample((SLOW, STUDENT), 2)}
-        slow, student = found[SLOW], found[STUDENT]
-        for name in self._names:
-            truth = max(slow[_true(name)], 1e-3)
-            self._done[name].append(Round(student[name] / truth, student[_true(name)] / truth,
-                                          slow[name] / truth))
+        order = (SLOW, STUDENT) if number % 2 else (STUDENT, SLOW)
+        found = {side: self._rig.figures(side, case, self._rig.some_layout(side), names)
+                 for side in order}
+        for name, rounds in self._done.items():
+            truth = max(found[SLOW][_true(name)], 1e-3)
+            rounds.append(Round(found[STUDENT][name] / truth, found[STUDENT][_true(name)] / truth,
+                                found[SLOW][name] / truth))
 
 
-def decide(rounds: Sequence[Round], limit: Fraction) -> str:
-    """PASS, FAIL or INCONCLUSIVE as of now."""
-    near = sum(_near(one.report, limit) for one in rounds)
-    checks = sum(_near(one.check, limit) for one in rounds)
-    if _certain(len(rounds), near):
-        return PASS
-    if _certain(len(rounds), len(rounds) - near) and _certain(len(rounds), checks):
-        return FAIL
-    return INCONCLUSIVE
+_kept: "WeakKeyDictionary[Rig, Rounds]" = WeakKeyDictionary()
+
+
+def measure(rig: Rig, side: str, spec: EvidenceSpec) -> float:
+    """By how many percent the benchmark reports too much; below 0: too little."""
+    rounds = _kept.setdefault(rig, Rounds(rig, spec.benches))
+    done = rounds.decided(spec.bench, spec.sizes[0], _limit(spec))
+    return middle([one.slow if side == SLOW else one.report for one in done])
+
+
+def fault(spec: EvidenceSpec) -> str:
+    """What is wrong with the limits in lab.ini, or ""."""
+    if spec.maximum is None or spec.minimum is None or not 0 < spec.maximum == -spec.minimum:
+        return f"{KIND} needs a max above 0 and a min as far below, for example 5 and -5"
+    return ""
+
+
+def holds(rounds: Sequence[Round], limit: Fraction) -> bool:
+    """Whether most reports are certainly near."""
+    return _certain(len(rounds), sum(_near(one.report, limit) for one in rounds))
+
+
+def fails(rounds: Sequence[Round], limit: Fraction) -> bool:
+    """Whether most reports are certainly not near, and the machine is not to blame."""
+    return (_certain(len(rounds), sum(not _near(one.report, limit) for one in rounds))
+            and _certain(len(rounds), sum(_near(one.check, limit) for one in rounds)))
+
+
+def middle(ratios: Sequence[float]) -> float:
+    """The error in percent than which half of all are smaller, on whatever side of 0 they lie."""
+    errors = sorted((100 * (ratio - 1) for ratio in ratios), key=abs)
+    return errors[len(errors) // 2]
 
 
 def _certain(rounds: int, hits: int) -> bool:
@@ -100,24 +123,9 @@ def _near(ratio: float, limit: Fraction) -> bool:
     return abs(ratio - 1) <= limit
 
 
+def _limit(spec: EvidenceSpec) -> Fraction:
+    return (spec.maximum or Fraction(0)) / 100
+
+
 def _true(name: str) -> str:
     return f"{name}.true"
-
-
-def _finding(spec: EvidenceSpec, rounds: Sequence[Round], state: str) -> Finding:
-    report, slow = (median(getattr(one, side) for one in rounds) if rounds else 0.0
-                    for side in ("report", "slow"))
-    limit = float(spec.maximum or 0)
-    text = (f"{spec.title}: reports {_percent(report)} % of the true time, {100 - limit:.4g} to "
-            f"{100 + limit:.4g} is right (slow.c: {_percent(slow)})")
-    if state == INCONCLUSIVE:
-        text += f"; not certain after {len(rounds)} rounds"
-    return Finding(spec, 100 * abs(report - 1), 100 * abs(slow - 1), state == PASS, text,
-                   undecided=state == INCONCLUSIVE)
-
-
-def _percent(ratio: float) -> str:
-    """With enough digits to tell 96 from 100, and not to call 0.005 nothing."""
-    percent = 100 * ratio
-    return f"{percent:.1f}" if 1 <= percent < 200 else f"{percent:,.0f}" if percent >= 200 \
-        else f"{percent:.1g}"

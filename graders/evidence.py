@@ -53,8 +53,6 @@ class Spec(Protocol):
     def sizes(self) -> Tuple[int, ...]: ...
     @property
     def counter(self) -> str: ...
-    @property
-    def bench(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -93,17 +91,17 @@ def measure(rig: Rig, lab: Lab) -> Dict[str, float]:
 def validate(lab: Lab) -> None:
     """Refuses kinds that do not exist, and sizes that cannot give a value, before anything runs."""
     for spec in lab.evidence:
-        where = f"[evidence.{spec.name}]"
-        _belongs(lab, where, "bench", spec.bench, f"kind = {bench_error.KIND}",
-                 spec.kind == bench_error.KIND)
-        _validate(lab, f"{where} kind", spec.kind, spec)
+        where = f"labs/{lab.path.name}/lab.ini: [evidence.{spec.name}]"
+        _belongs(where, "bench", spec.bench, "kind", bench_error.KIND, spec.kind)
+        _validate(f"{where} kind", spec.kind, spec, tuple(KINDS))
+        if spec.kind == bench_error.KIND and bench_error.fault(spec):
+            raise GraderError(f"{where} max: {bench_error.fault(spec)}")
     for question in lab.questions:
-        where = f"[question.{question.name}]"
-        for key, value, measure in (("function", question.function, PROFILE_SHARE),
-                                    ("bench", question.bench, bench_spread.MEASURE)):
-            _belongs(lab, where, key, value, f"measure = {measure}", question.measure == measure)
-        if question.measure and question.measure not in INTERVALS:
-            _validate(lab, f"{where} measure", question.measure, question, INTERVALS)
+        where, measure = f"labs/{lab.path.name}/lab.ini: [question.{question.name}]", question.measure
+        _belongs(where, "function", question.function, "measure", PROFILE_SHARE, measure)
+        _belongs(where, "bench", question.bench, "measure", bench_spread.MEASURE, measure)
+        if measure and measure not in INTERVALS:
+            _validate(f"{where} measure", measure, question, (*OF_SLOW, *INTERVALS))
 
 
 def slope(points: Mapping[int, float]) -> float:
@@ -132,6 +130,11 @@ def _bytes_per_output_byte(rig: Rig, side: str, spec: Spec) -> float:
 
 def _counted(rig: Rig, side: str, spec: Spec) -> float:
     return max(rig.counted(side, n, spec.counter) for n in spec.sizes)
+
+
+def _bench_error(rig: Rig, side: str, spec: Spec) -> float:
+    assert isinstance(spec, EvidenceSpec)       # see OF_SLOW
+    return bench_error.measure(rig, side, spec)
 
 
 def _of_memory(read: Callable[[Memory], int]) -> Callable[[Rig, str, Spec], float]:
@@ -191,8 +194,9 @@ KINDS: Mapping[str, Kind] = {
     "descriptors_left": Kind(_of_kernel(lambda o: o.descriptors), 0),
     "threads_left": Kind(_of_kernel(lambda o: o.threads), 0),
     "counted": Kind(_counted, 1),
-    bench_error.KIND: Kind(bench_error.measure, 1),
+    bench_error.KIND: Kind(_bench_error, 1),
 }
+OF_SLOW = tuple(kind for kind in KINDS if kind != bench_error.KIND)     # for questions
 
 
 def _text(spec: EvidenceSpec, kind: Kind, value: float, slow: float) -> str:
@@ -203,21 +207,20 @@ def _text(spec: EvidenceSpec, kind: Kind, value: float, slow: float) -> str:
             f"(slow.c: {slow:,.{decimals}f})")
 
 
-def _belongs(lab: Lab, where: str, key: str, value: str, to: str, there: bool) -> None:
-    if there != bool(value):
-        raise GraderError(f"labs/{lab.path.name}/lab.ini: {where} {key}: belongs to '{to}'; "
-                          "give both or neither")
+def _belongs(where: str, key: str, value: str, name: str, owner: str, given: str) -> None:
+    """A key that one kind or measure needs, and that no other one has."""
+    if (given == owner) != bool(value):
+        raise GraderError(f"{where} {key}: belongs to '{name} = {owner}'; give both or neither")
 
 
-def _validate(lab: Lab, where: str, kind: str, spec: Spec, more: Tuple[str, ...] = ()) -> None:
+def _validate(where: str, kind: str, spec: Spec, known: Sequence[str]) -> None:
     sizes = spec.sizes
-    if kind not in KINDS:
-        raise GraderError(f"labs/{lab.path.name}/lab.ini: {where}: '{kind}' is unknown; "
-                          f"there are {', '.join((*KINDS, *more))}")
+    if kind not in known:
+        raise GraderError(f"{where}: '{kind}' is unknown; there are {', '.join(known)}")
     least = KINDS[kind].sizes
     if len(set(sizes)) < least or min(sizes) < 1:
-        raise GraderError(f"labs/{lab.path.name}/lab.ini: {where}: {kind} needs at least "
+        raise GraderError(f"{where}: {kind} needs at least "
                           f"{least} different size{'s' * (least > 1)} above 0 in 'sizes'")
     if (kind == "counted") != bool(spec.counter):
-        raise GraderError(f"labs/{lab.path.name}/lab.ini: {where}: 'counter = NAME' belongs to the "
-                          "kind counted; give both or neither")
+        raise GraderError(f"{where}: 'counter = NAME' belongs to the kind counted; "
+                          "give both or neither")

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional, Set, Tuple, TypeVar
+from typing import Callable, Iterable, Iterator, List, Optional, Set, Tuple, TypeVar
 
 from .model import EvidenceSpec, GraderError, Lab, Question
 from .plain import short
@@ -67,7 +67,8 @@ def read(path: Path) -> Lab:
         threads=threads, slow_threads=time.integer("slow_threads", 1, 64, threads),
         oracle_sizes=manifest.section("oracle").sizes("sizes", least=0),
         points=_points(manifest.section("points")),
-        evidence=tuple(_evidence(section, name, n) for name, section in manifest.many("evidence")),
+        evidence=_together(_evidence(section, name, n)
+                           for name, section in manifest.many("evidence")),
         questions=tuple(_question(section, name, n)
                         for name, section in manifest.many("question")),
         hints=_hints(manifest.section("hints")), bench_time=_bench_time(time))
@@ -236,6 +237,13 @@ def _evidence(section: _Section, name: str, n: int) -> EvidenceSpec:
         raise section.error("max", "is missing; give max, min or both")
     _ordered(section, "min", spec.minimum, "max", spec.maximum)
     return spec
+
+
+def _together(found: Iterable[EvidenceSpec]) -> Tuple[EvidenceSpec, ...]:
+    """Tells each piece of evidence about a benchmark of the others."""
+    specs = tuple(found)
+    benches = tuple(spec.bench for spec in specs if spec.bench)
+    return tuple(replace(spec, benches=benches) if spec.bench else spec for spec in specs)
 
 
 def _question(section: _Section, name: str, n: int) -> Question:

@@ -45,6 +45,7 @@ class EvidenceSpec:
     because: str                    # one sentence for the student when it does not hold
     counter: str = ""               # of kind counted: what workload_count calls it
     bench: str = ""                 # of kind bench_error: the benchmark
+    benches: Tuple[str, ...] = ()   # those of the lab, which are measured together
 
 
 @dataclass(frozen=True)
