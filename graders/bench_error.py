@@ -38,7 +38,7 @@ from .verdict import ALPHA, e_value
 
 KIND = "bench_error"
 MAX_ROUNDS = 60
-SECONDS = 9.0           # for all benchmarks of a lab together
+SECONDS = 20.0          # for all benchmarks of a lab together
 
 
 @dataclass(frozen=True)

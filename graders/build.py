@@ -186,17 +186,9 @@ def _make_trusted(work: Path, files: Dict[str, bytes], library: Path, lab: Lab,
 
 
 def _without_oracle(work: Path, recipe: Recipe) -> None:
-<<<<<<< HEAD
-    """workload-run.o: of workload.c only what RUN_NAMES reach, as far as they are there, and what
-    the lab gives to slow.c and student.c."""
-    there = vet.defined(work / "workload-all.o")
-    wanted = {*RUN_NAMES, *vet.undefined(work / "slow.o")}
-    roots = [f"-Wl,-u,{name}" for name in sorted(wanted & there)]
-=======
     """workload-run.o: workload.c without the oracle, and without what only the oracle calls."""
     names = sorted(vet.defined(work / "workload-all.o") - ORACLE)
     roots = [f"-Wl,-u,{name}" for name in names]
->>>>>>> gr
     _trusted_run(recipe, work, ["-r", "-nostdlib", "-Wl,--gc-sections", *roots, "workload-all.o",
                                 "-o", "workload-run.o"], "workload.c")
 

@@ -41,7 +41,7 @@ def names(program: Path, side: Path, workload: Path,
     taken = {symbol.name for symbol in whole.symbols()}
     for library in _libraries(whole, program.parent, compiler):
         taken |= {symbol.name for symbol in library.symbols(dynamic=True) if symbol.defined}
-    contract = own & undefined(workload)
+    contract = own & {symbol.name for symbol in Elf(workload).symbols() if not symbol.defined}
     if not contract:
         raise GraderError(f"{workload.name[:-2]}.c calls no function that slow.c defines; "
                           "workload_run has to call the one that lab.h names")
@@ -135,11 +135,6 @@ def _foreign(name: str) -> SubmissionError:
     return SubmissionError(
         "forbidden", f"your code includes {short(name, 60)}, which is neither a file of this lab "
         "nor a header of the system; include lab.h and standard headers only")
-
-
-def undefined(path: Path) -> Set[str]:
-    """The names that an object file needs from others."""
-    return {symbol.name for symbol in Elf(path).symbols() if not symbol.defined}
 
 
 def defined(path: Path) -> Set[str]:
