@@ -174,9 +174,9 @@ def measure_time(rig: Rig, lab: Lab, rng: Random, budget: float, progress: Progr
 
 def too_few(cores: int, threads: int) -> str:
     """Why nothing was measured, on a machine that cannot run all threads at once."""
-    return (f"this machine offers {cores} core{'s' * (cores != 1)} of one kind, the operation needs "
-            f"{threads} at once; grade it on a machine with more (taskset and containers can hide "
-            "some)")
+    return (f"this machine offers {cores} core{'s' * (cores != 1)} of one kind, the operation "
+            f"needs {threads} at once; grade it on a machine with more (taskset and containers can "
+            "hide some)")
 
 
 def _noise_pairs(rig: Rig, lab: Lab, rng: Random, floor: int) -> List[Pair]:
