@@ -230,14 +230,14 @@ void tally_free(struct tally *t)
    While `watching`, tally_add notes who uses what. A thread's first use waits for a moment until
    all threads have come, so that none has done all the work before the others begin. */
 
-enum { THREADS = 4, USES = 64, TRIES = 3, NAPS = 500 };
+enum { THREADS = 4, USES = 64, TRIES = 3, NAPS = 50 };
 
 static struct use { unsigned thread, tally; } uses[USES];
 static unsigned use_count, come, watching;     /* atomic; watching: 0, or the number of the watch */
 
 static void nap(void)
 {
-    const struct timespec moment = {0, 100000};
+    const struct timespec moment = {0, 200000};
     nanosleep(&moment, NULL);
 }
 
