@@ -71,9 +71,15 @@ def finding(rig: Rig, spec: EvidenceSpec) -> Finding:
         value = kind.measure(rig, STUDENT, spec)
     except Untold as why:
         return Finding(spec, None, None, False, f"{spec.title}: {why}", undecided=True)
-    passed = ((spec.maximum is None or value <= spec.maximum)
-              and (spec.minimum is None or value >= spec.minimum))
-    return Finding(spec, value, slow, passed, _text(spec, kind, value, slow))
+    return Finding(spec, value, slow, _within(spec, value), _text(spec, kind, value, slow))
+
+
+def holds(rig: Rig, spec: EvidenceSpec) -> bool:
+    """Whether the student's value is within the limits, or untold; slow.c is not measured."""
+    try:
+        return _within(spec, KINDS[spec.kind].measure(rig, STUDENT, spec))
+    except Untold:
+        return True
 
 
 def measure(rig: Rig, lab: Lab) -> Dict[str, float]:
@@ -197,6 +203,11 @@ KINDS: Mapping[str, Kind] = {
     bench_error.KIND: Kind(_bench_error, 1),
 }
 OF_SLOW = tuple(kind for kind in KINDS if kind != bench_error.KIND)     # for questions
+
+
+def _within(spec: EvidenceSpec, value: float) -> bool:
+    return ((spec.maximum is None or value <= spec.maximum)
+            and (spec.minimum is None or value >= spec.minimum))
 
 
 def _text(spec: EvidenceSpec, kind: Kind, value: float, slow: float) -> str:
