@@ -69,6 +69,10 @@ class Rig:
         of a pair belong on the same ones."""
         self._where = tuple(sorted(self._rng.sample(self.cpus.workers, self._threads)))
 
+    def some_layout(self, side: str) -> int:
+        """One of the places in memory at which this side was linked."""
+        return self._rng.randrange(len(self.sides[side].layouts))
+
     def case(self, n: int, seed: int) -> Case:
         return self._judge.make(seed, n)
 
