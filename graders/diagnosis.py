@@ -118,6 +118,8 @@ def _judge(question: Question, given: str, measured: Optional[float],
         return False, f"not answered yet: {question.how}"
     if question.kind == "word":
         passed = _plain(given) in map(_plain, question.words)
+    elif question.kind == "words":
+        return _judge_all(question, given)
     else:
         number, advice = parse_number(given)
         if number is None:
@@ -127,6 +129,21 @@ def _judge(question: Question, given: str, measured: Optional[float],
     if passed:
         return True, f"{shown} is right"
     return False, f"{shown} is not what slow.c does; look again: {question.how}"
+
+
+def _judge_all(question: Question, given: str) -> Tuple[bool, str]:
+    """Every word has to be there, in any order, and no other one."""
+    wanted = [{_plain(word) for word in entry.split("|")} for entry in question.words]
+    said = [_plain(word) for word in re.split(r"[,;\s]+", given.strip()) if word]
+    missing = [names for names in wanted if not names.intersection(said)]
+    strange = [word for word in said if not any(word in names for names in wanted)]
+    if not missing and not strange:
+        return True, f"{short(given)} is right"
+    if strange:
+        return False, (f"'{short(strange[0])}' is not one of the {len(wanted)}; "
+                       f"look again: {question.how}")
+    return False, (f"{len(wanted) - len(missing)} of {len(wanted)} are right, the others are "
+                   f"missing; look again: {question.how}")
 
 
 def _within(question: Question, number: Fraction) -> bool:

@@ -55,13 +55,16 @@ def read(path: Path) -> Lab:
     manifest = _Manifest(path)
     lab = manifest.section("lab")
     time = manifest.section("time")
+    clock = time.choice("clock", "cpu", "wall", "none")
     number, topic = _identity(lab, path.name)
     n = time.integer("n", 1)
+    threads = time.integer("threads", 1, 64, 2 if clock == "wall" else 1)
     result = Lab(
         id=number, topic=topic, title=lab.text("title"), summary=lab.text("summary"),
         path=path, solution=path.parent.parent / "solutions" / path.name,
         minutes=lab.integer("minutes", 1), difficulty=lab.integer("difficulty", 1, 5),
-        clock=time.choice("clock", "cpu", "wall"), bar=_bar(time), n=n,
+        clock=clock, bar=Fraction(1) if clock == "none" else _bar(time), n=n,
+        threads=threads, slow_threads=time.integer("slow_threads", 1, 64, threads),
         oracle_sizes=manifest.section("oracle").sizes("sizes", least=0),
         points=_points(manifest.section("points")),
         evidence=tuple(_evidence(section, name, n) for name, section in manifest.many("evidence")),
@@ -69,6 +72,8 @@ def read(path: Path) -> Lab:
                         for name, section in manifest.many("question")),
         hints=_hints(manifest.section("hints")))
     manifest.finish()
+    if clock == "none" and result.points[0]:
+        raise GraderError(f"{manifest.name}: [points] time: has to be 0 where clock = none")
     return result
 
 
@@ -103,8 +108,10 @@ class _Section:
             raise self.error(key, f"'{short(value)}' is unknown; write {' or '.join(allowed)}")
         return value
 
-    def integer(self, key: str, least: int, most: int = 10 ** 12) -> int:
-        return self._integer(key, self.text(key), least, most)
+    def integer(self, key: str, least: int, most: int = 10 ** 12,
+                default: Optional[int] = None) -> int:
+        text = self.text(key, None if default is None else str(default))
+        return self._integer(key, text, least, most)
 
     def sizes(self, key: str, least: int = 1, default: Optional[int] = None) -> Tuple[int, ...]:
         text = self.text(key, None if default is None else str(default))
@@ -216,7 +223,8 @@ def _evidence(section: _Section, name: str, n: int) -> EvidenceSpec:
         name=name, kind=_word(section, "kind"), title=section.text("title"),
         maximum=section.maybe("max", section.fraction, "1.35"),
         minimum=section.maybe("min", section.fraction, "0.5"),
-        sizes=section.sizes("sizes", default=n), because=section.text("because"))
+        sizes=section.sizes("sizes", default=n), because=section.text("because"),
+        counter=_word(section, "counter", ""))
     if spec.maximum is None and spec.minimum is None:
         raise section.error("max", "is missing; give max, min or both")
     _ordered(section, "min", spec.minimum, "max", spec.maximum)
@@ -225,14 +233,15 @@ def _evidence(section: _Section, name: str, n: int) -> EvidenceSpec:
 
 def _question(section: _Section, name: str, n: int) -> Question:
     question = Question(
-        name=name, ask=section.text("ask"), kind=section.choice("kind", "number", "word"),
+        name=name, ask=section.text("ask"), kind=section.choice("kind", "number", "word", "words"),
         measure=_word(section, "measure", ""), low=section.maybe("low", section.fraction, "1.8"),
         high=section.maybe("high", section.fraction, "2.2"),
         tolerance=section.maybe("tolerance", section.fraction, "0.2"),
         sizes=section.sizes("sizes", default=n),
         machine=section.choice("machine", "yes", "no", default="no") == "yes",
-        how=section.text("how"), function=section.text("function", ""))
-    if question.kind == "word":
+        how=section.text("how"), function=section.text("function", ""),
+        counter=_word(section, "counter", ""))
+    if question.kind != "number":
         for key in ("low", "high", "tolerance"):
             if section.text(key, ""):
                 raise section.error(key, "is for numbers; a word has 'words = ...'")

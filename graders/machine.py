@@ -39,15 +39,18 @@ class Check:
     fix: str = ""
 
 
-def choose_cpus(sysfs: Path = SYSFS, allowed: Optional[Set[int]] = None) -> Cpus:
-    """The processors of one kind on cores of their own, as far as this process may use them."""
+def choose_cpus(sysfs: Path = SYSFS, allowed: Optional[Set[int]] = None, threads: int = 1) -> Cpus:
+    """The processors of one kind on cores of their own, as far as this process may use them.
+
+    An operation of several threads gets as many cores, before one is kept free for the grader.
+    """
     usable = allowed if allowed is not None else os.sched_getaffinity(0)
     cores = _cores(sysfs, fastest(sysfs, usable))
     others = [cpu for cpu in usable if not any(cpu in core for core in cores)]
     workers = [min(core & usable) for core in cores]
     if others:                          # slower ones: good enough for the grader
         return Cpus(tuple(workers), max(others))
-    if len(workers) > 1:                # the lowest one tends to serve the interrupts
+    if len(workers) > threads:          # the lowest one tends to serve the interrupts
         return Cpus(tuple(workers[1:]), workers[0])
     spare = usable - set(workers)       # a sibling on the same core disturbs less than waiting
     return Cpus(tuple(workers), max(spare) if spare else None)

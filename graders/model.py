@@ -43,6 +43,7 @@ class EvidenceSpec:
     minimum: Optional[Fraction]     # nor below
     sizes: Tuple[int, ...]          # input sizes to measure at
     because: str                    # one sentence for the student when it does not hold
+    counter: str = ""               # of kind counted: what workload_count calls it
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Question:
     """One section ``[question.NAME]`` of lab.ini; its answer stands under NAME in answers.ini."""
     name: str
     ask: str
-    kind: str                       # number, word
+    kind: str                       # number, word, words
     measure: str                    # what the answer is checked against: see diagnosis.py
     low: Optional[Fraction]         # accepted whatever this machine measures
     high: Optional[Fraction]
@@ -58,8 +59,10 @@ class Question:
     sizes: Tuple[int, ...]
     machine: bool                   # the answer depends on the machine it was measured on
     how: str                        # the command that shows the right answer
-    words: Tuple[str, ...] = ()     # accepted answers of kind word
+    words: Tuple[str, ...] = ()     # of kind word: one of them; of kind words: all, where a|b is
+                                    # either
     function: str = ""              # of measure profile_share: whose share it is
+    counter: str = ""               # of measure counted, as for evidence
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Lab:
     solution: Path                  # may not exist in a student's copy
     minutes: int
     difficulty: int                 # 1 to 5
-    clock: str                      # "cpu" or "wall"
+    clock: str                      # "cpu", "wall", or "none": no part of it is about time
     bar: Fraction                   # student must be faster than slow by this factor
     n: int                          # size of the timed operation
     oracle_sizes: Tuple[int, ...]   # sizes at which outputs are compared before measuring
@@ -89,6 +92,8 @@ class Lab:
     questions: Tuple[Question, ...]
     hints: Tuple[str, ...]
     summary: str = ""               # one sentence for tables of labs
+    threads: int = 1                # of the operation: so many processors take part
+    slow_threads: int = 1           # of slow.c's
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ class Finding:
     slow_value: Optional[float]     # the slow version's, for comparison
     passed: bool
     text: str                       # one line for the report
+    undecided: bool = False         # the machine was too noisy to tell; not passed then
 
 
 @dataclass(frozen=True)

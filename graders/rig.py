@@ -15,7 +15,8 @@ from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Ty
 from .build import Side, Trusted
 from .machine import Cpus
 from .model import GraderError, SubmissionError
-from .worker import (LARGEST_LIMIT, Case, Judge, Memory, Place, Run, Worker, time_limit)
+from .worker import (LARGEST_LIMIT, PROTOCOL_CALLS, Case, Judge, Memory, Outside, Place, Run,
+                     Untold, Worker, time_limit)
 
 SLOW, STUDENT = "slow", "student"
 PADDING = 4096
@@ -23,6 +24,8 @@ FLOOR_RUNS = 5
 ROUNDS = 5              # the least of so many times counts, for the growth of time with n;
 FEWER_ROUNDS = 3        # of so many where the rounds have taken
 ROUNDS_SECONDS = 1.0    # this long
+SHARE_RUNS, SHARE_TICKS = 30, 100   # of the kernel's clock, a hundredth of a second each
+__all__ = ["SLOW", "STUDENT", "Rig", "Untold"]
 Value = TypeVar("Value")
 
 
@@ -51,11 +54,13 @@ class Rig:
         self._times: Dict[Tuple[str, int], List[int]] = {}
         self._cases: Dict[int, Case] = {}
         self._memory: Dict[Tuple[str, int], Memory] = {}
+        self._outside: Dict[Tuple[str, int], Outside] = {}
+        self._counted: Dict[Tuple[str, int, str], float] = {}
         self.move()
 
     def move(self) -> None:
         """Chooses the processor for what follows: both runs of a pair belong on the same one."""
-        if self._clock == "cpu":
+        if self._clock != "wall":
             self._where = (self._rng.choice(self.cpus.workers),)
 
     def case(self, n: int, seed: int) -> Case:
@@ -98,6 +103,55 @@ class Rig:
             self._memory[side, n] = self._guarded(side, lambda: self._once(
                 side, self.sides[side].stats, case, counted))
         return self._memory[side, n]
+
+    def figures(self, side: str, case: Case, layout: int, names: Sequence[str]) -> Dict[str, float]:
+        """What workload.c has counted under these names during one operation."""
+        def counted(worker: Worker) -> Dict[str, float]:
+            worker.run(case)
+            return {name: worker.count(name) for name in names}
+        return self._guarded(side, lambda: self._once(
+            side, self.sides[side].layouts[layout], case, counted))
+
+    def counted(self, side: str, n: int, name: str) -> float:
+        """One of these figures, for the case that is the same for both sides."""
+        if (side, n, name) not in self._counted:
+            case = self._cases.setdefault(n, self.new_case(n))
+            self._counted[side, n, name] = self.figures(side, case, 0, [name])[name]
+        return self._counted[side, n, name]
+
+    def outside(self, side: str, n: int) -> Outside:
+        """What the kernel says of one operation of size n, beyond one that does nothing."""
+        if (side, n) not in self._outside:
+            case = self._cases.setdefault(n, self.new_case(n))
+            program = self.sides[side].layouts[0]
+            self._outside[side, n] = self._guarded(side, lambda: self._in_worker(
+                side, program, case, self._limit(case), lambda worker: _observed(worker, case)))
+        return self._outside[side, n]
+
+    def system_share(self, side: str, n: int) -> float:
+        """Percent of the CPU time in the kernel, over so many runs that its clock has ticked."""
+        user = system = 0
+        for number in range(SHARE_RUNS):
+            case = self.new_case(n)
+            layout = number % len(self.sides[side].layouts)
+
+            def ticks(worker: Worker, case: Case = case) -> Tuple[int, int]:
+                before = worker.ticks()
+                worker.run(case)
+                after = worker.ticks()
+                return after[0] - before[0], after[1] - before[1]
+            found = self._guarded(side, lambda: self._once(
+                side, self.sides[side].layouts[layout], case, ticks))
+            user, system = user + found[0], system + found[1]
+            if user + system >= SHARE_TICKS:
+                break
+        if user + system == 0:
+            raise Untold("the operation is too short for the kernel's clock")
+        return 100 * system / (user + system)
+
+    def traffic(self, n: int) -> int:
+        """Bytes of the input and of the right output of that case."""
+        return len(self._cases[n].input) + len(self._cases[n].expected)
 
     def output_size(self, n: int) -> int:
         """Bytes of the right output of the case on which ``memory`` counts."""
@@ -166,6 +220,20 @@ class Rig:
 def _loaded(worker: Worker, case: Case) -> Worker:
     worker.load(case)
     return worker
+
+
+def _observed(worker: Worker, case: Case) -> Outside:
+    """From before the input was there until after the operation."""
+    start = worker.look()
+    worker.load(case)
+    before = worker.look()
+    worker.run(case)
+    after = worker.look_settled(before)
+    return Outside(
+        resident_bytes=after.most_resident - start.resident - len(case.input),
+        system_calls=after.calls - before.calls - PROTOCOL_CALLS,
+        descriptors=after.descriptors - before.descriptors,
+        threads=after.threads - before.threads)
 
 
 def _roomy(cases: Sequence[Case], largest: Case) -> Case:

@@ -17,7 +17,7 @@ from .model import FAIL, INCONCLUSIVE, PASS, Answer, Finding, Result, TimeVerdic
 from .plain import printable, short
 
 Item = TypeVar("Item")
-Row = Tuple[bool, str]                  # whether it holds, and the words
+Row = Tuple[Optional[bool], str]        # whether it holds (None: open), and the words
 LABEL, MARK = 11, 6                     # widths of the columns; the text takes what is left
 DETAIL_LINES = 12                       # more than that is in --format json
 COMMAND = re.compile(r"\bmake (?=\w)")   # stays on one line with its target
@@ -219,15 +219,16 @@ def _time(screen: _Screen, time: TimeVerdict, points: str) -> None:
 
 def _list(screen: _Screen, label: str, rows: Sequence[Row], points: str) -> None:
     for number, (passed, words) in enumerate(rows):
-        screen.row("" if number else label, OK if passed else NOT_YET, words,
+        screen.row("" if number else label, {True: OK, False: NOT_YET}.get(passed, OPEN), words,
                    "" if number else points)
 
 
 def _evidence_rows(findings: Sequence[Finding]) -> List[Row]:
     """A row for each finding; the first that does not hold says what that means."""
-    rows = [(finding.passed, _titled(finding.spec.title, finding.text)) for finding in findings]
+    rows = [(None if finding.undecided else finding.passed,
+             _titled(finding.spec.title, finding.text)) for finding in findings]
     for number, finding in enumerate(findings):
-        if not finding.passed:
+        if not finding.passed and not finding.undecided:
             rows[number] = (False, f"{rows[number][1].rstrip('. ')}. {finding.spec.because}")
             break
     return rows
@@ -306,7 +307,8 @@ def _to_a_decision(result: Result, again: str) -> str:
 def _toward_pass(result: Result, again: str, lab: str) -> str:
     blank = _first(answer for answer in result.answers if not answer.given)
     wrong = _first(answer for answer in result.answers if not answer.passed)
-    cause = _first(finding for finding in result.findings if not finding.passed)
+    cause = _first(finding for finding in result.findings
+                   if not finding.passed and not finding.undecided)
     slow = result.time is not None and result.time.state == FAIL
     if slow and blank:
         return (f"Measure before you change anything: {blank.question.how}. Write what you find "

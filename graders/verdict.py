@@ -242,21 +242,45 @@ def gate_cpu(slow_ns: int, student_ns: int, floor_ns: int) -> str:
     return ""
 
 
-def gate_wall(slow_cpu_ns: int, slow_wall_ns: int,
-              student_cpu_ns: int, student_wall_ns: int, threads: int) -> str:
+SLOW_WAITED = "machine busy: slow.c had to wait for a processor"
+STUDENT_WAITED = "machine busy: student.c had to wait for its processors"
+
+
+def gate_wall(slow_cpu_ns: int, slow_wall_ns: int, student_cpu_ns: int, student_wall_ns: int,
+              threads: int, slow_threads: int = 1) -> str:
     """Why a pair of wall times is invalid, or "": a side did not get its processors.
 
-    For compute on ``threads`` threads against one. With another program on the machine a
-    perfect speed-up of two threads was measured as 1.00; with this gate as 1.95. Both limits
+    For compute on ``threads`` threads against ``slow_threads``. With another program on the machine
+    a perfect speed-up of two threads was measured as 1.00; with this gate as 1.95. Both limits
     are the ones those measurements were taken with.
     """
     if min(slow_wall_ns, student_wall_ns) <= 0:
         return "the clock did not advance"
-    if 100 * slow_cpu_ns < 95 * slow_wall_ns:
-        return "machine busy: slow.c had to wait for a processor"
+    if 100 * slow_cpu_ns < (95 if slow_threads == 1 else 90) * slow_threads * slow_wall_ns:
+        return SLOW_WAITED
     if 100 * student_cpu_ns < 90 * threads * student_wall_ns:
-        return "machine busy: student.c had to wait for its processors"
+        return STUDENT_WAITED
     return ""
+
+
+class OwnWaiting:
+    """Tells code that waits by itself, behind a lock say, from a machine that makes it wait.
+
+    Of a busy machine both sides suffer. When slow.c had its processors in so many pairs, and the
+    student's code in none of them, the waiting is its own, and part of its time.
+    """
+    PATIENCE = 12
+
+    def __init__(self) -> None:
+        self._alone = 0         # pairs in which only the student's code waited
+        self._fine = False      # it had its processors once
+
+    def judge(self, reason: str) -> str:
+        """The reason to discard a pair, or "" when the pair counts after all."""
+        self._alone += reason == STUDENT_WAITED
+        self._fine = self._fine or not reason
+        own = reason == STUDENT_WAITED and not self._fine and self._alone > self.PATIENCE
+        return "" if own else reason
 
 
 def unusual(ratio: float, reference: Optional[float] = None) -> str:

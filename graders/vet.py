@@ -36,7 +36,7 @@ def names(program: Path, side: Path, workload: Path,
     Taken is every name in a program linked from slow.c, and every name that its libraries offer,
     but for slow.c's own. The contract is what workload.c needs from slow.c.
     """
-    own = _defined(side)
+    own = defined(side)
     whole = Elf(program)
     taken = {symbol.name for symbol in whole.symbols()}
     for library in _libraries(whole, program.parent, compiler):
@@ -102,7 +102,7 @@ def check_object(path: Path, taken: FrozenSet[str], contract: FrozenSet[str]) ->
 
 def check_contract(path: Path, contract: FrozenSet[str]) -> None:
     """Refuses an object without the functions of lab.h."""
-    missing = sorted(contract - _defined(path))
+    missing = sorted(contract - defined(path))
     if missing:
         raise SubmissionError("link", f"your code does not define {_list(missing)}; lab.h says "
                               "how it is declared (not static, and spelled exactly so)")
@@ -137,7 +137,8 @@ def _foreign(name: str) -> SubmissionError:
         "nor a header of the system; include lab.h and standard headers only")
 
 
-def _defined(path: Path) -> Set[str]:
+def defined(path: Path) -> Set[str]:
+    """The names that an object file defines."""
     return {symbol.name for symbol in Elf(path).symbols() if symbol.defined}
 
 

@@ -55,6 +55,7 @@ typedef struct shared {
     uint64_t exhausted;         /* 1 when the address space was used up at that moment */
     uint64_t overflow;          /* 1 when the address is close to the end of the stack */
     uint64_t layers;            /* LAYER_ bits that are in force */
+    double figure;              /* what workload_count said last */
 } shared;
 
 static shared *header;
@@ -327,7 +328,7 @@ static int report_memory(void) {
     header->frees = used.frees;
     header->total_alloc = used.total_alloc;
     header->live = after.alloc - before.alloc;
-    header->peak = after.peak_alloc;
+    header->peak = after.peak_alloc - before.alloc;
     return 1;
 }
 #else
@@ -363,6 +364,11 @@ static int run(session *s) {
     return stored;
 }
 
+/* The name stands at the beginning of the input area; the input has been copied. */
+static int count(session *s) {
+    return workload_count && workload_count(s->state, (char *)s->input, &header->figure) == 0;
+}
+
 static int unload(session *s) {
     workload_unload(s->state);
     free(s->copy);
@@ -388,6 +394,7 @@ static void serve(session *s) {
         case 'l': reply(load(s) ? 'L' : '!'); break;
         case 'r': reply(run(s) ? 'R' : '!'); break;
         case 'm': reply(report_memory() ? 'M' : '!'); break;
+        case 'c': reply(count(s) ? 'C' : '!'); break;
         case 'u': reply(unload(s) ? 'U' : '!'); break;
         default: _exit(0);
         }

@@ -29,7 +29,7 @@ from .plain import printable, short
 
 COMMANDS, REPLIES, SHARED = 3, 4, 5         # descriptors in the worker
 HEADER_SIZE = 4096
-HEADER = struct.Struct("<8s4Q6q24s4Q")      # struct shared in worker.c
+HEADER = struct.Struct("<8s4Q6q24s4Qd")     # struct shared in worker.c
 MAGIC = b"PLWORK1\0"
 EXIT_DENIED, EXIT_SETUP = 120, 121          # in worker.c
 CPUCLOCK_SCHED = 2
@@ -39,7 +39,10 @@ TIMES_SLOW = 20                             # and never less than slow's own tim
 START_SECONDS = 20.0
 JUDGE_SECONDS = 60.0
 SPARE_MEMORY = 1 << 30                      # beyond input and output
-PRINTED_BYTES = 1 << 16                     # what a worker may write to stdout and stderr
+PRINTED_BYTES = 1 << 16                     # what is kept of a worker's stdout and stderr
+SETTLE_LOOKS, SETTLE_SECONDS = 40, 0.005    # how long threads may take to be gone
+FILE_BYTES = 1 << 20                        # any file that a worker writes: memfds, beside these
+PROTOCOL_CALLS = 2                          # the read of a command, and the write of the reply
 
 HINTS: Dict[int, str] = {
     signal.SIGSEGV: "it used memory that is not its own",
@@ -89,6 +92,29 @@ class Memory:
     total_bytes: int
     live_bytes: int
     peak_bytes: int
+
+
+class Untold(Exception):
+    """The kernel of this machine does not tell what was to be measured."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What one operation did, as the kernel counted it."""
+    resident_bytes: int     # the most that was resident, beyond the empty process and the input
+    system_calls: int       # reads and writes of all kinds
+    descriptors: int        # more of them open than before
+    threads: int            # more of them alive than before
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a worker, from outside."""
+    resident: int
+    most_resident: int
+    calls: int
+    descriptors: int
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -202,7 +228,7 @@ class Worker:
     @property
     def layers(self) -> int:
         """The bits of the sandbox layers that are in force."""
-        return int(self._header()[-1])
+        return int(self._header()[-2])
 
     def load(self, case: Case) -> None:
         """Hands the input over."""
@@ -240,6 +266,42 @@ class Worker:
             raise GraderError("this worker was built without statistics")
         return Memory(*self._header()[5:10])
 
+    def count(self, name: str) -> float:
+        """What workload.c has counted under this name during the last operation."""
+        words = name.encode() + b"\0"
+        self._memory[HEADER_SIZE:HEADER_SIZE + len(words)] = words
+        if self._command("c", "C!", "count") == "!":
+            raise GraderError(f"workload.c counts nothing called '{name}'; workload_count has to "
+                              "return 0 and a value for it")
+        return float(self._header()[-1])
+
+    def look(self) -> Look:
+        """The kernel's figures now, while the worker waits for a command."""
+        process = Path(f"/proc/{self._pid}")
+        try:
+            status, io = (_numbers(process / name) for name in ("status", "io"))
+            return Look(status["VmRSS"] << 10, status["VmHWM"] << 10, io["syscr"] + io["syscw"],
+                        len(os.listdir(process / "fd")), len(os.listdir(process / "task")))
+        except (OSError, KeyError) as error:
+            raise Untold(f"this machine does not tell ({error}); a container without restrictions "
+                         "on /proc does") from None
+
+    def look_settled(self, before: Look) -> Look:
+        """The same once threads have ended that were joined or cancelled a moment ago."""
+        found = self.look()
+        for _ in range(SETTLE_LOOKS):
+            if found.threads <= before.threads:
+                break
+            time.sleep(SETTLE_SECONDS)
+            found = self.look()
+        return found
+
+    def ticks(self) -> Tuple[int, int]:
+        """Ticks of the kernel's clock in the program and in the kernel."""
+        fields = Path(f"/proc/{self._pid}/stat").read_text(encoding="utf-8", errors="replace")
+        values = fields.rpartition(")")[2].split()
+        return int(values[11]), int(values[12])
+
     def unload(self) -> None:
         self._command("u", "U", "free its result")
 
@@ -274,7 +336,7 @@ class Worker:
         places = ((nothing, 0), (self._printed, 1), (self._printed, 2), (commands, COMMANDS),
                   (replies, REPLIES), (self._shared, SHARED))
         arguments = [program.name, str(SPARE_MEMORY + 16 * self._size),
-                     str(int(self._place.seconds) + 2), str(PRINTED_BYTES),
+                     str(int(self._place.seconds) + 2), str(FILE_BYTES + 2 * self._size),
                      *map(str, self._place.cpus)]
         try:
             pid = os.posix_spawn(
@@ -385,7 +447,7 @@ class Worker:
 
     def _hint(self, number: int) -> str:
         """What a crash means, as far as the worker could note it."""
-        _, fault, exhausted, overflow, _ = self._header()[-5:]
+        _, fault, exhausted, overflow, _ = self._header()[-6:-1]
         if exhausted:
             return OUT_OF_MEMORY
         if overflow:
@@ -471,6 +533,17 @@ def _denied_words(name: str) -> str:
 def _seal_size(descriptor: int) -> None:
     add_seals, seal_seal, seal_shrink = 1033, 1, 2      # Linux; Python 3.9 has names for them
     fcntl.fcntl(descriptor, add_seals, seal_seal | seal_shrink)
+
+
+def _numbers(path: Path) -> Dict[str, int]:
+    """Lines like "VmRSS:  1234 kB", those with a number."""
+    found: Dict[str, int] = {}
+    for line in path.read_text(encoding="ascii", errors="replace").splitlines():
+        name, _, rest = line.partition(":")
+        words = rest.split()
+        if words and words[0].isdigit():
+            found[name] = int(words[0])
+    return found
 
 
 def _resident_bytes(pid: int) -> int:

@@ -45,4 +45,10 @@ int workload_store(void *state, workload_buffer *output);
 /* Worker, not timed: frees the state and the result. */
 void workload_unload(void *state);
 
+/* Worker, not timed, and optional: what this file has counted during the last operation, by the
+   names that lab.ini uses (kind = counted). Called between workload_store and workload_unload. The
+   values are computed here, never by student.c, or follow from sizes and addresses. Returns 0 and
+   the value, or -1 when nothing has this name. */
+int workload_count(void *state, const char *name, double *value) __attribute__((weak));
+
 #endif
