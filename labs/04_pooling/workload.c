@@ -539,7 +539,7 @@ static double live_at_peak(struct state *s)
     serve(s, 0, middle);
     pl_memstats_read(&peak);
     serve(s, middle, s->totals.events);
-    return (double)(peak.alloc - before.alloc) / 1024;
+    return (double)(peak.alloc - before.alloc);
 }
 
 static void bench_serve(pl_bench *b, void *arg)
@@ -558,14 +558,14 @@ static void bench_serve(pl_bench *b, void *arg)
     pl_bench_report_allocs(b);
     PL_LOOP(b)
         workload_run(s);
-    pl_bench_report_metric(b, peak, "peak-KiB");
+    pl_bench_report_metric(b, peak, "peak-B");
     workload_unload(s);
     free(input.data);
 }
 
 PL_BENCH(Serve)
 {
-    static uint64_t sizes[] = {2000, 8000};
+    static uint64_t sizes[] = {10000, 40000};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         char name[32];
         snprintf(name, sizeof name, "requests=%llu", (unsigned long long)sizes[i]);
