@@ -150,7 +150,7 @@ def measure_time(rig: Rig, lab: Lab, rng: Random, budget: float, progress: Progr
                  extra: Dict[str, Any]) -> TimeVerdict:
     """Pairs of slow and student until the sign test is decided, or time is up."""
     if len(rig.cpus.workers) < lab.threads:
-        return verdict.SignTest(lab.bar).decide(note=_too_few(len(rig.cpus.workers), lab.threads))
+        return verdict.SignTest(lab.bar).decide(note=too_few(len(rig.cpus.workers), lab.threads))
     deadline = time.monotonic() + budget
     floor = rig.floor()
     same = _noise_pairs(rig, lab, rng, floor)
@@ -172,10 +172,11 @@ def measure_time(rig: Rig, lab: Lab, rng: Random, budget: float, progress: Progr
     return replace(result, note="; ".join(filter(None, (result.note, _drift(same, result.pairs)))))
 
 
-def _too_few(cores: int, threads: int) -> str:
-    return (f"this machine offers {cores} core{'s' * (cores != 1)} of one kind, the operation needs "
-            f"{threads} at once; grade it on a machine with more (taskset and containers can hide "
-            "some)")
+def too_few(cores: int, threads: int) -> str:
+    """Why nothing was measured, on a machine that cannot run all threads at once."""
+    return (f"this machine offers {cores} core{'s' * (cores != 1)} of one kind, the operation "
+            f"needs {threads} at once; grade it on a machine with more (taskset and containers can "
+            "hide some)")
 
 
 def _noise_pairs(rig: Rig, lab: Lab, rng: Random, floor: int) -> List[Pair]:

@@ -114,7 +114,7 @@ def _finding(finding: Finding) -> Dict[str, Any]:
     return {"name": spec.name, "kind": spec.kind, "title": spec.title, "sizes": spec.sizes,
             "max": spec.maximum, "min": spec.minimum, "because": spec.because,
             "value": finding.value, "slow_value": finding.slow_value,
-            "passed": finding.passed, "text": finding.text}
+            "passed": finding.passed, "undecided": finding.undecided, "text": finding.text}
 
 
 def _answer(answer: Answer) -> Dict[str, Any]:
@@ -160,9 +160,11 @@ def _cases(result: Result) -> Iterator[Case]:
     else:
         yield ("output", "failure" if result.outputs_text else "", "wrong-output",
                result.outputs_text)
-    yield _time_case(result)
+    if result.lab.clock != "none":
+        yield _time_case(result)
     for finding in result.findings:
-        yield (f"evidence.{finding.spec.name}", "" if finding.passed else "failure", "evidence",
+        kind = "skipped" if finding.undecided else "" if finding.passed else "failure"
+        yield (f"evidence.{finding.spec.name}", kind, "evidence",
                f"{finding.text}\n{finding.spec.because}")
     for answer in result.answers:
         yield (f"diagnosis.{answer.question.name}", "" if answer.passed else "failure",

@@ -309,7 +309,7 @@ def _toward_pass(result: Result, again: str, lab: str) -> str:
     wrong = _first(answer for answer in result.answers if not answer.passed)
     cause = _first(finding for finding in result.findings
                    if not finding.passed and not finding.undecided)
-    slow = result.time is not None and result.time.state == FAIL
+    slow = result.time.state == FAIL if result.time else bool(cause)    # the code is to change
     if slow and blank:
         return (f"Measure before you change anything: {blank.question.how}. Write what you find "
                 f"into {lab}/answers.ini, then: {again}")
