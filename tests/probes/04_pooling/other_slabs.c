@@ -1,6 +1,6 @@
 /* Slabs: requests with room for the usual number of headers and buffers, and buffers of two fixed
-   sizes, each kind cut from chunks of many. The server gives all chunks back when it is idle and they
-   are more than it may keep. */
+   sizes, each kind cut from chunks of many. The server gives all chunks back when it is idle and
+   they are more than it may keep. */
 #include "lab.h"
 
 #include <stdlib.h>

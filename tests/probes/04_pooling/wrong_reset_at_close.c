@@ -1,5 +1,5 @@
-/* Wrong: one region for the whole server, which begins again at its start whenever a request closes,
-   whoever else is open. */
+/* Wrong: one region for the whole server, which begins again at its start whenever a request
+   closes, whoever else is open. */
 #include "lab.h"
 
 #include <stdlib.h>
