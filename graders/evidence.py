@@ -214,7 +214,7 @@ def _within(spec: EvidenceSpec, value: float) -> bool:
 
 
 def _text(spec: EvidenceSpec, kind: Kind, value: float, slow: float) -> str:
-    limits = [f"{word} {float(limit):,.4g}" for word, limit in
+    limits = [f"{word} {float(limit):,.10g}" for word, limit in
               (("at most", spec.maximum), ("at least", spec.minimum)) if limit is not None]
     decimals = 0 if value.is_integer() and slow.is_integer() else kind.decimals
     return (f"{spec.title}: {value:,.{decimals}f}, {' and '.join(limits)} "
