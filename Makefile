@@ -76,7 +76,7 @@ install: ## copy perflab.h and its pkg-config file below $(DESTDIR)$(prefix)
 new-lab: ## for authors: the folders of a new lab, NAME=topic
 	@$(graders) new-lab "$$NAME"
 
-check-labs: ## for authors: what labs lack, and whether they do what they promise; LAB=NN: one
+check-labs: ## for authors: what labs lack, and whether they keep promises; LAB=NN: one
 	@$(graders) check $(if $(LAB),"$$LAB")
 
 check-all: ## the same, with every compiler and level graded in full
