@@ -74,7 +74,8 @@ def command_check(options: argparse.Namespace) -> int:
     found += [fault for item in decks for fault in stale(item.path)]
     if build.chromium() and not options.html:
         for name, seen in look.measure(decks).items():
-            found += [f"slides/{name}.md: {fault}" for slide in seen for fault in seen_faults(slide)]
+            found += [f"slides/{name}.md: {fault}" for slide in seen
+                      for fault in seen_faults(slide)]
     for fault in found:
         print(fault)
     print(f"{len(decks)} decks, {len(found)} faults")

@@ -24,7 +24,7 @@ TOOLS, WORK = OUTPUT / "tools", OUTPUT / "work"
 PINS = ("package.json", "package-lock.json")
 FONTS = (("Source Sans 3", "source-sans-3", (400, 600, 700)),
          ("Inconsolata", "inconsolata", (500, 700)))
-LINE_HEIGHT = 42    # of code, in pixels; the same stands in theme.css
+LINE_HEIGHT = 40    # of code, in pixels; the same stands in theme.css
 
 
 def chromium() -> Optional[str]:
@@ -43,15 +43,21 @@ def install_tools() -> None:
     wanted = hashlib.sha256(b"".join((FOLDER / name).read_bytes() for name in PINS)).hexdigest()
     if stamp.is_file() and stamp.read_text() == wanted:
         return
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        raise SlideError("the slides need npm, which is not here; install Node.js 18 or later with "
-                         "npm (Debian: apt-get install npm) and run make slides again")
+    npm = program("npm")
     TOOLS.mkdir(parents=True, exist_ok=True)
     for name in PINS:
         shutil.copy(FOLDER / name, TOOLS / name)
     run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], TOOLS)
     stamp.write_text(wanted)
+
+
+def program(name: str) -> str:
+    """The path of npm or node."""
+    path = shutil.which(name)
+    if path is None:
+        raise SlideError(f"the slides need {name}, which is not here; install Node.js 18 or later "
+                         "with npm (Debian: apt-get install npm) and run make slides again")
+    return path
 
 
 def run(command: Sequence[str], folder: Path, more: Optional[Dict[str, str]] = None) -> str:
@@ -131,12 +137,12 @@ def prepare(decks: Sequence[Deck]) -> Path:
 
 def marp(source: Path, target: Path, *options: str) -> None:
     """Turns a folder of decks into pages, documents or pictures."""
-    program = TOOLS / "node_modules" / "@marp-team" / "marp-cli" / "marp-cli.js"
+    script = TOOLS / "node_modules" / "@marp-team" / "marp-cli" / "marp-cli.js"
     browser = chromium()
     where = ["--browser-path", browser] if browser else []
     # Marp looks for other people's settings in the folders above: --no-config stops that.
-    run(["node", str(program), "--no-config", "--html", "--theme-set", str(WORK / "theme.css"),
-         "--parallel", "2", *where, *options, "-I", str(source), "-o", str(target)], WORK,
+    run([program("node"), str(script), "--no-config", "--html", "--parallel", "2", "--theme-set",
+         str(WORK / "theme.css"), *where, *options, "-I", str(source), "-o", str(target)], WORK,
         {"CHROME_NO_SANDBOX": "1"} if os.geteuid() == 0 else None)
 
 

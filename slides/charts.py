@@ -86,6 +86,11 @@ def short(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
+def times(ratio: float) -> str:
+    """A ratio in two or three figures: 5.1x, 97x."""
+    return f"{ratio:.1f}x" if ratio < 10 else f"{ratio:,.0f}x"
+
+
 def spread(values: Sequence[float], log: bool, from_zero: bool) -> Tuple[float, float]:
     """The range of an axis that shows all values with a little air."""
     low, high = min(values), max(values)
@@ -166,10 +171,11 @@ def bars(title: str, items: Sequence[Tuple[str, str, float]], unit: str,
         length = max(4, value / most * room)
         drawing.text(left - 18, y + step / 2 + 2, label, 28, INK, "end")
         drawing.box(left, y, length, step - 32, colour)
-        words = amount(value, unit)
+        words, at = amount(value, unit), left + length + 16
+        drawing.text(at, y + step / 2 + 2, words, 30, colour, bold=True)
         if against and index:
-            words += f"   {short(items[0][2] / value)}x {against}"
-        drawing.text(left + length + 16, y + step / 2 + 2, words, 30, colour, bold=True)
+            drawing.text(at + text_width(words, 32) + 24, y + step / 2 + 2,
+                         f"{times(items[0][2] / value)} {against}", 30, INK)
     return drawing
 
 

@@ -150,7 +150,7 @@ def faults(deck: Deck) -> Iterator[str]:
         yield f"{where}: {len(found)} slides; a deck has {LEAST} to {MOST}"
     for item in found:
         if len(item.notes) < 40:
-            yield f"{where}: slide {item.number} has no speaker notes; add a comment that says what to say"
+            yield f"{where}: slide {item.number} has no speaker notes; add them as a comment"
     if not any(re.search(r"^#+ .*[Ii]nterview", item.text, re.MULTILINE) for item in found[-3:]):
         yield f"{where}: no interview questions at the end"
     if not PICTURE.search(deck.text):

@@ -8,7 +8,7 @@ from .svg import (COOL, FAST, GREY, INK, LINE, PALE, PAPER, SLOW, WARM, WIDTH, D
                   text_width)
 
 Stacks = Sequence[Tuple[Tuple[str, ...], int]]
-ROW = 58                # height of a call in a flame graph
+LEAST = 0.015           # share of a profile below which a call is not drawn
 CELL = 66               # width of a byte in a layout
 
 
@@ -41,14 +41,15 @@ def depth(call: Call, least: float) -> int:
 def flame(title: str, sides: Sequence[Tuple[str, str, Stacks]], hot: str) -> Drawing:
     """Flame graphs one below the other, as (role, caption, stacks). Callers stand below calls."""
     trees = [tree(stacks) for _, _, stacks in sides]
-    levels = [depth(root, root.total * 0.02) - 1 for root in trees]
-    room = min(56.0, (500 - 44 * len(sides)) / sum(levels))
-    drawing = Drawing(title, sum(levels) * room + 44 * len(sides) + 8)
+    levels = [depth(root, root.total * LEAST) - 1 for root in trees]
+    room = min(56.0, (480 - 54 * len(sides)) / sum(levels))
+    drawing = Drawing(title, sum(levels) * room + 54 * len(sides))
     top = 0.0
     for (role, caption, _), root, rows in zip(sides, trees, levels):
-        drawing.text(0, top + 30, caption, 28, SLOW if role == "slow" else FAST, bold=True)
-        top += 44 + rows * room
+        drawing.text(0, top + 28, caption, 28, SLOW if role == "slow" else FAST, bold=True)
+        top += 40 + rows * room
         flame_level(drawing, root, (0, top), (WIDTH, room), (role, hot, root.total))
+        top += 14
     return drawing
 
 
@@ -59,7 +60,7 @@ def flame_level(drawing: Drawing, call: Call, place: Tuple[float, float],
     for name in sorted(call.below):
         one = call.below[name]
         width = size[0] * one.total / call.total
-        if width >= 8:
+        if one.total >= look[2] * LEAST:
             fill = PALE if look[1] not in name else WARM if look[0] == "slow" else COOL
             drawing.box(x, y - size[1] + 3, width - 3, size[1] - 3, fill, GREY, 1.5)
             words = fitting(name, one.total / look[2], width - 14)

@@ -12,6 +12,7 @@ LAST. Lines with the marked text are shown on a coloured ground.
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Sequence, Tuple
@@ -63,7 +64,8 @@ def cut(marker: Marker) -> List[str]:
 def definition(lines: Sequence[str], marker: Marker) -> List[str]:
     """A function, type, macro or benchmark, from its first line to its last."""
     name = re.escape(marker.name)
-    starts = (rf"[A-Za-z_].*\b{name}\([^;]*$", rf"(static |typedef )*(struct|enum|union) {name} \{{",
+    starts = (rf"[A-Za-z_].*\b{name}\([^;]*$",
+              rf"(static |typedef )*(struct|enum|union) {name} \{{",
               rf"#\s*define {name}\b", rf"PL_BENCH\({name}\)", rf"[A-Za-z_].*\b{name}(\[.*)? = ",
               rf"enum \{{ {name}\b")
     for pattern in starts:
@@ -103,11 +105,16 @@ def fitted(lines: Sequence[str], source: bool) -> List[str]:
     kept = [line[width:].expandtabs(2).rstrip() for line in lines]
     if source:
         return [part for line in kept for part in broken(line)]
-    return [line if len(line) <= COLUMNS else re.sub(r"(?<=\S) {2,}", "  ", line) for line in kept]
+    if any(len(line) > COLUMNS for line in kept):
+        kept = [re.sub(r"(?<=\S) {2,}", "  ", re.sub(r"^ {3,}", "    ", line)) for line in kept]
+    return [part for line in kept for part in textwrap.wrap(
+        line, COLUMNS, subsequent_indent="    ", break_on_hyphens=False) or [""]]
 
 
 def broken(line: str) -> List[str]:
     """A line of C in pieces that fit: broken after a comma or before an operator."""
+    if len(line) > COLUMNS:
+        line = re.sub(r"(?<=\S) {2,}(?=/\*)", "  ", line)
     if len(line) <= COLUMNS:
         return [line]
     at, rest = break_at(line)

@@ -40,6 +40,7 @@ const report = [...document.querySelectorAll('section')].map(section => {
         found.push('"' + words + '" leaves its picture');
     } else if (item.tagName === 'PRE') {
       least('code', parseFloat(getComputedStyle(item.querySelector('code')).fontSize));
+      if (item.scrollHeight > item.clientHeight) found.push('code higher than its box: ' + words);
       if (item.scrollWidth > item.clientWidth) found.push('code wider than the slide: ' + words);
     } else if (['P', 'LI', 'TD', 'TH', 'H1', 'H2', 'FIGCAPTION'].includes(item.tagName) && words)
       least('text', size);

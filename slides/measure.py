@@ -36,7 +36,7 @@ def take(section: Section) -> Path:
     command = " ".join(section.need("run").split())
     done = subprocess.run(["sh", "-c", command], cwd=ROOT, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, universal_newlines=True,
-                          env=dict(os.environ, NO_COLOR="1", COLUMNS="80"))
+                          env=dict(os.environ, NO_COLOR="1"))
     if done.returncode not in (0, 1) or not done.stdout.strip():
         raise SlideError(f"{section.where}: '{command}' ended with {done.returncode}")
     target = recorded.path_of(section.deck, section.name)
@@ -93,11 +93,14 @@ def folded(path: Path, start: str) -> List[str]:
 
 
 def shown(names: Sequence[str], start: str) -> Iterator[str]:
-    """From the function ``start`` on; perflab's own functions belong to those that call them."""
+    """From the function ``start`` on; what lies inside libraries belongs to the call into them."""
+    last = ""
     for name in names[names.index(start):] if start in names else ():
-        if name.startswith("pli_"):
+        if name.startswith(("pli_", "_")):
             return
-        yield name
+        if name != last and not name.startswith("["):
+            yield name
+        last = name
 
 
 def functions(profile: Profile, location: Location) -> List[str]:
@@ -115,8 +118,8 @@ def program(arguments: Sequence[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     library, target = folder / "perflab.o", folder / Path(arguments[0]).stem
     compile_with(tool, ["-DPERFLAB_IMPL", "-x", "c", "-c", "perflab.h", "-o", str(library)])
-    compile_with(tool, ["-g", "-fno-plt", "-I.", arguments[0], str(library), "-o", str(target), "-ldl",
-                        "-pthread"])
+    compile_with(tool, ["-g", "-fno-plt", "-I.", arguments[0], str(library), "-o", str(target),
+                        "-ldl", "-pthread"])
     return subprocess.call([str(target), *arguments[1:]], cwd=ROOT)
 
 

@@ -3,7 +3,8 @@
 Every picture has `kind`, `title` (for those who cannot see it) and `data` (a measurement of the
 deck, its first when there are several). Lines of `series`, `bars`, `dots` and `sides` begin with
 a role, which gives the colour: slow, fast, third or other. WHICH chooses benchmark lines:
-`version=slow name=LogExport records=3000`, any of these.
+`version=slow name=LogExport records=3000`, any of these. Of repeats the median counts, with
+repeats = least the smallest.
 
     curves   series = ROLE | LABEL | WHICH     x, y: a key of the name, a unit; x title, y title
              x log, y log = yes                factors = yes writes the growth between marks
@@ -51,20 +52,18 @@ def series(picture: Section) -> List[charts.Series]:
         role, label, which = split(line, 3)
         points = sorted((float(row.keys[picture.need("x")]), row.values[picture.need("y")])
                         for row in wanted(picture, which))
-        result.append(charts.Series(role, label, averaged(points)))
+        groups: Dict[float, List[float]] = {}
+        for x, y in points:
+            groups.setdefault(x, []).append(y)
+        result.append(charts.Series(role, label, tuple(
+            (x, one_of(picture, group)) for x, group in sorted(groups.items()))))
     return result
 
 
-def averaged(points: List[Tuple[float, float]]) -> Tuple[Tuple[float, float], ...]:
-    """One point for each x: the median of its repeats."""
-    groups: Dict[float, List[float]] = {}
-    for x, y in points:
-        groups.setdefault(x, []).append(y)
-    return tuple((x, median(group)) for x, group in sorted(groups.items()))
-
-
-def median(values: List[float]) -> float:
-    """The middle value; of an even number the lower one of the two."""
+def one_of(picture: Section, values: List[float]) -> float:
+    """What repeats count as: their median, or the least: what disturbs only adds to a time."""
+    if picture.get("repeats", "median") == "least":
+        return min(values)
     return sorted(values)[(len(values) - 1) // 2]
 
 
@@ -84,7 +83,8 @@ def bars(picture: Section) -> Drawing:
     for line in picture.lines("bars"):
         role, label, which = split(line, 3)
         unit = picture.need("unit")
-        items.append((role, label, median([row.values[unit] for row in wanted(picture, which)])))
+        items.append((role, label, one_of(picture, [row.values[unit] for row in
+                                                      wanted(picture, which)])))
     return charts.bars(picture.need("title"), items, picture.need("unit"), picture.get("against"))
 
 

@@ -5,7 +5,7 @@ import re
 from typing import List, Sequence
 
 from .charts import Series, curves
-from .svg import FAST, GREY, INK, WIDTH, Drawing
+from .svg import FAST, GREY, INK, WIDTH, Drawing, text_width
 
 
 def speedup(share: float, factor: float) -> float:
@@ -29,14 +29,14 @@ def benchmark_line(title: str, line: str, names: Sequence[str]) -> Drawing:
     """A benchmark line large, with the meaning of each part below it."""
     parts = re.findall(r"Benchmark\S+|\d+(?: \S+/\S+)?", re.sub(r"\s+", " ", line))
     drawing = Drawing(title, 74 + 62 * len(names))
-    gap = (WIDTH - sum(len(part) for part in parts) * 18) / max(1, len(parts) - 1)
+    room = WIDTH - max(0, text_width(names[-1], 30) + 22 - len(parts[-1]) * 18)
+    gap = (room - sum(len(part) for part in parts) * 18) / max(1, len(parts) - 1)
     x = 0.0
     for index, (part, name) in enumerate(zip(parts, names)):
         width, y = len(part) * 18, 102 + 62 * (len(names) - 1 - index)
         drawing.text(x, 40, part, 36, INK, bold=True, mono=True)
         drawing.line([(x, 56), (x + width, 56)], FAST, 4)
         drawing.line([(x + 8, 56), (x + 8, y + 8)], GREY, 3)
-        last = index == len(parts) - 1 and index > 0
-        drawing.text(x + (-8 if last else 22), y + 14, name, 30, INK, "end" if last else "start")
+        drawing.text(x + 22, y + 14, name, 30, INK)
         x += width + gap
     return drawing
