@@ -110,7 +110,8 @@ COMMANDS: Dict[str, Callable[[argparse.Namespace], int]] = {
     "build": command_build, "fill": command_fill, "measure": command_measure,
     "draw": command_draw, "check": command_check, "look": command_look}
 HELPERS: Dict[str, Callable[[Sequence[str]], int]] = {
-    "stacks": measure.print_stacks, "program": measure.program}
+    "stacks": measure.print_stacks, "program": measure.program,
+    "layout": measure.print_layout, "lab": measure.run_lab}
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:

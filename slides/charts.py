@@ -35,6 +35,7 @@ class Axis:
     high: float
     start: float        # pixels
     stop: float
+    marks: Tuple[float, ...] = ()   # ticks to have; none: round values
 
     def at(self, value: float) -> float:
         """The pixel of a value."""
@@ -46,6 +47,8 @@ class Axis:
 
     def ticks(self) -> List[float]:
         """Round values, four to seven of them."""
+        if self.marks:
+            return list(self.marks)
         return log_ticks(self.low, self.high) if self.log else linear_ticks(self.low, self.high)
 
 
@@ -122,7 +125,7 @@ def curves(title: str, series: Sequence[Series], x: Tuple[str, str], y: Tuple[st
     right = WIDTH - max(text_width(line, 27) for item in series for line in item.label.split("/"))
     points = [point for item in series for point in item.points]
     across = Axis(x[0], x[1], log[0], *spread([p[0] for p in points], log[0], x[1] != "x"),
-                  start=130, stop=right - 26)
+                  start=130, stop=right - 26, marks=tuple(ticks))
     up = Axis(y[0], y[1], log[1], *spread([p[1] for p in points], log[1], True),
               start=height - 84, stop=46)
     frame(drawing, across, up)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, Iterator, List, Mapping, Sequence, Set, Tuple
 
 from .svg import (COOL, FAST, GREY, INK, LINE, PALE, PAPER, SLOW, WARM, WIDTH, Drawing,
                   text_width)
@@ -109,6 +109,8 @@ def layouts(title: str, sides: Sequence[Tuple[str, str, Sequence[Member], int]])
         left = 40 + index * (8 * CELL + 40 + gap)
         for member in with_holes(members, total):
             draw_member(drawing, member, (left, 46), height, role)
+        for member in members:
+            draw_name(drawing, member, (left, 46), height, set(hole_rows(members, total)))
         for row in range((total + 7) // 8):
             drawing.text(left - 8, 46 + row * height + height / 2 + 9, str(row * 8), 24, GREY,
                          "end")
@@ -118,20 +120,37 @@ def layouts(title: str, sides: Sequence[Tuple[str, str, Sequence[Member], int]])
 
 def draw_member(drawing: Drawing, member: Member, corner: Tuple[float, float], height: float,
                 role: str) -> None:
-    """A member's bytes, row by row; its name in the widest row."""
-    at, first = member.offset, True
+    """A member's bytes, or those of a hole, row by row."""
+    at = member.offset
     while at < member.offset + member.size:
         stop = min(member.offset + member.size, (at // 8 + 1) * 8)
-        x, y = corner[0] + at % 8 * CELL, corner[1] + at // 8 * height
-        width = (stop - at) * CELL
+        x, y = corner[0] + at % 8 * CELL + 1, corner[1] + at // 8 * height + 1
+        width = (stop - at) * CELL - 2
         if member.name:
-            fill = WARM if role == "slow" else COOL
-            drawing.box(x + 1, y + 1, width - 2, height - 2, fill, GREY, 1.5)
-            name = member.name if text_width(member.name, 25, True) <= width - 8 else ""
-            drawing.text(x + 10, y + height / 2 + 9, name if first else "", 25, INK, mono=True)
+            drawing.box(x, y, width, height - 2, WARM if role == "slow" else COOL, GREY, 1.5)
         else:
-            hatch(drawing, x + 1, y + 1, width - 2, height - 2)
-        at, first = stop, False
+            hatch(drawing, x, y, width, height - 2)
+        at = stop
+
+
+def draw_name(drawing: Drawing, member: Member, corner: Tuple[float, float], height: float,
+              holes: Set[Tuple[int, int]]) -> None:
+    """A member's name in its place; beside it when that is a hole; else as much as fits."""
+    row, column = divmod(member.offset, 8)
+    size = min(member.size, 8 - column)
+    x, y = corner[0] + column * CELL, corner[1] + row * height + height / 2 + 9
+    width = text_width(member.name, 26, True)
+    if width > size * CELL - 12 and (row, column + size) in holes:
+        x += size * CELL + 8
+        drawing.box(x, y - 26, width * 1.2 + 12, 36, PAPER)
+        drawing.text(x + 6, y, member.name, 26, INK, mono=True)
+    else:
+        drawing.text(x + 7, y, member.name[:int((size * CELL - 10) / 13)], 26, INK, mono=True)
+
+
+def hole_rows(members: Sequence[Member], total: int) -> Iterator[Tuple[int, int]]:
+    """Where holes begin: row and column."""
+    return (divmod(one.offset, 8) for one in with_holes(members, total) if not one.name)
 
 
 def hatch(drawing: Drawing, x: float, y: float, width: float, height: float) -> None:
@@ -144,6 +163,51 @@ def hatch(drawing: Drawing, x: float, y: float, width: float, height: float) -> 
             drawing.line([(low, y + height - (low - step)), (high, y + height - (high - step))],
                          GREY, 2)
         step += 14
+
+
+# cache lines --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """A variable of eight bytes, and the thread that writes it."""
+    name: str
+    thread: int
+    offset: int
+
+
+def cache_lines(title: str, sides: Sequence[Tuple[str, str, Sequence[Place], int]]) -> Drawing:
+    """Lines of the cache, eight bytes a cell, one group below the other; who writes which cell."""
+    groups = [sorted({place.offset // line for place in places}) for _, _, places, line in sides]
+    height = min(64.0, (470 - 44 * len(sides)) / sum(len(group) for group in groups))
+    drawing = Drawing(title, sum(len(group) for group in groups) * height + 50 * len(sides))
+    top = 0.0
+    for (role, caption, places, line), group in zip(sides, groups):
+        drawing.text(0, top + 28, caption, 28, SLOW if role == "slow" else FAST, bold=True)
+        for row, number in enumerate(group):
+            here = [place for place in places if place.offset // line == number]
+            draw_line(drawing, here, (150, top + 40 + row * height), height, line)
+            drawing.text(136, top + 40 + (row + 0.5) * height + 9, f"line {number}", 26, GREY,
+                         "end")
+        top += 50 + len(group) * height
+    return drawing
+
+
+def draw_line(drawing: Drawing, places: Sequence[Place], corner: Tuple[float, float],
+              height: float, line: int) -> None:
+    """One line with its cells; beside it, between how many threads it goes to and fro."""
+    cells, threads = line // 8, len({place.thread for place in places})
+    width = (WIDTH - corner[0] - 250) / cells
+    for cell in range(cells):
+        drawing.box(corner[0] + cell * width, corner[1] + 3, width - 2, height - 6, PALE, LINE)
+    for place in places:
+        x = corner[0] + place.offset % line // 8 * width
+        drawing.box(x, corner[1] + 3, width - 2, height - 6, WARM if threads > 1 else COOL, GREY)
+        drawing.text(x + width / 2 - 1, corner[1] + height / 2 + 9, f"T{place.thread}", 26, INK,
+                     "middle", bold=True)
+    words = f"{threads} threads pull" if threads > 1 else "stays at its core"
+    drawing.text(WIDTH - 236, corner[1] + height / 2 + 9, words, 27,
+                 SLOW if threads > 1 else FAST, bold=True)
 
 
 # boxes --------------------------------------------------------------------------------------------

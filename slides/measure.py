@@ -3,40 +3,46 @@
     python3 -m slides measure 03_string_building          all measurements of that deck
     python3 -m slides measure 03_string_building bench    one of them
 
-The commands stand in the deck's INI file. Two of them are ours:
+The commands stand in the deck's INI file. Some of them are ours:
 
-    python3 -m slides stacks 03 slow FUNCTION      a profile of the lab as folded stacks
-    python3 -m slides stacks cpu.pb.gz FUNCTION    any other one
-    python3 -m slides program FILE.c ...           builds a program with perflab.h and runs it
+    python3 -m slides program FILE.c ...         builds C files with perflab.h and runs them
+    python3 -m slides lab 03 slow ...            the same with a lab's benchmarks; slow or solution
+    python3 -m slides stacks cpu.pb.gz FUNCTION  a profile as folded stacks, from a function on
+    python3 -m slides layout FILE.c STRUCT       where the members of a struct lie
 """
 from __future__ import annotations
 
 import datetime
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Dict, Iterator, List, Sequence, Tuple
 
-from graders import build, compiler, lab, lab_profile, machine, pprof, symbolize
+from graders import compiler, machine, pprof, symbolize
 from graders.profile import Location, Profile
 
 from . import recorded
-from .excerpt import ROOT, SlideError
+from .excerpt import ROOT, Marker, SlideError, cut
 from .plan import Section
 
+BUILT = ROOT / "build" / "slides" / "programs"
+LIMIT = 120     # seconds for a measurement
 CUT = 0.005     # stacks below this share of the profile are left out
 
 
 def take(section: Section) -> Path:
     """Runs a measurement's command and writes what it printed."""
     command = " ".join(section.need("run").split())
-    done = subprocess.run(["sh", "-c", command], cwd=ROOT, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, universal_newlines=True,
-                          env=dict(os.environ, NO_COLOR="1"))
+    try:
+        done = subprocess.run(["sh", "-c", command], cwd=ROOT, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, universal_newlines=True, timeout=LIMIT,
+                              env=dict(os.environ, NO_COLOR="1", LC_ALL="C"))
+    except subprocess.TimeoutExpired as late:
+        raise SlideError(f"{section.where}: no end after {LIMIT} s; look at its run") from late
     if done.returncode not in (0, 1) or not done.stdout.strip():
         raise SlideError(f"{section.where}: '{command}' ended with {done.returncode}")
     target = recorded.path_of(section.deck, section.name)
@@ -63,18 +69,6 @@ def without_machine(text: str) -> str:
 
 
 # profiles as folded stacks ------------------------------------------------------------------------
-
-
-def lab_stacks(number: str, side: str, start: str) -> List[str]:
-    """A profile of one side of a lab, each stack from the function ``start`` on."""
-    item = lab.load(ROOT, number)
-    source = item.path / "slow.c" if side == "slow" else item.solution / "student.c"
-    recipe = build.recipe_for(ROOT, "", "-O2")
-    program = build.build_bench(item, source, build.build_trusted(item, recipe), recipe)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "cpu.pb.gz"
-        lab_profile.take(program, path, "1s")
-        return folded(path, start)
 
 
 def folded(path: Path, start: str) -> List[str]:
@@ -108,19 +102,66 @@ def functions(profile: Profile, location: Location) -> List[str]:
     return [profile.functions[line.function - 1].name for line in location.lines]
 
 
-# programs of the slides ---------------------------------------------------------------------------
+def print_stacks(arguments: Sequence[str]) -> int:
+    """The folded stacks of a profile: its file, and the function to begin at."""
+    lines = folded(Path(arguments[0]), arguments[1])
+    sys.stdout.writelines(line + "\n" for line in lines)
+    return 0
+
+
+# structs in memory --------------------------------------------------------------------------------
+
+
+def print_layout(arguments: Sequence[str]) -> int:
+    """Offset and size of each member of a struct, as the compiler lays it out."""
+    path, name = arguments
+    members = re.findall(r"(\w+)(?:\[[^\]]*\])*;",
+                         "\n".join(cut(Marker(path, name))[1:]))
+    lines = [f'printf("{one} offset=%zu size=%zu\\n", offsetof(struct {name}, {one}), '
+             f"sizeof ((struct {name} *)0)->{one});" for one in members]
+    source = "\n".join([f'#include "{ROOT / path}"', "#include <stddef.h>", "#include <stdio.h>",
+                        "int main(void) {", *lines,
+                        f'printf("(all) offset=0 size=%zu\\n", sizeof(struct {name})); }}'])
+    BUILT.mkdir(parents=True, exist_ok=True)
+    (BUILT / "layout.c").write_text(source, encoding="utf-8")
+    compile_with(compiler.find(), ["-I.", "-Ilabs/" + Path(path).parent.name, "-w", str(BUILT / "layout.c"), "-o",
+                                   str(BUILT / "layout"), "-pthread"])
+    return subprocess.call([str(BUILT / "layout")])
+
+
+# programs -----------------------------------------------------------------------------------------
 
 
 def program(arguments: Sequence[str]) -> int:
-    """Builds FILE.c with perflab.h and runs it with the other arguments."""
+    """Builds C files with perflab.h and runs them with the other arguments."""
+    sources = [name for name in arguments if name.endswith(".c")]
+    folder = "labs/" + Path(sources[-1]).parent.name     # of the lab, if it is one's file
+    return build_and_run(sources, f"-I{folder}", arguments[len(sources):])
+
+
+def run_lab(arguments: Sequence[str]) -> int:
+    """Builds a lab's benchmarks with one side and runs them with the other arguments."""
+    number, side = arguments[:2]
+    folder = next(iter((ROOT / "labs").glob(f"{number}_*")), None)
+    if folder is None:
+        raise SlideError(f"there is no lab {number}; see the folders in labs/")
+    source = folder / "slow.c" if side == "slow" else \
+        ROOT / "solutions" / folder.name / "student.c"
+    parts = [folder / "workload.c", source, *(ROOT / "graders" / name
+                                              for name in ("bench_main.c", "buffer.c"))]
+    return build_and_run([str(part) for part in parts], f"-I{folder}", arguments[2:])
+
+
+def build_and_run(sources: Sequence[str], include: str, arguments: Sequence[str]) -> int:
+    """Compiles with the graders' flags, links perflab, runs."""
     tool = compiler.find()
-    folder = ROOT / "build" / "slides" / "programs"
-    folder.mkdir(parents=True, exist_ok=True)
-    library, target = folder / "perflab.o", folder / Path(arguments[0]).stem
+    BUILT.mkdir(parents=True, exist_ok=True)
+    library, target = BUILT / "perflab.o", BUILT / "program"
     compile_with(tool, ["-DPERFLAB_IMPL", "-x", "c", "-c", "perflab.h", "-o", str(library)])
-    compile_with(tool, ["-g", "-fno-plt", "-I.", arguments[0], str(library), "-o", str(target),
-                        "-ldl", "-pthread"])
-    return subprocess.call([str(target), *arguments[1:]], cwd=ROOT)
+    # -fno-plt: calls of libraries show no stubs in profiles.
+    compile_with(tool, ["-g", *tool.extra, "-fno-plt", "-I.", "-Igraders", include, *sources,
+                        str(library), "-o", str(target), "-ldl", "-lm", "-pthread"])
+    return subprocess.call([str(target), *arguments], cwd=ROOT)
 
 
 def compile_with(tool: compiler.Compiler, arguments: Sequence[str]) -> None:
@@ -128,13 +169,3 @@ def compile_with(tool: compiler.Compiler, arguments: Sequence[str]) -> None:
     command = [*tool.command, "-O2", *arguments]
     if subprocess.call(command, cwd=ROOT) != 0:
         raise SlideError("'" + shlex.join(command) + "' failed; mend what it says above")
-
-
-def print_stacks(arguments: Sequence[str]) -> int:
-    """Folded stacks of a lab (number, side, function) or of a file (path, function)."""
-    if len(arguments) == 3:
-        lines = lab_stacks(arguments[0], arguments[1], arguments[2])
-    else:
-        lines = folded(Path(arguments[0]), arguments[1])
-    sys.stdout.writelines(line + "\n" for line in lines)
-    return 0

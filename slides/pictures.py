@@ -8,10 +8,11 @@ repeats = least the smallest.
 
     curves   series = ROLE | LABEL | WHICH     x, y: a key of the name, a unit; x title, y title
              x log, y log = yes                factors = yes writes the growth between marks
+             ticks = VALUE ...                 of the x axis
     bars     bars = ROLE | LABEL | WHICH       unit; against = "faster" adds how many times
     dots     dots = ROLE | LABEL | WHICH       unit; x title; line = VALUE | LABEL
     flame    sides = ROLE | CAPTION | DATA     hot: the name of the function to colour
-    layout   sides = ROLE | CAPTION | DATA
+    layout   sides = ROLE | CAPTION | DATA     the caption may say {size} and {holes}
     steps    steps = HEAD | TEXT               back: the words at the way back
     amdahl   shares = percent ...              what a fix can win at most; no data
     line     parts = what each part of the first benchmark line of data means
@@ -74,7 +75,8 @@ def curves(picture: Section) -> Drawing:
         picture.need("title"), series(picture), (picture.need("x title"), picture.get("x unit")),
         (picture.need("y title"), picture.get("y unit", unit)),
         (picture.get("x log") == "yes", picture.get("y log") == "yes"),
-        picture.get("factors") == "yes", float(picture.get("height", "500")))
+        picture.get("factors") == "yes", float(picture.get("height", "500")),
+        [float(word) for word in picture.get("ticks").split()])
 
 
 def bars(picture: Section) -> Drawing:
@@ -114,8 +116,22 @@ def layout(picture: Section) -> Drawing:
     for line in picture.lines("sides"):
         role, caption, data = split(line, 3)
         found, total = diagrams.members(recorded.records(recorded.load(picture.deck, data)))
+        caption = caption.format(size=total, holes=total - sum(one.size for one in found))
         sides.append((role, caption, found, total))
     return diagrams.layouts(picture.need("title"), sides)
+
+
+def lines(picture: Section) -> Drawing:
+    """Variables on cache lines."""
+    sides = []
+    for words in picture.lines("sides"):
+        role, caption, data = split(words, 3)
+        found = recorded.records(recorded.load(picture.deck, data))
+        size = next(int(one["bytes"]) for one in found if one["name"] == "(line)")
+        places = [diagrams.Place(one["name"], int(one["thread"]), int(one["offset"]))
+                  for one in found if "thread" in one]
+        sides.append((role, caption, places, size))
+    return diagrams.cache_lines(picture.need("title"), sides)
 
 
 def steps(picture: Section) -> Drawing:
@@ -139,7 +155,7 @@ def line(picture: Section) -> Drawing:
 
 KINDS: Dict[str, Callable[[Section], Drawing]] = {
     "curves": curves, "bars": bars, "dots": dots, "flame": flame, "layout": layout,
-    "steps": steps, "amdahl": amdahl, "line": line,
+    "steps": steps, "amdahl": amdahl, "line": line, "lines": lines,
 }
 
 
