@@ -24,6 +24,7 @@ TOOLS, WORK = OUTPUT / "tools", OUTPUT / "work"
 PINS = ("package.json", "package-lock.json")
 FONTS = (("Source Sans 3", "source-sans-3", (400, 600, 700)),
          ("Inconsolata", "inconsolata", (500, 700)))
+LIMIT = 600         # seconds for one tool, on a busy machine
 LINE_HEIGHT = 40    # of code, in pixels; the same stands in theme.css
 
 
@@ -64,8 +65,10 @@ def run(command: Sequence[str], folder: Path, more: Optional[Dict[str, str]] = N
     """Runs a tool; what it prints is shown only when it fails."""
     try:
         done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT,
                               env=dict(os.environ, **(more or {})))
+    except subprocess.TimeoutExpired as late:
+        raise SlideError(f"{command[0]}: no end after {LIMIT} s; try again") from late
     except OSError as error:
         raise SlideError(f"{command[0]}: {error.strerror}") from error
     output = done.stdout.decode("utf-8", "replace")
