@@ -2,7 +2,7 @@
 
     python3 bench/run.py                    every entry, a few minutes
     python3 bench/run.py --only malloc      the entries whose name begins so
-    python3 bench/run.py --verdicts         also grades lab 03 many times (bench/verdicts.py)
+    python3 bench/run.py --verdicts         also grades every lab many times (bench/verdicts.py)
     python3 bench/run.py --markdown FILE    writes the table for bench/README.md too
 
 Both sides of a ratio are measured in turn, so that a change of the machine's speed meets both. The

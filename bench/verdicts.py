@@ -1,13 +1,16 @@
-"""How often the grader is wrong about lab 03: on a busy machine, on decoys, and in replays.
+"""How often the grader is wrong: on a busy machine, on decoys, and in replays.
 
-    python3 bench/verdicts.py                   all three, about ten minutes
-    python3 bench/verdicts.py --live 8 --decoys 0 --replays 200
+    python3 bench/verdicts.py                   every lab, all three
+    python3 bench/verdicts.py --lab 03 --live 8 --decoys 0 --replays 200
+    python3 bench/verdicts.py --busy 0          the same on an idle machine
+    python3 bench/verdicts.py --quick           a few of each
 
-Live: lab 03 as shipped and with the solution, in turn, while busy loops run beside the grader.
-Decoys: slow.c merely moved in memory (tests/probes), which must not pass. Replays: the pairs that
-the live runs recorded, drawn again at random and judged against a bar 20 % above and 20 % below
-their true ratio. A verdict about time is wrong when it is the opposite of the truth; INCONCLUSIVE
-is counted by itself. Exit 1 when one verdict was wrong.
+Live: a lab as shipped and with the solution, in turn, while busy loops and a program that fills
+memory run beside the grader. Decoys: slow.c merely moved in memory (tests/probes), which must not
+pass. Replays: the pairs that the live runs recorded, drawn again at random and judged against a
+bar 20 % above and 20 % below their true ratio. A verdict about time is wrong when it is the
+opposite of the truth; of a lab without a clock the whole verdict counts. INCONCLUSIVE is counted
+by itself. Exit 1 when one verdict was wrong.
 """
 from __future__ import annotations
 
@@ -25,13 +28,12 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+from graders import lab  # noqa: E402
 from graders.model import FAIL, INCONCLUSIVE, PASS, Pair  # noqa: E402
-from graders.verdict import SignTest, plan  # noqa: E402
+from graders.verdict import LAYOUTS, SignTest, plan  # noqa: E402
 
-LAB = "03"
-PROBES = ROOT / "tests" / "probes" / "03_string_building"
-SOLUTION = "solutions/03_string_building"
-RECORD = ROOT / "build" / "bench" / "verdicts.json"
+RECORDS = ROOT / "build" / "bench"
+HOG = "block = bytearray(256 << 20)\nwhile True: block[::4096] = bytes(65536)"
 MARGIN = Fraction(12, 10)
 
 
@@ -54,10 +56,38 @@ class Tally:
                 f"of {self.runs}")
 
 
+class Subject:
+    """A lab with its solution, its decoys, and what is recorded of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lab = lab.read(folder)
+        self.solution = f"solutions/{folder.name}"
+        self.decoys = sorted((ROOT / "tests" / "probes" / folder.name).glob("moved_*.c"))
+        self.record = RECORDS / f"verdicts-{self.lab.id}.json"
+
+    def grade(self, submission: Optional[str], seed: int) -> Dict[str, Any]:
+        """One grading; the whole report. Without a verdict something else is broken: stop."""
+        command = [sys.executable, "-m", "graders", "grade", "--format", "json", "--seed",
+                   str(seed), *(["--submission", submission] if submission else [])]
+        done = subprocess.run([*command, self.lab.id], cwd=ROOT, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              universal_newlines=True)
+        report: Dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
+        if not report or report["error"] or not (report["time"] or self.lab.clock == "none"):
+            sys.exit(f"bench/verdicts.py: grading {submission or 'the lab as shipped'} gave no "
+                     f"verdict: {done.stderr.strip() or report.get('error')}")
+        return report
+
+    def state(self, report: Dict[str, Any]) -> str:
+        """The verdict that can be wrong."""
+        return str(report["time"]["state"] if report["time"] else report["state"])
+
+
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """So many loops run beside what happens inside."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    """So many loops run beside what happens inside, and one program that fills memory."""
+    programs = ["while True: pass"] * count + [HOG] * (count > 0)
+    loops = [subprocess.Popen([sys.executable, "-c", program]) for program in programs]
     try:
         yield
     finally:
@@ -66,54 +96,45 @@ def busy(count: int) -> Iterator[None]:
             loop.wait()
 
 
-def grade(submission: Optional[str], seed: int) -> Dict[str, Any]:
-    """One grading; the whole report. Without a time verdict something else is broken: stop."""
-    command = [sys.executable, "-m", "graders", "grade", "--format", "json", "--seed", str(seed)]
-    command += ["--submission", submission] if submission else []
-    done = subprocess.run([*command, LAB], cwd=ROOT, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          universal_newlines=True)
-    report: Dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
-    if not report.get("time"):
-        sys.exit(f"bench/verdicts.py: grading {submission or 'the lab as shipped'} gave no "
-                 f"verdict about time: {done.stderr.strip() or report.get('error')}")
-    return report
-
-
-def live(runs: int, loops: int) -> Tally:
+def live(subject: Subject, runs: int, loops: int) -> Tally:
     """Shipped and solution in turn, with busy loops beside them; the reports are kept."""
-    tally = Tally(f"live, {loops} busy loops")
+    beside = f"{loops} busy loops and a memory hog" if loops else "nothing else running"
+    tally = Tally(f"lab {subject.lab.id}, live, {beside}")
     reports: List[Dict[str, Any]] = []
     seconds: List[float] = []
     with busy(loops):
         for run in range(runs):
             solved = run % 2 == 1
-            report = grade(SOLUTION if solved else None, run + 1)
-            tally.add(report["time"]["state"], FAIL if solved else PASS)
+            report = subject.grade(subject.solution if solved else None, run + 1)
+            tally.add(subject.state(report), FAIL if solved else PASS)
             reports.append(report)
             seconds.append(report["seconds"])
     print(f"{tally}; {statistics.median(seconds):.1f} s median, {max(seconds):.1f} s at most",
           flush=True)
-    RECORD.parent.mkdir(parents=True, exist_ok=True)
-    RECORD.write_text(json.dumps(reports))
+    RECORDS.mkdir(parents=True, exist_ok=True)
+    subject.record.write_text(json.dumps(reports))
     return tally
 
 
-def decoys(runs: int) -> Tally:
+def decoys(subject: Subject, runs: int) -> Tally:
     """The same code at other addresses never passes."""
-    files = sorted(PROBES.glob("moved_*.c"))
-    tally = Tally("layout decoys")
-    for run in range(runs):
-        report = grade(str(files[run % len(files)].relative_to(ROOT)), run + 1)
-        tally.add(report["time"]["state"], PASS)
+    tally = Tally(f"lab {subject.lab.id}, layout decoys")
+    for run in range(runs if subject.decoys else 0):
+        decoy = subject.decoys[run % len(subject.decoys)]
+        report = subject.grade(str(decoy.relative_to(ROOT)), run + 1)
+        tally.add(subject.state(report), PASS)
     print(tally, flush=True)
     return tally
 
 
-def replays(runs: int, reports: Sequence[Dict[str, Any]]) -> Tally:
+def replays(subject: Subject, runs: int) -> Tally:
     """Recorded pairs, drawn again, against bars 20 % beside their true ratio."""
-    tally = Tally("replays of recorded pairs")
-    pools = [pool for pool in map(usable_pairs, by_side(reports)) if pool]
+    tally = Tally(f"lab {subject.lab.id}, replays of recorded pairs")
+    if not subject.record.exists():
+        sys.exit(f"bench/verdicts.py: nothing is recorded of lab {subject.lab.id} yet: "
+                 "run with --live 8 first")
+    reports = json.loads(subject.record.read_text())
+    pools = [pool for pool in map(usable_pairs, by_side(reports)) if covers_all_layouts(pool)]
     for run in range(runs if pools else 0):
         pool = pools[run % len(pools)]
         above = run // len(pools) % 2 == 0
@@ -127,8 +148,13 @@ def replays(runs: int, reports: Sequence[Dict[str, Any]]) -> Tally:
 
 def by_side(reports: Sequence[Dict[str, Any]]) -> List[List[Dict[str, Any]]]:
     """The recorded pairs of the shipped version, and those of the solution."""
-    return [[pair for report in reports[side::2] for pair in report["time"]["pairs"]]
-            for side in (0, 1)]
+    return [[pair for report in reports[side::2] if report["time"]
+             for pair in report["time"]["pairs"]] for side in (0, 1)]
+
+
+def covers_all_layouts(pool: Sequence[Pair]) -> bool:
+    """Whether every combination was measured, so that the test can ask for any."""
+    return len({(pair.slow_layout, pair.student_layout) for pair in pool}) == LAYOUTS ** 2
 
 
 def usable_pairs(recorded: Sequence[Dict[str, Any]]) -> List[Pair]:
@@ -151,21 +177,27 @@ def replay(pool: Sequence[Pair], bar: Fraction, seed: int) -> str:
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="bench/verdicts.py",
-                                     description="How often the grader is wrong about lab 03.")
-    parser.add_argument("--live", type=int, default=40, metavar="N", help="gradings under load")
-    parser.add_argument("--busy", type=int, default=2, metavar="N", help="busy loops beside them")
-    parser.add_argument("--decoys", type=int, default=40, metavar="N", help="gradings of decoys")
+                                     description="How often the grader is wrong.")
+    parser.add_argument("--lab", action="append", metavar="NN", help="this lab; default: all")
+    parser.add_argument("--live", type=int, default=40, metavar="N", help="gradings of each lab")
+    parser.add_argument("--busy", type=int, default=2, metavar="N",
+                        help="busy loops beside them; 0: an idle machine")
+    parser.add_argument("--decoys", type=int, default=20, metavar="N", help="gradings of decoys")
     parser.add_argument("--replays", type=int, default=2000, metavar="N", help="replays")
+    parser.add_argument("--quick", action="store_true", help="--live 4 --decoys 2 --replays 200")
     options = parser.parse_args(arguments)
+    if options.quick:
+        options.live, options.decoys, options.replays = 4, 2, 200
     tallies: List[Tally] = []
-    if options.live:
-        tallies.append(live(options.live, options.busy))
-    if options.decoys:
-        tallies.append(decoys(options.decoys))
-    if options.replays:
-        if not RECORD.exists():
-            sys.exit("bench/verdicts.py: nothing is recorded yet: run with --live 8 first")
-        tallies.append(replays(options.replays, json.loads(RECORD.read_text())))
+    for folder in ([lab.load(ROOT, name).path for name in options.lab] if options.lab
+                   else lab.folders(ROOT)):
+        subject = Subject(folder)
+        if options.live:
+            tallies.append(live(subject, options.live, options.busy))
+        if options.decoys:
+            tallies.append(decoys(subject, options.decoys))
+        if options.replays and subject.lab.clock != "none":
+            tallies.append(replays(subject, options.replays))
     return 1 if any(tally.wrong for tally in tallies) else 0
 
 

@@ -66,9 +66,15 @@ def finding(rig: Rig, spec: EvidenceSpec) -> Finding:
         value = kind.measure(rig, STUDENT, spec)
     except Untold as why:
         return Finding(spec, None, None, False, f"{spec.title}: {why}", undecided=True)
-    passed = ((spec.maximum is None or value <= spec.maximum)
-              and (spec.minimum is None or value >= spec.minimum))
-    return Finding(spec, value, slow, passed, _text(spec, kind, value, slow))
+    return Finding(spec, value, slow, _within(spec, value), _text(spec, kind, value, slow))
+
+
+def holds(rig: Rig, spec: EvidenceSpec) -> bool:
+    """Whether the student's value is within the limits, or untold; slow.c is not measured."""
+    try:
+        return _within(spec, KINDS[spec.kind].measure(rig, STUDENT, spec))
+    except Untold:
+        return True
 
 
 def measure(rig: Rig, lab: Lab) -> Dict[str, float]:
@@ -182,6 +188,11 @@ KINDS: Mapping[str, Kind] = {
     "threads_left": Kind(_of_kernel(lambda o: o.threads), 0),
     "counted": Kind(_counted, 1),
 }
+
+
+def _within(spec: EvidenceSpec, value: float) -> bool:
+    return ((spec.maximum is None or value <= spec.maximum)
+            and (spec.minimum is None or value >= spec.minimum))
 
 
 def _text(spec: EvidenceSpec, kind: Kind, value: float, slow: float) -> str:

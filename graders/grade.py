@@ -123,12 +123,14 @@ def _measure(lab: Lab, what: Submission, options: Options, progress: Progress, k
         extra: Dict[str, Any] = {"cpus": cpus.workers}
         try:
             known.outputs_checked = check_outputs(rig, lab, rng, progress)
+            progress.outputs(known.outputs_checked)
             if lab.clock != "none":
                 known.time = measure_time(rig, lab, rng, options.time_budget, progress, extra)
             progress.say("evidence: measuring ...")
             known.findings = tuple(evidence.finding(rig, spec) for spec in lab.evidence)
         except SubmissionError as error:
             known.error = error
+            progress.wrong(error)
         progress.say("answers: measuring slow.c ...")
         known.answers = diagnosis.check(lab, what.answers, evidence.measure(rig, lab), shares)
         return rig.layers, _warnings(rig), extra
@@ -163,8 +165,7 @@ def measure_time(rig: Rig, lab: Lab, rng: Random, budget: float, progress: Progr
         pair = _pair(rig, lab, slot, floor, STUDENT)
         pair = replace(pair, discarded=own_waiting.judge(pair.discarded))
         ratios.append(pair.slow_ns / max(1, pair.student_ns))
-        progress.say(f"time: {len(ratios)} pairs, about {sorted(ratios)[len(ratios) // 2]:.2f} "
-                     f"times as fast as slow.c (bar {float(lab.bar):g})")
+        progress.pair(len(ratios), sorted(ratios)[len(ratios) // 2], lab.bar)
         test.add(pair)
     extra["floor_ns"] = floor
     extra["noise_pairs"] = [[pair.slow_ns, pair.student_ns] for pair in same]
@@ -174,9 +175,9 @@ def measure_time(rig: Rig, lab: Lab, rng: Random, budget: float, progress: Progr
 
 def too_few(cores: int, threads: int) -> str:
     """Why nothing was measured, on a machine that cannot run all threads at once."""
-    return (f"this machine offers {cores} core{'s' * (cores != 1)} of one kind, the operation needs "
-            f"{threads} at once; grade it on a machine with more (taskset and containers can hide "
-            "some)")
+    return (f"this machine offers {cores} core{'s' * (cores != 1)} of one kind, the operation "
+            f"needs {threads} at once; grade it on a machine with more (taskset and containers can "
+            "hide some)")
 
 
 def _noise_pairs(rig: Rig, lab: Lab, rng: Random, floor: int) -> List[Pair]:

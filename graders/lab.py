@@ -35,7 +35,12 @@ def all_labs(root: Path) -> Tuple[Lab, ...]:
 
 
 def load(root: Path, wanted: str) -> Lab:
-    """The lab that is called ``03``, ``3``, ``lab03``, ``string_building`` or by its folder."""
+    """The lab that is called so: see ``find``."""
+    return read(find(root, wanted))
+
+
+def find(root: Path, wanted: str) -> Path:
+    """The folder of ``03``, ``3``, ``lab03``, ``string_building`` or ``03_string_building``."""
     key = wanted.strip().lower()
     digits = key[3:] if key.startswith("lab") else key
     number = digits.zfill(2) if digits.isdigit() else ""
@@ -43,7 +48,7 @@ def load(root: Path, wanted: str) -> Lab:
     for path in found:
         match = FOLDER.fullmatch(path.name)
         if match and (key == path.name or number == match[1] or key == match[2]):
-            return read(path)
+            return path
     if not found:
         raise GraderError(f"no labs in {root / 'labs'}: run this in a checkout of perflab")
     known = ", ".join(path.name.replace("_", " ", 1) for path in found)

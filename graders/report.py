@@ -114,7 +114,7 @@ def _finding(finding: Finding) -> Dict[str, Any]:
     return {"name": spec.name, "kind": spec.kind, "title": spec.title, "sizes": spec.sizes,
             "max": spec.maximum, "min": spec.minimum, "because": spec.because,
             "value": finding.value, "slow_value": finding.slow_value,
-            "passed": finding.passed, "text": finding.text}
+            "passed": finding.passed, "undecided": finding.undecided, "text": finding.text}
 
 
 def _answer(answer: Answer) -> Dict[str, Any]:

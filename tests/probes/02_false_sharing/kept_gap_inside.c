@@ -1,5 +1,6 @@
-/* A line between the counters of one thread, none between those of two: the bytes of each thread
-   share a line with the requests of the next one, wherever the block begins. */
+/* The gap lies between the counters of one thread, and none between two threads: in three of four
+   places that malloc may choose, the bytes of a thread share a line with the requests of the
+   next one. */
 #include "lab.h"
 
 #include <stdatomic.h>
