@@ -196,7 +196,7 @@ def _within(spec: EvidenceSpec, value: float) -> bool:
 
 
 def _text(spec: EvidenceSpec, kind: Kind, value: float, slow: float) -> str:
-    limits = [f"{word} {float(limit):,.4g}" for word, limit in
+    limits = [f"{word} {float(limit):,.10g}" for word, limit in
               (("at most", spec.maximum), ("at least", spec.minimum)) if limit is not None]
     return (f"{spec.title}: {value:,.{kind.decimals}f}, {' and '.join(limits)} "
             f"(slow.c: {slow:,.{kind.decimals}f})")
