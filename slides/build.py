@@ -98,25 +98,26 @@ def theme() -> str:
 
 def prepared(deck: Deck) -> str:
     """The deck for Marp: pictures inside, lines marked, code markers gone."""
-    text = deck.text
-    for block in blocks(text):
-        lines = marked_lines(block)
-        if lines:
-            old = f"<!-- code: {block.marker} -->"
-            text = text.replace(old, shading(lines), 1)
-    text = "\n".join(line for line in text.splitlines() if not CODE.match(line)) + "\n"
+    result: List[str] = []
+    marked = {block.line: marked_lines(block) for block in blocks(deck.text)}
+    count = 0       # code blocks of this slide so far
+    for number, line in enumerate(deck.text.splitlines(), 1):
+        count = 0 if line == "---" else count + (number in marked)
+        if marked.get(number):
+            result += [shading(count, marked[number]), ""]
+        if not CODE.match(line):
+            result.append(line)
+    text = "\n".join(result) + "\n"
     return PICTURE.sub(lambda match: inlined(match.group(2), match.group(1)), text)
 
 
-def shading(lines: Sequence[int]) -> str:
-    """A style for this slide only: a coloured ground behind some lines of its code."""
-    stops = []
-    for line in lines:
-        top, bottom = line * LINE_HEIGHT, (line + 1) * LINE_HEIGHT
-        stops += [f"transparent {top}px", f"var(--mark) {top}px", f"var(--mark) {bottom}px",
-                  f"transparent {bottom}px"]
-    return ("<style scoped>pre code { background: linear-gradient(" + ", ".join(stops) +
-            "); }</style>\n")
+def shading(block: int, lines: Sequence[int]) -> str:
+    """A style for this slide only: a coloured ground behind some lines of one of its blocks."""
+    bars = ", ".join("linear-gradient(var(--mark), var(--mark))" for _ in lines)
+    places = ", ".join(f"0 {line * LINE_HEIGHT}px" for line in lines)
+    return (f"<style scoped>pre:nth-of-type({block}) code {{ background: {bars}; "
+            f"background-position: {places}; background-size: 100% {LINE_HEIGHT}px; "
+            "background-repeat: no-repeat; }</style>")
 
 
 def inlined(picture: str, caption: str) -> str:

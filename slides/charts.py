@@ -77,7 +77,7 @@ def amount(value: float, unit: str) -> str:
             return f"{short(value / size)} {name}"
     if unit == "x":
         return f"{short(value)}x"
-    if unit == "%":
+    if unit.endswith("%"):
         return f"{short(value)} %"
     return short(value)
 

@@ -8,7 +8,7 @@ from .svg import (COOL, FAST, GREY, INK, LINE, PALE, PAPER, SLOW, WARM, WIDTH, D
                   text_width)
 
 Stacks = Sequence[Tuple[Tuple[str, ...], int]]
-LEAST = 0.015           # share of a profile below which a call is not drawn
+LEAST = 0.03            # share of a profile below which a call is not drawn
 CELL = 66               # width of a byte in a layout
 
 
@@ -71,7 +71,7 @@ def flame_level(drawing: Drawing, call: Call, place: Tuple[float, float],
 
 def fitting(name: str, share: float, width: float) -> str:
     """A function's name with its share, as much of it as there is room for."""
-    for words in (f"{name}  {share * 100:.0f} %", name, f"{name[:6]}..", ""):
+    for words in (f"{name}  {share * 100:.0f} %", name, f"{name[:12]}..", ""):
         if text_width(words, 26, True) <= width - 10:
             return words
     return ""

@@ -53,7 +53,10 @@ def cut(marker: Marker) -> List[str]:
     path = ROOT / marker.path
     if not path.is_file():
         raise SlideError(f"{marker.path} is not there; mend the marker that names it")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    text = path.read_text(encoding="utf-8")
+    if path.parent.name == "measured":      # without the lines that say where it was taken
+        text = text.partition("\n\n")[2]
+    lines = text.splitlines()
     if marker.name:
         lines = definition(lines, marker)
     if marker.first:

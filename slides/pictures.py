@@ -3,7 +3,7 @@
 Every picture has `kind`, `title` (for those who cannot see it) and `data` (a measurement of the
 deck, its first when there are several). Lines of `series`, `bars`, `dots` and `sides` begin with
 a role, which gives the colour: slow, fast, third or other. WHICH chooses benchmark lines:
-`version=slow name=LogExport records=3000`, any of these. Of repeats the median counts, with
+`data=bench version=slow name=LogExport records=3000 last=map unit=B/op`, any of these. Of repeats the median counts, with
 repeats = least the smallest.
 
     curves   series = ROLE | LABEL | WHICH     x, y: a key of the name, a unit; x title, y title
@@ -38,8 +38,10 @@ def wanted(picture: Section, which: str, data: str = "") -> List[Row]:
     wishes = dict(word.split("=", 1) for word in which.split())
     source = wishes.pop("data", data or picture.get("data"))
     version, name = wishes.pop("version", None), wishes.pop("name", None)
+    last = wishes.pop("last", None)
     found = [row for row in recorded.rows(recorded.load(picture.deck, source))
              if version in (None, row.version) and name in (None, row.name.split("/")[0])
+             and last in (None, row.name.split("/")[-1])
              and all(row.keys.get(key) == value for key, value in wishes.items())]
     if not found:
         raise SlideError(f"{picture.where}: '{which}' chooses no line of {source}")
@@ -84,7 +86,9 @@ def bars(picture: Section) -> Drawing:
     items = []
     for line in picture.lines("bars"):
         role, label, which = split(line, 3)
-        unit = picture.need("unit")
+        wishes = dict(word.split("=", 1) for word in which.split())
+        unit = wishes.pop("unit", picture.need("unit"))
+        which = " ".join(f"{key}={value}" for key, value in wishes.items())
         items.append((role, label, one_of(picture, [row.values[unit] for row in
                                                       wanted(picture, which)])))
     return charts.bars(picture.need("title"), items, picture.need("unit"), picture.get("against"))
