@@ -235,7 +235,7 @@ def _benchmarks(lab: Lab, root: Path) -> Found:
     """Once each, on slow.c and on the solution."""
     recipe = build.recipe_for(root, TIMED.cc if shutil.which(TIMED.cc) else "", TIMED.optimise)
     trusted = build.build_trusted(lab, recipe)
-    found = []
+    found: List[str] = []
     for path in (lab.path / "slow.c", lab.solution / "student.c"):
         program = build.build_bench(lab, path, trusted, recipe)
         status, output = _run([str(program), "-benchtime", "1x"])

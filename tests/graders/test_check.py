@@ -202,6 +202,19 @@ def test_a_lab_that_does_what_it_promises(small: Path) -> None:
     assert not any("wrong_spaces.c, untimed" in line for line in graded)
 
 
+def test_a_lab_without_a_clock_is_graded_too(small: Path) -> None:
+    place = small / "tests" / "probes" / "91_tidy"
+    place.mkdir()
+    (place / "probes.ini").write_text("[kept_slow.c]\nstate = FAIL\nfails = blocks\n")
+    shutil.copy(small / "labs" / "91_tidy" / "slow.c", place / "kept_slow.c")
+    lab = labs.load(small, "91")
+    chosen = {one.name: one.run for one in trials.trials(lab, small, False)}
+    assert chosen["gcc -O2: fails as shipped"]()[0] == []
+    assert chosen["gcc -O2: the solution passes"]() == ([], "PASS")
+    found, outcome = chosen["gcc -O2: kept_slow.c"]()
+    assert "time" not in " ".join(found) and outcome.startswith("FAIL: ")
+
+
 def test_a_solution_that_does_not_solve_is_found(small: Path) -> None:
     shutil.copy(small / "labs" / LAB.name / "slow.c", small / "solutions" / LAB.name / "student.c")
     found = results(small, "gcc -O2: the solution passes", "gcc -O3: the solution, untimed")
