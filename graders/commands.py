@@ -67,7 +67,7 @@ def bench(options: argparse.Namespace) -> int:
         saved.append(_folder(options.root, lab) / f"bench-{name}.txt")
         print(f"# {path}, built by {recipe.compiler.name} {' '.join(recipe.flags)}")
         print(f"version: {name}", flush=True)
-        worst = max(worst, _run_bench(program, saved[-1]))
+        worst = max(worst, _run_bench(program, saved[-1], lab.bench_time))
     print(f"# to compare: benchstat {' '.join(map(files.relative, saved))}")
     return worst
 
@@ -140,10 +140,10 @@ def _after_hint(lab: Lab, number: int) -> str:
     return (f"That was the last one. The first ones again: python3 -m graders hint {lab.id} 1")
 
 
-def _run_bench(program: Path, saved: Path) -> int:
+def _run_bench(program: Path, saved: Path, time: str) -> int:
     """Runs the benchmarks, shows the output as it comes, and keeps it in a file."""
     lines: List[str] = []
-    with subprocess.Popen([str(program)], stdout=subprocess.PIPE, text=True,
+    with subprocess.Popen([str(program), "-benchtime", time], stdout=subprocess.PIPE, text=True,
                           errors="replace") as child:
         try:
             for line in child.stdout or ():

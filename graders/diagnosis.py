@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from .evidence import PROFILE_SHARE
+from .evidence import INTERVALS
 from .model import Answer, GraderError, Lab, Question, Share
 from .plain import short
 
@@ -103,7 +103,7 @@ def _answer(question: Question, given: str, measured: Optional[float],
     seen: List[Share] = []
 
     def noted() -> Iterable[Share]:
-        for share in shares(question) if question.measure == PROFILE_SHARE else ():
+        for share in shares(question) if question.measure in INTERVALS else ():
             seen.append(share)
             yield share
     passed, text = _judge(question, given, measured, noted)

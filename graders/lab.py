@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional, Set, Tuple, TypeVar
+from typing import Callable, Iterable, Iterator, List, Optional, Set, Tuple, TypeVar
 
 from .model import EvidenceSpec, GraderError, Lab, Question
 from .plain import short
@@ -72,10 +72,11 @@ def read(path: Path) -> Lab:
         threads=threads, slow_threads=time.integer("slow_threads", 1, 64, threads),
         oracle_sizes=manifest.section("oracle").sizes("sizes", least=0),
         points=_points(manifest.section("points")),
-        evidence=tuple(_evidence(section, name, n) for name, section in manifest.many("evidence")),
+        evidence=_together(_evidence(section, name, n)
+                           for name, section in manifest.many("evidence")),
         questions=tuple(_question(section, name, n)
                         for name, section in manifest.many("question")),
-        hints=_hints(manifest.section("hints")))
+        hints=_hints(manifest.section("hints")), bench_time=_bench_time(time))
     manifest.finish()
     if clock == "none" and result.points[0]:
         raise GraderError(f"{manifest.name}: [points] time: has to be 0 where clock = none")
@@ -214,6 +215,13 @@ def _bar(section: _Section) -> Fraction:
     return bar
 
 
+def _bench_time(section: _Section) -> str:
+    value = section.text("bench_time", "1s")
+    if not re.fullmatch(r"[1-9]\d{0,5}(us|ms|s|x)", value):
+        raise section.error("bench_time", f"'{short(value)}' is no time; write for example 200ms")
+    return value
+
+
 def _points(section: _Section) -> Tuple[int, int, int]:
     time, evidence, diagnosis = (section.integer(key, 0, 100)
                                  for key in ("time", "evidence", "diagnosis"))
@@ -229,11 +237,18 @@ def _evidence(section: _Section, name: str, n: int) -> EvidenceSpec:
         maximum=section.maybe("max", section.fraction, "1.35"),
         minimum=section.maybe("min", section.fraction, "0.5"),
         sizes=section.sizes("sizes", default=n), because=section.text("because"),
-        counter=_word(section, "counter", ""))
+        counter=_word(section, "counter", ""), bench=section.text("bench", ""))
     if spec.maximum is None and spec.minimum is None:
         raise section.error("max", "is missing; give max, min or both")
     _ordered(section, "min", spec.minimum, "max", spec.maximum)
     return spec
+
+
+def _together(found: Iterable[EvidenceSpec]) -> Tuple[EvidenceSpec, ...]:
+    """Tells each piece of evidence about a benchmark of the others."""
+    specs = tuple(found)
+    benches = tuple(spec.bench for spec in specs if spec.bench)
+    return tuple(replace(spec, benches=benches) if spec.bench else spec for spec in specs)
 
 
 def _question(section: _Section, name: str, n: int) -> Question:
@@ -245,7 +260,7 @@ def _question(section: _Section, name: str, n: int) -> Question:
         sizes=section.sizes("sizes", default=n),
         machine=section.choice("machine", "yes", "no", default="no") == "yes",
         how=section.text("how"), function=section.text("function", ""),
-        counter=_word(section, "counter", ""))
+        counter=_word(section, "counter", ""), bench=section.text("bench", ""))
     if question.kind != "number":
         for key in ("low", "high", "tolerance"):
             if section.text(key, ""):

@@ -65,6 +65,10 @@ class Rig:
         if self._clock != "wall":
             self._where = (self._rng.choice(self.cpus.workers),)
 
+    def some_layout(self, side: str) -> int:
+        """One of the places in memory at which this side was linked."""
+        return self._rng.randrange(len(self.sides[side].layouts))
+
     def case(self, n: int, seed: int) -> Case:
         return self._judge.make(seed, n)
 
