@@ -216,3 +216,28 @@ def dot_row(drawing: Drawing, across: Axis, y: float, name: Tuple[str, str],
         drawing.dot(across.at(value), y + 32 - 14 * ((piles[column] - 1) % 5), colour, 7)
     middle = across.at(group[len(group) // 2])
     drawing.line([(middle, y - 46), (middle, y + 46)], colour, 6)
+
+
+def pairs(title: str, rows: Sequence[Tuple[str, float, float]], names: Tuple[str, str],
+          axis: Tuple[str, str]) -> Drawing:
+    """For each row what was reported (orange square) and what is true (blue dot), logarithmic."""
+    drawing = Drawing(title, 62 * len(rows) + 140)
+    left = 30 + max(text_width(label, 28) for label, _, _ in rows)
+    values = [value for _, *both in rows for value in both]
+    across = Axis(axis[0], axis[1], True, *spread(values, True, False), left, WIDTH - 40)
+    bottom = 62 * len(rows) + 56
+    for value in across.ticks():
+        drawing.line([(across.at(value), 48), (across.at(value), bottom)], LINE, 2)
+        drawing.text(across.at(value), bottom + 36, amount(value, axis[1]), 25, GREY, "middle")
+    drawing.text((left + WIDTH) / 2, bottom + 74, axis[0], 26, INK, "middle")
+    drawing.square(left + 10, 20, SLOW, 16)
+    drawing.text(left + 30, 29, names[0], 27, SLOW, bold=True)
+    drawing.dot(WIDTH / 2 + 10, 20, FAST, 9)
+    drawing.text(WIDTH / 2 + 30, 29, names[1], 27, FAST, bold=True)
+    for index, (label, reported, true) in enumerate(rows):
+        y = 84 + 62 * index
+        drawing.text(left - 20, y + 9, label, 28, INK, "end")
+        drawing.line([(across.at(reported), y), (across.at(true), y)], GREY, 4)
+        drawing.square(across.at(reported), y, SLOW, 20)
+        drawing.dot(across.at(true), y, FAST, 11)
+    return drawing

@@ -11,6 +11,7 @@ repeats = least the smallest.
              ticks = VALUE ...                 of the x axis
     bars     bars = ROLE | LABEL | WHICH       unit; against = "faster" adds how many times
     dots     dots = ROLE | LABEL | WHICH       unit; x title; line = VALUE | LABEL
+    pairs    rows = LABEL | WHICH              slow, fast: two data; names = of them; unit
     flame    sides = ROLE | CAPTION | DATA     hot: the name of the function to colour
     layout   sides = ROLE | CAPTION | DATA     the caption may say {size} and {holes}
     steps    steps = HEAD | TEXT               back: the words at the way back
@@ -107,6 +108,22 @@ def dots(picture: Section) -> Drawing:
                        (float(value or 0), label))
 
 
+def pairs(picture: Section) -> Drawing:
+    """Two values of the same benchmark: what was reported, and what is true."""
+    slow, fast = (picture.need(key) for key in ("slow", "fast"))
+    unit = picture.need("unit")
+    rows = []
+    for line in picture.lines("rows"):
+        label, which = split(line, 2)
+        both = [one_of(picture, [row.values[unit] for row in
+                                 wanted(picture, f"{which} data={data}")])
+                for data in (slow, fast)]
+        rows.append((label, both[0], both[1]))
+    first, second = split(picture.need("names"), 2)
+    return charts.pairs(picture.need("title"), rows, (first, second),
+                        (picture.need("x title"), unit))
+
+
 def flame(picture: Section) -> Drawing:
     """Flame graphs side by side."""
     sides = [(role, caption, recorded.stacks(recorded.load(picture.deck, data)))
@@ -158,7 +175,7 @@ def line(picture: Section) -> Drawing:
 
 
 KINDS: Dict[str, Callable[[Section], Drawing]] = {
-    "curves": curves, "bars": bars, "dots": dots, "flame": flame, "layout": layout,
+    "curves": curves, "bars": bars, "dots": dots, "pairs": pairs, "flame": flame, "layout": layout,
     "steps": steps, "amdahl": amdahl, "line": line, "lines": lines,
 }
 

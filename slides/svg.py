@@ -27,7 +27,7 @@ def number(value: float) -> str:
 
 def text_width(text: str, size: float = LEAST, mono: bool = False) -> float:
     """About how wide a text is: enough to keep labels apart."""
-    return len(text) * size * (0.5 if mono else 0.49)
+    return len(text) * size * (0.5 if mono else 0.53)
 
 
 class Drawing:
