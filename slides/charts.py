@@ -221,11 +221,11 @@ def dot_row(drawing: Drawing, across: Axis, y: float, name: Tuple[str, str],
 def pairs(title: str, rows: Sequence[Tuple[str, float, float]], names: Tuple[str, str],
           axis: Tuple[str, str]) -> Drawing:
     """For each row what was reported (orange square) and what is true (blue dot), logarithmic."""
-    drawing = Drawing(title, 62 * len(rows) + 140)
+    drawing = Drawing(title, 58 * len(rows) + 140)
     left = 30 + max(text_width(label, 28) for label, _, _ in rows)
     values = [value for _, *both in rows for value in both]
     across = Axis(axis[0], axis[1], True, *spread(values, True, False), left, WIDTH - 40)
-    bottom = 62 * len(rows) + 56
+    bottom = 58 * len(rows) + 56
     for value in across.ticks():
         drawing.line([(across.at(value), 48), (across.at(value), bottom)], LINE, 2)
         drawing.text(across.at(value), bottom + 36, amount(value, axis[1]), 25, GREY, "middle")
@@ -235,7 +235,7 @@ def pairs(title: str, rows: Sequence[Tuple[str, float, float]], names: Tuple[str
     drawing.dot(WIDTH / 2 + 10, 20, FAST, 9)
     drawing.text(WIDTH / 2 + 30, 29, names[1], 27, FAST, bold=True)
     for index, (label, reported, true) in enumerate(rows):
-        y = 84 + 62 * index
+        y = 84 + 58 * index
         drawing.text(left - 20, y + 9, label, 28, INK, "end")
         drawing.line([(across.at(reported), y), (across.at(true), y)], GREY, 4)
         drawing.square(across.at(reported), y, SLOW, 20)
