@@ -9290,19 +9290,28 @@ static void pli_leak_write_blocks(const pli_leaks *l, FILE *out)
         fprintf(out, "  and %zu more stacks\n", l->groups - PLI_LEAK_SHOWN);
 }
 
-/* What a descriptor stands for, as the kernel calls it: a path, socket:[123], pipe:[123]. */
+/* Descriptors that were opened at one place are told of once, by the first of them. What it stands
+   for is what the kernel calls it: a path, socket:[123], pipe:[123]. */
 static void pli_leak_write_fds(const pli_leaks *l, FILE *out)
 {
-    for (int i = 0; i < l->leaked_fds && i < PLI_LEAK_SHOWN; i++) {
+    for (int i = 0, shown = 0; i < l->leaked_fds && shown < PLI_LEAK_SHOWN; i++) {
+        const pli_site *site = pli_leak_site(pli_leak_fd_made(l->number[i]));
         char path[64], file[256];
+        int before = 0, same = 0;
+        for (int k = 0; site && k < l->leaked_fds; k++)
+            if (pli_leak_site(pli_leak_fd_made(l->number[k])) == site)
+                before += k < i, same++;
+        if (before)
+            continue;
         snprintf(path, sizeof path, "/proc/self/fd/%d", l->number[i]);
         ssize_t size = readlink(path, file, sizeof file - 1);
         file[size > 0 ? size : 0] = '\0';
         fprintf(out, "  descriptor %d (%s)", l->number[i], file);
-        pli_leak_write_site(out, ", opened", pli_leak_site(pli_leak_fd_made(l->number[i])));
+        if (same > 1)
+            fprintf(out, " and %d more", same - 1);
+        pli_leak_write_site(out, ", opened", site);
+        shown++;
     }
-    if (l->leaked_fds > PLI_LEAK_SHOWN)
-        fprintf(out, "  and %" PRId64 " more descriptors\n", l->leaked_fds - PLI_LEAK_SHOWN);
 }
 
 /* Where a thread waits, seen from outside: from its sp and pc. */

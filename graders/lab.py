@@ -19,7 +19,7 @@ Value = TypeVar("Value")
 FOLDER = re.compile(r"(\d\d)_([a-z][a-z0-9_]*)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18}|/[1-9]\d{0,17})?")
-SECTIONS = ("lab", "points", "time", "oracle", "hints")
+SECTIONS = ("lab", "points", "time", "profile", "oracle", "hints")
 HINTS = ("1", "2", "3")
 
 
@@ -70,6 +70,7 @@ def read(path: Path) -> Lab:
         minutes=lab.integer("minutes", 1), difficulty=lab.integer("difficulty", 1, 5),
         clock=clock, bar=Fraction(1) if clock == "none" else _bar(time), n=n,
         threads=threads, slow_threads=time.integer("slow_threads", 1, 64, threads),
+        profile=manifest.optional("profile").choice("kind", "cpu", "leaks", default="cpu"),
         oracle_sizes=manifest.section("oracle").sizes("sizes", least=0),
         points=_points(manifest.section("points")),
         evidence=_together(_evidence(section, name, n)
@@ -174,6 +175,12 @@ class _Manifest:
         section = _Section(self.name, name, self._parser[name])
         self._sections.append(section)
         return section
+
+    def optional(self, name: str) -> _Section:
+        """The section, which may be missing: then it is empty."""
+        if not self._parser.has_section(name):
+            self._parser.add_section(name)
+        return self.section(name)
 
     def many(self, kind: str) -> Iterator[Tuple[str, _Section]]:
         """The sections [kind.NAME], in the order of the file."""

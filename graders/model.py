@@ -98,6 +98,7 @@ class Lab:
     bench_time: str = "1s"          # how long each benchmark of make labNN-bench runs
     threads: int = 1                # of the operation: so many processors take part
     slow_threads: int = 1           # of slow.c's
+    profile: str = "cpu"            # what make labNN-profile shows: "cpu", or "leaks"
 
 
 @dataclass(frozen=True)

@@ -302,7 +302,7 @@ PL_NOINLINE static void test_descriptors(void)
     open_all(fds);
     is_int(check(NULL), 10, "descriptors that are open and were not");
     ok(says("(/etc/passwd), opened") && says("(socket:[") && says("(pipe:["), "and what they are");
-    for (int i = 0; WATCHED && i < 10; i++) {
+    for (int i = 0; WATCHED && i < 9; i += i < 6 ? 1 : 2) { /* a pair has one line */
         char line[32];
         snprintf(line, sizeof line, "  descriptor %d (", fds[i]);
         ok(begins_with(line, "open_all"), "opened by the function that did");
