@@ -49,12 +49,16 @@ class Axis:
         """Round values, four to seven of them."""
         if self.marks:
             return list(self.marks)
-        return log_ticks(self.low, self.high) if self.log else linear_ticks(self.low, self.high)
+        if self.log:
+            return log_ticks(self.low, self.high)
+        scale = next(size for size, _ in BYTES if self.high >= 4 * size or size == 1) \
+            if self.unit in ("B/op", "bytes") else 1.0      # round in KiB, not in thousands
+        return [value * scale for value in linear_ticks(self.low / scale, self.high / scale)]
 
 
 def linear_ticks(low: float, high: float) -> List[float]:
     """Multiples of 1, 2 or 5 times a power of ten."""
-    raw = (high - low) / 4
+    raw = (high - low) / 5
     power = 10 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)

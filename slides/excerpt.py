@@ -107,14 +107,23 @@ def fitted(lines: Sequence[str], source: bool) -> List[str]:
     width = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
     kept = [line[width:].expandtabs(2).rstrip() for line in lines]
     if source:
-        return [part for line in kept for part in broken(line)]
+        return [part for line, macro in zip(kept, in_macro(kept)) for part in broken(line, macro)]
     if any(len(line) > COLUMNS for line in kept):
         kept = [re.sub(r"(?<=\S) {2,}", "  ", re.sub(r"^ {3,}", "    ", line)) for line in kept]
     return [part for line in kept for part in textwrap.wrap(
         line, COLUMNS, subsequent_indent="    ", break_on_hyphens=False) or [""]]
 
 
-def broken(line: str) -> List[str]:
+def in_macro(lines: Sequence[str]) -> List[bool]:
+    """Which lines belong to a #define: when one is broken there, a backslash has to follow."""
+    result: List[bool] = []
+    for number, line in enumerate(lines):
+        goes_on = number > 0 and result[-1] and lines[number - 1].endswith("\\")
+        result.append(line.startswith("#") or goes_on)
+    return result
+
+
+def broken(line: str, macro: bool = False) -> List[str]:
     """A line of C in pieces that fit: broken after a comma or before an operator."""
     if len(line) > COLUMNS:
         line = re.sub(r"(?<=\S) {2,}(?=/\*)", "  ", line)
@@ -124,7 +133,8 @@ def broken(line: str) -> List[str]:
     if at == 0:
         return [line]
     indent = " " * (len(line) - len(line.lstrip()) + 8)
-    return [line[:at].rstrip(), *broken(indent + line[rest:].lstrip())]
+    return [line[:at].rstrip() + (" \\" if macro else ""),
+            *broken(indent + line[rest:].lstrip(), macro)]
 
 
 def break_at(line: str) -> Tuple[int, int]:

@@ -135,8 +135,9 @@ def print_layout(arguments: Sequence[str]) -> int:
 def program(arguments: Sequence[str]) -> int:
     """Builds C files with perflab.h and runs them with the other arguments."""
     sources = [name for name in arguments if name.endswith(".c")]
-    folder = "labs/" + Path(sources[-1]).parent.name     # of the lab, if it is one's file
-    return build_and_run(sources, f"-I{folder}", arguments[len(sources):])
+    folders = {Path(name).parent.name for name in sources if name.split("/")[0] != "slides"}
+    return build_and_run(sources, [f"-Ilabs/{name}" for name in sorted(folders)],
+                         arguments[len(sources):])
 
 
 def run_lab(arguments: Sequence[str]) -> int:
@@ -149,17 +150,18 @@ def run_lab(arguments: Sequence[str]) -> int:
         ROOT / "solutions" / folder.name / "student.c"
     parts = [folder / "workload.c", source, *(ROOT / "graders" / name
                                               for name in ("bench_main.c", "buffer.c"))]
-    return build_and_run([str(part) for part in parts], f"-I{folder}", arguments[2:])
+    return build_and_run([str(part) for part in parts], [f"-I{folder}"], arguments[2:])
 
 
-def build_and_run(sources: Sequence[str], include: str, arguments: Sequence[str]) -> int:
+def build_and_run(sources: Sequence[str], includes: Sequence[str],
+                  arguments: Sequence[str]) -> int:
     """Compiles with the graders' flags, links perflab, runs."""
     tool = compiler.find()
     BUILT.mkdir(parents=True, exist_ok=True)
     library, target = BUILT / "perflab.o", BUILT / "program"
     compile_with(tool, ["-DPERFLAB_IMPL", "-x", "c", "-c", "perflab.h", "-o", str(library)])
     # -fno-plt: calls of libraries show no stubs in profiles.
-    compile_with(tool, ["-g", *tool.extra, "-fno-plt", "-I.", "-Igraders", include, *sources,
+    compile_with(tool, ["-g", *tool.extra, "-fno-plt", "-I.", "-Igraders", *includes, *sources,
                         str(library), "-o", str(target), "-ldl", "-lm", "-pthread"])
     return subprocess.call([str(target), *arguments], cwd=ROOT)
 
