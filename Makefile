@@ -105,7 +105,7 @@ clean: ## remove build/
 
 FORCE:
 
-.PHONY: help labs doctor preload install new-lab check-labs check-all
+.PHONY: slides help labs doctor preload install new-lab check-labs check-all
 .PHONY:  check-fast test-deps lint bench clean FORCE
 # Two gradings at once would disturb each other's measurements.
 .NOTPARALLEL:
