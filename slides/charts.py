@@ -75,7 +75,9 @@ def log_ticks(low: float, high: float) -> List[float]:
 
 def amount(value: float, unit: str) -> str:
     """A value with its unit as people say it: 35.2 ms, 1.5 MiB, 30,001."""
-    scale = DURATIONS if unit.startswith(("ns", "cpu-ns")) else BYTES if unit in ("B/op", "bytes") else ()
+    scale = BYTES if unit in ("B/op", "bytes") else ()
+    if unit.startswith(("ns", "cpu-ns")):
+        scale = DURATIONS
     for size, name in scale:
         if value >= size:
             return f"{short(value / size)} {name}"

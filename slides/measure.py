@@ -124,8 +124,9 @@ def print_layout(arguments: Sequence[str]) -> int:
                         f'printf("(all) offset=0 size=%zu\\n", sizeof(struct {name})); }}'])
     BUILT.mkdir(parents=True, exist_ok=True)
     (BUILT / "layout.c").write_text(source, encoding="utf-8")
-    compile_with(compiler.find(), ["-I.", "-Ilabs/" + Path(path).parent.name, "-w", str(BUILT / "layout.c"), "-o",
-                                   str(BUILT / "layout"), "-pthread"])
+    compile_with(compiler.find(), [
+        "-w", "-I.", "-Ilabs/" + Path(path).parent.name, str(BUILT / "layout.c"),
+        "-o", str(BUILT / "layout"), "-pthread"])
     return subprocess.call([str(BUILT / "layout")])
 
 

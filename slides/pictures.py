@@ -1,14 +1,13 @@
 """Pictures from recorded measurements, as the deck's INI file asks for them.
 
-Every picture has `kind`, `title` (for those who cannot see it) and `data` (a measurement of the
-deck, its first when there are several). Lines of `series`, `bars`, `dots` and `sides` begin with
-a role, which gives the colour: slow, fast, third or other. WHICH chooses benchmark lines:
-`data=bench version=slow name=LogExport records=3000 last=map unit=B/op`, any of these. Of repeats the median counts, with
-repeats = least the smallest.
+Every picture has `kind` and `title` (for those who cannot see it), most have `data`, a measurement
+of the deck. Lines of `series`, `bars`, `dots` and `sides` begin with a role, which gives the
+colour: slow, fast, third or other. WHICH chooses benchmark lines by any of these:
+`data=bench version=slow name=LogExport records=3000 last=map`; a bar may have its own `unit=B/op`.
+Of repeats the median counts, with `repeats = least` the smallest: what disturbs only adds time.
 
     curves   series = ROLE | LABEL | WHICH     x, y: a key of the name, a unit; x title, y title
              x log, y log = yes                factors = yes writes the growth between marks
-             ticks = VALUE ...                 of the x axis
     bars     bars = ROLE | LABEL | WHICH       unit; against = "faster" adds how many times
     dots     dots = ROLE | LABEL | WHICH       unit; x title; line = VALUE | LABEL
     pairs    rows = LABEL | WHICH              slow, fast: two data; names = of them; unit
@@ -18,6 +17,8 @@ repeats = least the smallest.
     amdahl   shares = percent ...              what a fix can win at most; no data
     line     parts = what each part of the first benchmark line of data means
     lines    sides = ROLE | CAPTION | DATA     variables on cache lines, and who writes them
+
+`height` and `ticks` (values of the x axis) are for curves.
 """
 from __future__ import annotations
 
