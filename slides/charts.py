@@ -81,6 +81,8 @@ def amount(value: float, unit: str) -> str:
     for size, name in scale:
         if value >= size:
             return f"{short(value / size)} {name}"
+    if scale and value > 0:
+        return f"{short(value)} {scale[-1][1]}"
     if unit == "x":
         return f"{short(value)}x"
     if unit.endswith("%"):
