@@ -9747,8 +9747,9 @@ static bool pli_leak_visit(char *line, void *arg)
 /* The three passes: whoever finds a block first has it. */
 static void pli_leak_search_all(pli_leaks *l)
 {
-    /* The C library first: a FILE that is also in a variable of the program is reported once, by its
-       descriptor. Heap last: whatever is there says least. */
+    /* The C library first: a FILE that is also in a variable of the program is reported once, by
+       its descriptor. Heap last: whatever is there says least, since free memory keeps the pointers
+       that were in it. */
     static const int passes[] = {PLI_LEAK_KEPT, PLI_LEAK_REACHABLE, PLI_LEAK_UNCLEAR};
     l->first_page = UINTPTR_MAX;
     l->pagemap = pli_os_open("/proc/self/pagemap", O_RDONLY); /* -1: then every page is read */
