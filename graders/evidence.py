@@ -217,7 +217,8 @@ def _within(spec: EvidenceSpec, value: float) -> bool:
 def _text(spec: EvidenceSpec, kind: Kind, value: float, slow: float) -> str:
     limits = [f"{word} {float(limit):,.10g}" for word, limit in
               (("at most", spec.maximum), ("at least", spec.minimum)) if limit is not None]
-    decimals = 0 if value.is_integer() and slow.is_integer() else kind.decimals
+    whole = float(value).is_integer() and float(slow).is_integer()
+    decimals = 0 if whole else kind.decimals
     return (f"{spec.title}: {value:,.{decimals}f}, {' and '.join(limits)} "
             f"(slow.c: {slow:,.{decimals}f})")
 
