@@ -23,7 +23,7 @@ help: ## this list
 	@echo "  Start here:  make lab03     then edit labs/03_string_building/student.c and run it again"
 	@echo
 	@sed -n 's/^\([a-z%][a-z%-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | sed 's/%/NN/' | \
-	    awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	    awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 	@echo
 	@echo "  NN is the number of a lab. Options for labs, as in \`make lab03 SEED=7\`:"
 	@echo "    SUBMISSION=PATH  grade another file or folder      CC=clang       the compiler"
@@ -42,6 +42,9 @@ lab%-hint: FORCE ## one more hint each time
 
 lab%-watch: FORCE ## grade again whenever you save
 	@$(graders) watch $(compiler) $(submission) $(seed) "$*"
+
+lab%-quiz: FORCE ## four questions and their answers, explained; not graded
+	@$(graders) quiz "$*"
 
 lab%-reset: FORCE ## put student.c and answers.ini back as they were; keeps a copy of yours
 	@$(graders) reset "$*"
@@ -70,6 +73,15 @@ install: ## copy perflab.h and its pkg-config file below $(DESTDIR)$(prefix)
 	    > "$$DESTDIR$(pkgconfigdir)/perflab.pc"
 	@echo "installed $$DESTDIR$(includedir)/perflab.h and $$DESTDIR$(pkgconfigdir)/perflab.pc"
 
+new-lab: ## for authors: the folders of a new lab, NAME=topic
+	@$(graders) new-lab "$$NAME"
+
+check-labs: ## for authors: what labs lack, and whether they keep promises; LAB=NN: one
+	@$(graders) check $(if $(LAB),"$$LAB")
+
+check-all: ## the same, with every compiler and level graded in full
+	@$(graders) check --all $(if $(LAB),"$$LAB")
+
 test: ## every test; SUITE=NAME runs one of them
 	@$(PYTHON) tests/run.py $(if $(SUITE),--suite "$$SUITE")
 
@@ -90,6 +102,7 @@ clean: ## remove build/
 
 FORCE:
 
-.PHONY: help labs doctor preload install test check-fast test-deps lint bench clean FORCE
+.PHONY: help labs doctor preload install new-lab check-labs check-all
+.PHONY:  check-fast test-deps lint bench clean FORCE
 # Two gradings at once would disturb each other's measurements.
 .NOTPARALLEL:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Callable, NoReturn, Optional, Sequence
 
-from . import commands, profile_commands
+from . import check, commands, newlab, profile_commands, quiz, record, watch as watching
 from .model import EXIT_CODES, FAIL, GraderError, SubmissionError
 from .plain import printable
 
@@ -72,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
                        help="text (default), json with every sample, or junit for CI systems")
     grade.add_argument("--output", type=Path, metavar="FILE",
                        help="write the report to FILE, whole or not at all")
+    grade.add_argument("--first-look", action="store_true",
+                       help="say early what is known already, as watch does")
     _command(subs, "labs", "the board: every lab and how far you are", commands.labs, lab=False)
     hint = _command(subs, "hint", "one more hint each time", commands.hint)
     hint.add_argument("number", nargs="?", type=int, metavar="K", help="the K-th hint")
@@ -81,9 +83,11 @@ def parser() -> argparse.ArgumentParser:
                        "lab's benchmarks", profile_commands.profile, building=True)
     profile.add_argument("--mine", action="store_true", help="profile student.c, not slow.c")
     watch = _command(subs, "watch", "grade again whenever you save; Ctrl-C ends",
-                     commands.watch, building=True)
+                     watching.watch, building=True)
     _measuring(watch)
+    _command(subs, "quiz", "four questions and their explained answers; not graded", quiz.quiz)
     _command(subs, "reset", "student.c and answers.ini as shipped; yours are kept", commands.reset)
+    _authors(subs)
     _profiles(subs)
     doctor = _command(subs, "doctor", "what disturbs on this machine, and what mends it",
                       commands.doctor, lab=False)
@@ -106,7 +110,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
               .rstrip(), file=sys.stderr)
         return EXIT_CODES[FAIL]
     except KeyboardInterrupt:
-        print("\ngraders: interrupted", file=sys.stderr)
+        if not getattr(options, "first_look", False):   # there the watcher ended it, not a person
+            print("\ngraders: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:             # the reader of our output has gone, as in '| head'
         sys.stderr.close()
@@ -128,6 +133,28 @@ def _command(subs: "argparse._SubParsersAction[_Parser]", name: str, help: str,
         sub.add_argument("--opt", default="-O2", metavar="FLAGS",
                          help="optimisation flags of both versions (default: -O2), as --opt=-O3")
     return sub
+
+
+def _authors(subs: "argparse._SubParsersAction[_Parser]") -> None:
+    """The commands for who writes or changes a lab."""
+    checking = _command(subs, "check", "for authors: what a lab lacks, and whether it does what it "
+                        "promises", check.check, lab=False)
+    checking.add_argument("lab", nargs="?", default="", metavar="NN", help="one lab (default: all)")
+    checking.add_argument("--all", action="store_true",
+                          help="grade everything with every compiler and level")
+    checking.add_argument("--tap", action="store_true", help="print a TAP report")
+    tables = _command(subs, "readme", "for authors: the tables of README.md, made from lab.ini",
+                      record.readmes, lab=False)
+    tables.add_argument("lab", nargs="?", default="", metavar="NN", help="one lab (default: all)")
+    recording = _command(subs, "record", "for authors: the figures of NOTES.md, measured here",
+                         record.record, building=True)
+    fresh = _command(subs, "new-lab", "for authors: the folders of a new lab", newlab.new_lab,
+                     lab=False)
+    fresh.add_argument("topic", metavar="TOPIC",
+                       help="its name, as ring_buffers or 31_ring_buffers")
+    for sub in (tables, recording):
+        sub.add_argument("--check", action="store_true",
+                         help="write nothing; say what differs")
 
 
 def _profiles(subs: "argparse._SubParsersAction[_Parser]") -> None:

@@ -2,23 +2,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence
 
-from . import build, lab as labs_module, machine, report, sandbox
+from . import board, build, files, lab as labs_module, machine, report, sandbox
 from .model import EXIT_CODES, GraderError, Lab, Result
-from .plain import printable
-from .progress import Progress
+from .plain import in_colour, printable, show
+from .progress import FirstLook, Progress
 
 FORMATS = tuple(report.FORMATS)
-POLL_SECONDS, SETTLE_SECONDS = 0.25, 0.05
-Stamps = Tuple[Tuple[int, int], ...]    # time and size of each file
 MARKS = {machine.OK: "ok", machine.NOTE: "note", machine.WARNING: "warning",
          machine.MISSING: "MISSING"}
 COLOURS = {machine.OK: "32", machine.NOTE: "2", machine.WARNING: "33", machine.MISSING: "1;31"}
@@ -27,20 +24,18 @@ COLOURS = {machine.OK: "32", machine.NOTE: "2", machine.WARNING: "33", machine.M
 def grade(options: argparse.Namespace) -> int:
     lab = labs_module.load(options.root, options.lab)
     result = _graded(lab, options)
+    if options.first_look and sys.stdout.isatty():
+        show("\x1b[2J\x1b[H")     # the report has all that the first look said
     report.write(result, options.format, options.output)
     return EXIT_CODES[result.state]
 
 
 def labs(options: argparse.Namespace) -> int:
-    """A table of all labs, with what the last grading of one's own files said."""
-    rows = [("lab", "title", "minutes", "level", "state")]
-    for lab in labs_module.all_labs(options.root):
-        rows.append((lab.id, lab.title, str(lab.minutes), "*" * lab.difficulty,
-                     _last_state(options.root, lab)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-    print("\n  make labNN grades a lab, make labNN-hint gives a hint.")
+    """The board: what the gradings of one's own files said."""
+    table = board.rows(options.root)
+    if not table:
+        raise GraderError(f"no labs in {options.root / 'labs'}: run this in a checkout of perflab")
+    show(board.text(table, in_colour()))
     return 0
 
 
@@ -55,7 +50,7 @@ def hint(options: argparse.Namespace) -> int:
     for line in lab.hints[number - 1].splitlines():
         print(f"    {line}")
     print(f"\n  {_after_hint(lab, number)}\n")
-    _keep(counter, str(max(number, _shown(counter))))
+    files.keep(counter, str(max(number, _shown(counter))))
     return 0
 
 
@@ -72,50 +67,29 @@ def bench(options: argparse.Namespace) -> int:
         saved.append(_folder(options.root, lab) / f"bench-{name}.txt")
         print(f"# {path}, built by {recipe.compiler.name} {' '.join(recipe.flags)}")
         print(f"version: {name}", flush=True)
-        worst = max(worst, _run_bench(program, saved[-1]))
-    print(f"# to compare: benchstat {' '.join(map(_relative, saved))}")
+        worst = max(worst, _run_bench(program, saved[-1], lab.bench_time))
+    print(f"# to compare: benchstat {' '.join(map(files.relative, saved))}")
     return worst
-
-
-def watch(options: argparse.Namespace) -> int:
-    """Grades when student.c or answers.ini changed, until Ctrl-C."""
-    from . import grade as grading
-    lab = labs_module.load(options.root, options.lab)
-    what = grading.submission(lab, options.submission)
-    files = [path for path in (what.source, what.answers) if path]
-    seen: Optional[Stamps] = None
-    try:
-        while True:
-            now = _settled(files)
-            if now != seen:
-                seen = now
-                _grade_once(lab, options)
-                print(f"  Watching {' and '.join(path.name for path in files)}; Ctrl-C ends.",
-                      flush=True)
-            time.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        print()
-        return 0
 
 
 def reset(options: argparse.Namespace) -> int:
     """student.c becomes slow.c below its own heading, answers.ini blank; both are kept."""
     lab = labs_module.load(options.root, options.lab)
-    own, slow = lab.path / "student.c", _read(lab.path / "slow.c")
-    heading = _heading(_read(own)) if own.exists() else ""
-    fresh = {own: (heading or _heading(slow)) + slow[len(_heading(slow)):],
+    own, slow = lab.path / "student.c", files.read(lab.path / "slow.c")
+    heading = files.heading(files.read(own)) if own.exists() else ""
+    fresh = {own: (heading or files.heading(slow)) + files.code(slow),
              lab.path / "answers.ini": _blank(lab)}
     for path, text in fresh.items():
         kept = _set_aside(options.root, lab, path, text)
-        _keep(path, text)
-        print(f"  {_relative(path)} is as it was shipped"
-              + (f"; yours is now {_relative(kept)}" if kept else ""))
+        files.keep(path, text)
+        print(f"  {files.relative(path)} is as it was shipped"
+              + (f"; yours is now {files.relative(kept)}" if kept else ""))
     return 0
 
 
 def doctor(options: argparse.Namespace) -> int:
     """Every check of the machine, one line each, and the command that mends it."""
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    colour = in_colour()
     checks = machine.doctor(options.root, options.cc)
     for check in checks:
         mark = MARKS[check.state].ljust(8)
@@ -134,7 +108,8 @@ def _graded(lab: Lab, options: argparse.Namespace) -> Result:
     sandbox.require_linux()
     from . import grade as grading
     how = grading.Options(options.root, options.cc, options.opt, options.seed)
-    progress = Progress(not options.no_progress)
+    progress = (FirstLook if options.first_look else Progress)(not options.no_progress)
+    before = board.fingerprint(lab)
     try:
         result = grading.grade(lab, grading.submission(lab, options.submission), how, progress)
     except GraderError as error:
@@ -144,40 +119,12 @@ def _graded(lab: Lab, options: argparse.Namespace) -> Result:
     finally:
         progress.clear()
     if options.submission is None:
-        _remember(options.root, lab, result)
+        board.remember(options.root, lab, result, before)
     return result
-
-
-def _grade_once(lab: Lab, options: argparse.Namespace) -> None:
-    if sys.stdout.isatty():
-        print("\x1b[2J\x1b[H", end="")
-    try:
-        report.write(_graded(lab, options))
-    except GraderError as error:        # half a file, for example: the next save mends it
-        print(f"graders: {printable(str(error))}")
 
 
 def _folder(root: Path, lab: Lab) -> Path:
     return build.cache_folder(root) / lab.id
-
-
-def _remember(root: Path, lab: Lab, result: Result) -> None:
-    """Keeps the state for `labs`. A lost note is no reason to fail a grading."""
-    points = [str(part) if part is not None else "?" for part in result.points]
-    try:
-        _keep(_folder(root, lab) / "last.json",
-              json.dumps({"state": result.state, "points": points}) + "\n")
-    except GraderError:
-        pass
-
-
-def _last_state(root: Path, lab: Lab) -> str:
-    try:
-        last = json.loads((_folder(root, lab) / "last.json").read_text(encoding="utf-8"))
-        got = sum(int(part) for part in last["points"] if part != "?")
-        return f"{last['state']}, {got} of {sum(lab.points)} points"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "not graded yet"
 
 
 def _shown(counter: Path) -> int:
@@ -193,10 +140,10 @@ def _after_hint(lab: Lab, number: int) -> str:
     return (f"That was the last one. The first ones again: python3 -m graders hint {lab.id} 1")
 
 
-def _run_bench(program: Path, saved: Path) -> int:
+def _run_bench(program: Path, saved: Path, time: str) -> int:
     """Runs the benchmarks, shows the output as it comes, and keeps it in a file."""
     lines: List[str] = []
-    with subprocess.Popen([str(program)], stdout=subprocess.PIPE, text=True,
+    with subprocess.Popen([str(program), "-benchtime", time], stdout=subprocess.PIPE, text=True,
                           errors="replace") as child:
         try:
             for line in child.stdout or ():
@@ -205,45 +152,18 @@ def _run_bench(program: Path, saved: Path) -> int:
         except BaseException:
             child.kill()
             raise
-    _keep(saved, "".join(lines))
+    files.keep(saved, "".join(lines))
     if child.returncode < 0:
         raise GraderError(f"the benchmarks crashed (signal {-child.returncode}); "
                           "make labNN says more about the crash")
     return 1 if child.returncode else 0
 
 
-def _settled(files: Sequence[Path]) -> Stamps:
-    """The files' stamps, once nobody is writing: editors empty a file before they fill it."""
-    now = _stamps(files)
-    while True:
-        time.sleep(SETTLE_SECONDS)
-        before, now = now, _stamps(files)
-        if before == now:
-            return now
-
-
-def _stamps(files: Sequence[Path]) -> Stamps:
-    found = []
-    for path in files:
-        try:
-            facts = path.stat()
-            found.append((facts.st_mtime_ns, facts.st_size))
-        except OSError:                 # gone for the moment while it is replaced
-            found.append((0, 0))
-    return tuple(found)
-
-
-def _heading(text: str) -> str:
-    """The comment at the very top, which tells what the file is."""
-    match = re.match(r"\s*/\*.*?\*/[ \t]*\n", text, re.S)
-    return match[0] if match else ""
-
-
 def _blank(lab: Lab) -> str:
     """answers.ini without its answers, with all that is written around them."""
     path = lab.path / "answers.ini"
     names = {question.name for question in lab.questions}
-    lines = _read(path).splitlines() if path.exists() else []
+    lines = files.read(path).splitlines() if path.exists() else []
     found = {line.partition("=")[0].strip() for line in lines}
     if not names <= found or "[answers]" not in found:
         lines = ["[answers]"]
@@ -254,7 +174,7 @@ def _blank(lab: Lab) -> str:
 
 def _set_aside(root: Path, lab: Lab, path: Path, text: str) -> Optional[Path]:
     """Keeps a changed file under saved/, where `make clean` does not look."""
-    if not path.exists() or _read(path) == text:
+    if not path.exists() or files.read(path) == text:
         return None
     stamp = time.strftime("%Y%m%d-%H%M%S")
     folder = root / "saved" / lab.path.name
@@ -262,35 +182,8 @@ def _set_aside(root: Path, lab: Lab, path: Path, text: str) -> Optional[Path]:
     while kept.exists():
         number += 1
         kept = folder / f"{stamp}-{number}-{path.name}"
-    _keep(kept, _read(path))
+    files.keep(kept, files.read(path))
     return kept
-
-
-def _keep(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8", errors="surrogateescape")
-        os.replace(partial, path)
-    except OSError as error:
-        if path.parent.is_dir():
-            partial.unlink(missing_ok=True)
-        raise GraderError(f"{path}: cannot be written: {error.strerror}; "
-                          "make it writable, and see that the disk is not full") from None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise GraderError(f"{path}: cannot be read: {error.strerror}; "
-                          "restore the file") from None
-
-
-def _relative(path: Path) -> str:
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
 
 
 def _summary(missing: Sequence[str], warnings: Sequence[machine.Check]) -> str:

@@ -21,9 +21,12 @@ lie. The same kinds measure slow.c for the questions of answers.ini.
     descriptors_left        descriptors that are open after the operation and were not before
     threads_left            threads, the same way
     counted                 what workload.c has counted under the name that `counter` gives
+    bench_error             by how many percent the benchmark `bench`, which the student has written,
+                            reports too much (or too little, below 0): see bench_error.py
 
 A question may also have the measure ``profile_share``: the share of the time in percent that one
 function of slow.c takes, its calls included. See lab_profile.py; it is measured only when needed.
+The measure ``bench_spread`` is the noise in the student's own run of benchmarks: bench_spread.py.
 
 Times are least CPU times of fresh processes, read from outside. Allocations are counted by
 perflab's hooks in a separate build. What the kernel tells is read from outside, too.
@@ -34,12 +37,14 @@ import math
 from dataclasses import dataclass
 from typing import Callable, Dict, Mapping, Protocol, Sequence, Tuple
 
+from . import bench_error, bench_spread
 from .model import EvidenceSpec, Finding, GraderError, Lab, Question
 from .rig import SLOW, STUDENT, Rig, Untold
 from .worker import Memory, Outside
 
 SCALE = 4       # growth_factor with one size
 PROFILE_SHARE = "profile_share"
+INTERVALS = (PROFILE_SHARE, bench_spread.MEASURE)   # answered by a run that the student has kept
 
 
 class Spec(Protocol):
@@ -66,9 +71,15 @@ def finding(rig: Rig, spec: EvidenceSpec) -> Finding:
         value = kind.measure(rig, STUDENT, spec)
     except Untold as why:
         return Finding(spec, None, None, False, f"{spec.title}: {why}", undecided=True)
-    passed = ((spec.maximum is None or value <= spec.maximum)
-              and (spec.minimum is None or value >= spec.minimum))
-    return Finding(spec, value, slow, passed, _text(spec, kind, value, slow))
+    return Finding(spec, value, slow, _within(spec, value), _text(spec, kind, value, slow))
+
+
+def holds(rig: Rig, spec: EvidenceSpec) -> bool:
+    """Whether the student's value is within the limits, or untold; slow.c is not measured."""
+    try:
+        return _within(spec, KINDS[spec.kind].measure(rig, STUDENT, spec))
+    except Untold:
+        return True
 
 
 def measure(rig: Rig, lab: Lab) -> Dict[str, float]:
@@ -86,14 +97,17 @@ def measure(rig: Rig, lab: Lab) -> Dict[str, float]:
 def validate(lab: Lab) -> None:
     """Refuses kinds that do not exist, and sizes that cannot give a value, before anything runs."""
     for spec in lab.evidence:
-        _validate(lab, f"[evidence.{spec.name}] kind", spec.kind, spec)
+        where = f"labs/{lab.path.name}/lab.ini: [evidence.{spec.name}]"
+        _belongs(where, "bench", spec.bench, "kind", bench_error.KIND, spec.kind)
+        _validate(f"{where} kind", spec.kind, spec, tuple(KINDS))
+        if spec.kind == bench_error.KIND and bench_error.fault(spec):
+            raise GraderError(f"{where} max: {bench_error.fault(spec)}")
     for question in lab.questions:
-        where = f"[question.{question.name}]"
-        if (question.measure == PROFILE_SHARE) != bool(question.function):
-            raise GraderError(f"labs/{lab.path.name}/lab.ini: {where} function: belongs to "
-                              f"'measure = {PROFILE_SHARE}'; give both or neither")
-        if question.measure and question.measure != PROFILE_SHARE:
-            _validate(lab, f"{where} measure", question.measure, question, (PROFILE_SHARE,))
+        where, measure = f"labs/{lab.path.name}/lab.ini: [question.{question.name}]", question.measure
+        _belongs(where, "function", question.function, "measure", PROFILE_SHARE, measure)
+        _belongs(where, "bench", question.bench, "measure", bench_spread.MEASURE, measure)
+        if measure and measure not in INTERVALS:
+            _validate(f"{where} measure", measure, question, (*OF_SLOW, *INTERVALS))
 
 
 def slope(points: Mapping[int, float]) -> float:
@@ -121,7 +135,15 @@ def _bytes_per_output_byte(rig: Rig, side: str, spec: Spec) -> float:
 
 
 def _counted(rig: Rig, side: str, spec: Spec) -> float:
-    return max(rig.counted(side, n, spec.counter) for n in spec.sizes)
+    """The worst of all sizes: the least where lab.ini gives only a minimum."""
+    found = [rig.counted(side, n, spec.counter) for n in spec.sizes]
+    least = isinstance(spec, EvidenceSpec) and spec.maximum is None
+    return min(found) if least else max(found)
+
+
+def _bench_error(rig: Rig, side: str, spec: Spec) -> float:
+    assert isinstance(spec, EvidenceSpec)       # see OF_SLOW
+    return bench_error.measure(rig, side, spec)
 
 
 def _of_memory(read: Callable[[Memory], int]) -> Callable[[Rig, str, Spec], float]:
@@ -181,25 +203,38 @@ KINDS: Mapping[str, Kind] = {
     "descriptors_left": Kind(_of_kernel(lambda o: o.descriptors), 0),
     "threads_left": Kind(_of_kernel(lambda o: o.threads), 0),
     "counted": Kind(_counted, 1),
+    bench_error.KIND: Kind(_bench_error, 1),
 }
+OF_SLOW = tuple(kind for kind in KINDS if kind != bench_error.KIND)     # for questions
+
+
+def _within(spec: EvidenceSpec, value: float) -> bool:
+    return ((spec.maximum is None or value <= spec.maximum)
+            and (spec.minimum is None or value >= spec.minimum))
 
 
 def _text(spec: EvidenceSpec, kind: Kind, value: float, slow: float) -> str:
     limits = [f"{word} {float(limit):,.10g}" for word, limit in
               (("at most", spec.maximum), ("at least", spec.minimum)) if limit is not None]
-    return (f"{spec.title}: {value:,.{kind.decimals}f}, {' and '.join(limits)} "
-            f"(slow.c: {slow:,.{kind.decimals}f})")
+    decimals = 0 if value.is_integer() and slow.is_integer() else kind.decimals
+    return (f"{spec.title}: {value:,.{decimals}f}, {' and '.join(limits)} "
+            f"(slow.c: {slow:,.{decimals}f})")
 
 
-def _validate(lab: Lab, where: str, kind: str, spec: Spec, more: Tuple[str, ...] = ()) -> None:
+def _belongs(where: str, key: str, value: str, name: str, owner: str, given: str) -> None:
+    """A key that one kind or measure needs, and that no other one has."""
+    if (given == owner) != bool(value):
+        raise GraderError(f"{where} {key}: belongs to '{name} = {owner}'; give both or neither")
+
+
+def _validate(where: str, kind: str, spec: Spec, known: Sequence[str]) -> None:
     sizes = spec.sizes
-    if kind not in KINDS:
-        raise GraderError(f"labs/{lab.path.name}/lab.ini: {where}: '{kind}' is unknown; "
-                          f"there are {', '.join((*KINDS, *more))}")
+    if kind not in known:
+        raise GraderError(f"{where}: '{kind}' is unknown; there are {', '.join(known)}")
     least = KINDS[kind].sizes
     if len(set(sizes)) < least or min(sizes) < 1:
-        raise GraderError(f"labs/{lab.path.name}/lab.ini: {where}: {kind} needs at least "
+        raise GraderError(f"{where}: {kind} needs at least "
                           f"{least} different size{'s' * (least > 1)} above 0 in 'sizes'")
     if (kind == "counted") != bool(spec.counter):
-        raise GraderError(f"labs/{lab.path.name}/lab.ini: {where}: 'counter = NAME' belongs to the "
-                          "kind counted; give both or neither")
+        raise GraderError(f"{where}: 'counter = NAME' belongs to the kind counted; "
+                          "give both or neither")

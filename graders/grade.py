@@ -119,16 +119,19 @@ def _measure(lab: Lab, what: Submission, options: Options, progress: Progress, k
     """Everything that runs. Fills ``known``; returns the layers, warnings and raw figures."""
     cpus = machine.choose_cpus(threads=lab.threads)
     with _pinned(cpus), Judge(trusted.judge) as judge:
-        rig = Rig(trusted, student, judge, cpus, lab.clock, Random(rng.getrandbits(64)))
+        rig = Rig(trusted, student, judge, cpus, lab.clock, Random(rng.getrandbits(64)),
+                  lab.threads)
         extra: Dict[str, Any] = {"cpus": cpus.workers}
         try:
             known.outputs_checked = check_outputs(rig, lab, rng, progress)
+            progress.outputs(known.outputs_checked)
             if lab.clock != "none":
                 known.time = measure_time(rig, lab, rng, options.time_budget, progress, extra)
             progress.say("evidence: measuring ...")
             known.findings = tuple(evidence.finding(rig, spec) for spec in lab.evidence)
         except SubmissionError as error:
             known.error = error
+            progress.wrong(error)
         progress.say("answers: measuring slow.c ...")
         known.answers = diagnosis.check(lab, what.answers, evidence.measure(rig, lab), shares)
         return rig.layers, _warnings(rig), extra
@@ -155,7 +158,7 @@ def measure_time(rig: Rig, lab: Lab, rng: Random, budget: float, progress: Progr
     floor = rig.floor()
     same = _noise_pairs(rig, lab, rng, floor)
     test = verdict.SignTest(lab.bar)
-    own_waiting = verdict.OwnWaiting()
+    own_waiting = verdict.OwnWaiting(lab.threads, lab.slow_threads)
     ratios: List[float] = []
     for slot in verdict.plan(rng, test):
         if time.monotonic() > deadline:
@@ -163,8 +166,7 @@ def measure_time(rig: Rig, lab: Lab, rng: Random, budget: float, progress: Progr
         pair = _pair(rig, lab, slot, floor, STUDENT)
         pair = replace(pair, discarded=own_waiting.judge(pair.discarded))
         ratios.append(pair.slow_ns / max(1, pair.student_ns))
-        progress.say(f"time: {len(ratios)} pairs, about {sorted(ratios)[len(ratios) // 2]:.2f} "
-                     f"times as fast as slow.c (bar {float(lab.bar):g})")
+        progress.pair(len(ratios), sorted(ratios)[len(ratios) // 2], lab.bar)
         test.add(pair)
     extra["floor_ns"] = floor
     extra["noise_pairs"] = [[pair.slow_ns, pair.student_ns] for pair in same]

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional, Set, Tuple, TypeVar
+from typing import Callable, Iterable, Iterator, List, Optional, Set, Tuple, TypeVar
 
 from .model import EvidenceSpec, GraderError, Lab, Question
 from .plain import short
@@ -19,7 +19,7 @@ Value = TypeVar("Value")
 FOLDER = re.compile(r"(\d\d)_([a-z][a-z0-9_]*)")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18}|/[1-9]\d{0,17})?")
-SECTIONS = ("lab", "points", "time", "oracle", "hints")
+SECTIONS = ("lab", "points", "time", "profile", "oracle", "hints")
 HINTS = ("1", "2", "3")
 
 
@@ -35,7 +35,12 @@ def all_labs(root: Path) -> Tuple[Lab, ...]:
 
 
 def load(root: Path, wanted: str) -> Lab:
-    """The lab that is called ``03``, ``3``, ``lab03``, ``string_building`` or by its folder."""
+    """The lab that is called so: see ``find``."""
+    return read(find(root, wanted))
+
+
+def find(root: Path, wanted: str) -> Path:
+    """The folder of ``03``, ``3``, ``lab03``, ``string_building`` or ``03_string_building``."""
     key = wanted.strip().lower()
     digits = key[3:] if key.startswith("lab") else key
     number = digits.zfill(2) if digits.isdigit() else ""
@@ -43,7 +48,7 @@ def load(root: Path, wanted: str) -> Lab:
     for path in found:
         match = FOLDER.fullmatch(path.name)
         if match and (key == path.name or number == match[1] or key == match[2]):
-            return read(path)
+            return path
     if not found:
         raise GraderError(f"no labs in {root / 'labs'}: run this in a checkout of perflab")
     known = ", ".join(path.name.replace("_", " ", 1) for path in found)
@@ -58,19 +63,21 @@ def read(path: Path) -> Lab:
     clock = time.choice("clock", "cpu", "wall", "none")
     number, topic = _identity(lab, path.name)
     n = time.integer("n", 1)
-    threads = time.integer("threads", 1, 64, 2 if clock == "wall" else 1)
+    threads, slow_threads = _threads(time, clock)
     result = Lab(
         id=number, topic=topic, title=lab.text("title"), summary=lab.text("summary"),
         path=path, solution=path.parent.parent / "solutions" / path.name,
         minutes=lab.integer("minutes", 1), difficulty=lab.integer("difficulty", 1, 5),
         clock=clock, bar=Fraction(1) if clock == "none" else _bar(time), n=n,
-        threads=threads, slow_threads=time.integer("slow_threads", 1, 64, threads),
+        threads=threads, slow_threads=slow_threads,
+        profile=manifest.optional("profile").choice("kind", "cpu", "leaks", default="cpu"),
         oracle_sizes=manifest.section("oracle").sizes("sizes", least=0),
         points=_points(manifest.section("points")),
-        evidence=tuple(_evidence(section, name, n) for name, section in manifest.many("evidence")),
+        evidence=_together(_evidence(section, name, n)
+                           for name, section in manifest.many("evidence")),
         questions=tuple(_question(section, name, n)
                         for name, section in manifest.many("question")),
-        hints=_hints(manifest.section("hints")))
+        hints=_hints(manifest.section("hints")), bench_time=_bench_time(time))
     manifest.finish()
     if clock == "none" and result.points[0]:
         raise GraderError(f"{manifest.name}: [points] time: has to be 0 where clock = none")
@@ -169,6 +176,12 @@ class _Manifest:
         self._sections.append(section)
         return section
 
+    def optional(self, name: str) -> _Section:
+        """The section, which may be missing: then it is empty."""
+        if not self._parser.has_section(name):
+            self._parser.add_section(name)
+        return self.section(name)
+
     def many(self, kind: str) -> Iterator[Tuple[str, _Section]]:
         """The sections [kind.NAME], in the order of the file."""
         for full in self._parser.sections():
@@ -209,6 +222,21 @@ def _bar(section: _Section) -> Fraction:
     return bar
 
 
+def _threads(section: _Section, clock: str) -> Tuple[int, int]:
+    """How many compute at once, in student.c and in slow.c. CPU time is that of one processor."""
+    if clock == "cpu":
+        return 1, 1
+    threads = section.integer("threads", 1, 64, 2 if clock == "wall" else 1)
+    return threads, section.integer("slow_threads", 1, 64, threads) if clock == "wall" else threads
+
+
+def _bench_time(section: _Section) -> str:
+    value = section.text("bench_time", "1s")
+    if not re.fullmatch(r"[1-9]\d{0,5}(us|ms|s|x)", value):
+        raise section.error("bench_time", f"'{short(value)}' is no time; write for example 200ms")
+    return value
+
+
 def _points(section: _Section) -> Tuple[int, int, int]:
     time, evidence, diagnosis = (section.integer(key, 0, 100)
                                  for key in ("time", "evidence", "diagnosis"))
@@ -224,11 +252,18 @@ def _evidence(section: _Section, name: str, n: int) -> EvidenceSpec:
         maximum=section.maybe("max", section.fraction, "1.35"),
         minimum=section.maybe("min", section.fraction, "0.5"),
         sizes=section.sizes("sizes", default=n), because=section.text("because"),
-        counter=_word(section, "counter", ""))
+        counter=_word(section, "counter", ""), bench=section.text("bench", ""))
     if spec.maximum is None and spec.minimum is None:
         raise section.error("max", "is missing; give max, min or both")
     _ordered(section, "min", spec.minimum, "max", spec.maximum)
     return spec
+
+
+def _together(found: Iterable[EvidenceSpec]) -> Tuple[EvidenceSpec, ...]:
+    """Tells each piece of evidence about a benchmark of the others."""
+    specs = tuple(found)
+    benches = tuple(spec.bench for spec in specs if spec.bench)
+    return tuple(replace(spec, benches=benches) if spec.bench else spec for spec in specs)
 
 
 def _question(section: _Section, name: str, n: int) -> Question:
@@ -240,7 +275,7 @@ def _question(section: _Section, name: str, n: int) -> Question:
         sizes=section.sizes("sizes", default=n),
         machine=section.choice("machine", "yes", "no", default="no") == "yes",
         how=section.text("how"), function=section.text("function", ""),
-        counter=_word(section, "counter", ""))
+        counter=_word(section, "counter", ""), bench=section.text("bench", ""))
     if question.kind != "number":
         for key in ("low", "high", "tolerance"):
             if section.text(key, ""):

@@ -1,17 +1,19 @@
-"""CPU profiles of a lab's benchmarks: taken for the student, and to check a share of the time.
+"""Profiles of a lab's benchmarks: taken for the student, and to check a share of the time.
 
-A share from a profile is a sample of the truth. It is accepted within the Wilson interval of the
+What is profiled is CPU time, or with `[profile] kind = leaks` in lab.ini what the program has not
+given back when it ends. A share from a profile is a sample of the truth. It is accepted within the Wilson interval of the
 profile that came with the answers, or of one that the grader takes itself.
 """
 from __future__ import annotations
 
 import math
 import os
+import re
 import subprocess
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence
+from typing import Collection, Iterator, List, Optional, Sequence
 
-from . import build, pprof, views
+from . import bench_spread, build, pprof, views
 from .build import Recipe, Trusted
 from .model import GraderError, Lab, Question, Share
 from .plain import short
@@ -22,6 +24,7 @@ SUBMITTED = "profile.pb.gz"     # beside answers.ini
 OWN_TIME = "500ms"              # for each benchmark, when the grader checks a share
 SECONDS = 120                   # no benchmarks take so long
 ENOUGH = 100                    # samples; fewer say too little about a share
+FRAME = re.compile(r"^ +#\d+ +0x[0-9a-f]+  (.*)\+0x[0-9a-f]+  ")    # of perflab's reports
 Z = 2.576                       # the interval holds the true share 99 times in 100
 
 
@@ -43,6 +46,28 @@ def take(program: Path, target: Path, time: str = "1s") -> None:
                           "writable, or choose another with PERFLAB_BUILD=DIR") from None
     finally:
         draft.unlink(missing_ok=True)
+
+
+def leaks(program: Path, functions: Collection[str]) -> str:
+    """Runs each benchmark once; what is left at the end, with the stacks up to ``functions``."""
+    report = _run([str(program), "-benchtime", "1x"], PERFLAB="leakcheck=2")
+    lines: List[str] = []
+    stack: List[str] = []
+    for line in [*report.splitlines(), ""]:
+        frame = FRAME.match(line)
+        if frame:
+            stack.append(f"{line.split('#')[0]}{frame[1]}")
+        else:
+            lines += [*_up_to(stack, functions), line]
+            stack = []
+    return "\n".join(lines)
+
+
+def _up_to(stack: List[str], functions: Collection[str]) -> List[str]:
+    """The stack without the callers of the lab's functions, which are the harness."""
+    last = max((at for at, line in enumerate(stack) if line.strip() in functions),
+               default=len(stack))
+    return stack[:last + 1]
 
 
 def share(profile: Profile, function: str) -> Optional[Share]:
@@ -78,7 +103,10 @@ class Shares:
         self._own: Optional[Profile] = None
 
     def __call__(self, question: Question) -> Iterator[Share]:
-        """First the student's profile, then one of the grader's own."""
+        """First the student's profile, then one of the grader's own. Noise: the student's run."""
+        if question.measure == bench_spread.MEASURE:
+            yield from bench_spread.found(self._root, self._lab, self._answers, question.bench)
+            return
         for path in self._submitted():
             yield from self._from_file(path, question.function)
         try:
@@ -125,8 +153,10 @@ class Shares:
             self.remarks.append(words)
 
 
-def _run(command: Sequence[str]) -> None:
+def _run(command: Sequence[str], **settings: str) -> str:
+    """Runs benchmarks with perflab set so; what they say on standard error."""
     environment = {key: value for key, value in os.environ.items() if key != "PERFLAB"}
+    environment.update(settings)
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, timeout=SECONDS, check=False,
@@ -139,3 +169,4 @@ def _run(command: Sequence[str]) -> None:
         how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
         words = short((lines or ["no message"])[-1], 150)
         raise GraderError(f"the benchmarks failed ({how}): {words}; make labNN-bench shows more")
+    return done.stderr.decode("utf-8", "replace")

@@ -44,6 +44,8 @@ class EvidenceSpec:
     sizes: Tuple[int, ...]          # input sizes to measure at
     because: str                    # one sentence for the student when it does not hold
     counter: str = ""               # of kind counted: what workload_count calls it
+    bench: str = ""                 # of kind bench_error: the benchmark
+    benches: Tuple[str, ...] = ()   # those of the lab, which are measured together
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Question:
                                     # either
     function: str = ""              # of measure profile_share: whose share it is
     counter: str = ""               # of measure counted, as for evidence
+    bench: str = ""                 # of measure bench_spread: the benchmark
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,10 @@ class Lab:
     questions: Tuple[Question, ...]
     hints: Tuple[str, ...]
     summary: str = ""               # one sentence for tables of labs
+    bench_time: str = "1s"          # how long each benchmark of make labNN-bench runs
     threads: int = 1                # of the operation: so many processors take part
     slow_threads: int = 1           # of slow.c's
+    profile: str = "cpu"            # what make labNN-profile shows: "cpu", or "leaks"
 
 
 @dataclass(frozen=True)

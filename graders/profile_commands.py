@@ -49,7 +49,8 @@ def list_source(options: argparse.Namespace) -> int:
 
 
 def profile(options: argparse.Namespace) -> int:
-    """Profiles the benchmarks on slow.c, or on the student's file, and shows the top table."""
+    """Profiles the benchmarks on slow.c, or on the student's file, and shows the top table, or what
+    they leave behind."""
     lab = labs.load(options.root, options.lab)
     mine = options.mine or options.submission is not None
     side = "student" if mine else "slow"
@@ -60,6 +61,12 @@ def profile(options: argparse.Namespace) -> int:
     trusted = build.build_trusted(lab, recipe)
     program = build.build_bench(lab, source, trusted, recipe)
     progress.say(f"profiling the benchmarks on {source.name}, some seconds ...")
+    if lab.profile == "leaks":
+        found = lab_profile.leaks(program, trusted.contract)
+        progress.clear()
+        show(f"{_relative(source)}, every benchmark run once\n\n{found}")
+        show("See more:\n  {}   {}\n".format(*_other_side(lab.id, mine)))
+        return 0
     saved = lab_profile.kept_profile(options.root, lab, side)
     lab_profile.take(program, saved)
     progress.clear()
@@ -86,13 +93,18 @@ def _show_top(path: Path, functions: str) -> None:
 
 def _more(number: str, path: str, function: str, mine: bool) -> str:
     """Where the profile is, and what else can be asked of it."""
-    other = (f"make lab{number}-profile", "the slow version") if mine else \
-        (f"make lab{number}-profile MINE=1", "your version")
+    other = _other_side(number, mine)
     rows = [(f"python3 -m graders list {path} {function}", "line by line"),
             (f"go tool pprof -http=: {path}", "as a graph, where Go is installed"), other]
     width = max(len(command) for command, _ in rows)
     return "\n".join([f"\nThe profile is {path}. See more:",
                       *(f"  {command:{width}}   {words}" for command, words in rows), ""])
+
+
+def _other_side(number: str, mine: bool) -> Tuple[str, str]:
+    """The command that profiles the other version, and which that is."""
+    return (f"make lab{number}-profile", "the slow version") if mine else \
+        (f"make lab{number}-profile MINE=1", "your version")
 
 
 def _relative(path: Path) -> str:

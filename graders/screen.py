@@ -219,7 +219,7 @@ def _time(screen: _Screen, time: TimeVerdict, points: str) -> None:
 
 def _list(screen: _Screen, label: str, rows: Sequence[Row], points: str) -> None:
     for number, (passed, words) in enumerate(rows):
-        screen.row("" if number else label, {True: OK, False: NOT_YET}.get(passed, OPEN), words,
+        screen.row("" if number else label, OPEN if passed is None else OK if passed else NOT_YET, words,
                    "" if number else points)
 
 
@@ -236,8 +236,8 @@ def _evidence_rows(findings: Sequence[Finding]) -> List[Row]:
 
 def _diagnosis_rows(answers: Sequence[Answer]) -> List[Row]:
     """A row for each answer, and one for all that are blank: the next step tells how to begin."""
-    rows = [(answer.passed, _titled(answer.question.name, answer.text))
-            for answer in answers if answer.given]
+    rows: List[Row] = [(answer.passed, _titled(answer.question.name, answer.text))
+                       for answer in answers if answer.given]
     blank = ", ".join(answer.question.name for answer in answers if not answer.given)
     return rows + ([(False, f"{blank}: not answered yet")] if blank else [])
 
@@ -297,7 +297,13 @@ def _after_pass(result: Result) -> str:
 
 def _to_a_decision(result: Result, again: str) -> str:
     time = result.time
-    if time and time.low <= time.bar <= time.high <= 1.1 * time.low:
+    if time and not time.pairs:
+        return ("Your code could not be timed here: the note says what is missing. On a machine "
+                f"that has it: {again}")
+    if not time or time.state != INCONCLUSIVE:
+        return ("This machine does not tell what the open row needs; grade it on another one, or "
+                f"outside of a container: {again}")
+    if time.low <= time.bar <= time.high <= 1.1 * time.low:
         return ("Your code is right at the bar: a little faster, and it is decided. "
                 f"Then: {again}")
     return ("The machine was too noisy to tell, which is not your fault. Close other programs; "

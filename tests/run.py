@@ -5,9 +5,9 @@
     python3 tests/run.py --suite NAME    those whose name begins with NAME
     python3 tests/run.py --list          the names, with the tools each needs
 
-A suite is found by being there: a file tests/unit/test_*.c, or a folder of tests/ with test_*.py in
-it. See tests/README.md. A suite that needs a tool this machine lacks is left out by name; when
-CI=true it fails, and so does a pytest test that skips itself.
+A suite is found by being there: a file tests/unit/test_*.c, a folder of tests/ with test_*.py in
+it, or a lab. See tests/README.md. A suite that needs a tool this machine lacks is left out by name;
+when CI=true it fails, and so does a pytest test that skips itself.
 """
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ FOLDERS: Dict[str, Folder] = {
     "compile": Folder(needs=("cc", "g++", "clang", "musl-gcc"), alone=False),
     "docs": Folder(needs=("cc", "g++", "clang", "cmake"), fast=True),
     "fuzz": Folder(needs=("cc",), alone=False),
-    "graders": Folder(needs=("cc", "objdump"), fast=True, slow=("test_end_to_end.py",)),
+    "graders": Folder(needs=("cc", "clang", "g++", "objdump"), fast=True,
+                      slow=("test_end_to_end.py", "test_check.py", "test_newlab.py",
+                            "test_record.py", "test_watch.py")),
     "labs": Folder(needs=("cc", "clang")),
     "make": Folder(needs=("cc", "make", "pkg-config"), fast=True, alone=False),
     "environment": Folder(needs=("cc",)),
@@ -253,12 +255,20 @@ def pytest_suites(fast: bool) -> Iterator[Suite]:
 # the run ------------------------------------------------------------------------------------------
 
 
+def lab_suites() -> Iterator[Suite]:
+    """Every lab, checked as `make check-labs` does it."""
+    for folder in sorted((ROOT / "labs").glob("[0-9][0-9]_*")):
+        command = [sys.executable, "-m", "graders", "check", "--tap", folder.name]
+        yield Suite(f"check-labs {folder.name}", ("cc", "clang", "g++"),
+                    partial(run_tap, command), alone=True)
+
+
 def all_suites(fast: bool = False) -> List[Suite]:
     """In the order of the report: what is quick and tells most stands first."""
     lint = [sys.executable, "tests/lint/lint.py", "--tap"]
     gate = [sys.executable, "tests/fresh/gate.py"]
     return [Suite("rules", ("cc", "git"), partial(run_tap, lint), fast=True),
-            *unit_suites(), *pytest_suites(fast),
+            *unit_suites(), *pytest_suites(fast), *lab_suites(),
             Suite("fresh-machine", ("bwrap", "debootstrap", "setpriv", "git"),
                   partial(run_tap, gate), alone=True)]
 

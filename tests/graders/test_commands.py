@@ -1,12 +1,9 @@
-"""The command line: hint, labs, bench, watch, reset, doctor, and what is wrong with arguments."""
+"""The command line: hint, bench, reset, doctor, and what is wrong with arguments."""
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import List
 
@@ -19,9 +16,7 @@ from fixture_lab import (LAB, REPOSITORY, SOLUTION, SUBMISSIONS, command_line, c
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build_folder: Path) -> Path:
     """A root of one's own, and notes of one's own; the compiled objects are shared."""
     copy_of_the_lab(tmp_path)
-    notes = build_folder / "labs" / "90"
-    for name in ("hints", "last.json"):
-        (notes / name).unlink(missing_ok=True)
+    (build_folder / "labs" / "90" / "hints").unlink(missing_ok=True)
     return tmp_path
 
 
@@ -78,14 +73,6 @@ def test_hints_come_one_by_one(own: Path) -> None:
     assert "Hint 3" in graders("hint", "90", root=own).out      # asking for 1 forgot nothing
 
 
-def test_the_board_shows_the_last_grading_of_ones_own_files(own: Path) -> None:
-    assert "not graded yet" in graders("labs", root=own).out
-    graders("grade", "90", "--submission", str(SOLUTION), root=own)
-    assert "not graded yet" in graders("labs", root=own).out    # that was somebody else's file
-    graders("grade", "90", root=own)
-    assert "FAIL, 13 of 100 points" in graders("labs", root=own).out
-
-
 def test_reset_brings_the_shipped_files_back_and_keeps_ones_own(own: Path) -> None:
     lab = own / "labs" / LAB.name
     shipped = {name: (lab / name).read_text() for name in ("student.c", "answers.ini")}
@@ -135,31 +122,6 @@ def test_bench_of_code_that_does_not_build_says_so() -> None:
     assert done.code == 1 and "does not compile: line 7" in done.err
 
 
-def test_watch_grades_again_when_a_file_changes(own: Path) -> None:
-    lab = own / "labs" / LAB.name
-    with subprocess.Popen(command_line("watch", "90", "--no-progress", root=own), cwd=REPOSITORY,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watcher:
-        assert watcher.stdout
-        screens: List[str] = [""]
-        changes = iter([(lab / "student.c", "int nothing;\n"),
-                        (lab / "answers.ini", "[answers]\nnonsense = 1\n"), None])
-        for line in watcher.stdout:
-            screens[-1] += line
-            if "Watching" in line:
-                screens.append("")
-                change = next(changes)
-                if change is None:
-                    break
-                time.sleep(0.05)
-                change[0].write_text(change[1])
-        watcher.send_signal(signal.SIGINT)
-        rest, err = watcher.communicate(timeout=30)
-    assert watcher.returncode == 0 and err == "" and "Traceback" not in rest
-    assert "about as fast as slow.c" in screens[0]
-    assert "does not define 'squeeze'" in screens[1]
-    assert "nonsense" in screens[2]
-
-
 def test_doctor_is_content_where_labs_can_be_graded() -> None:
     done = graders("doctor", root=REPOSITORY)
     assert done.code == 0, done.out
@@ -177,9 +139,3 @@ def test_a_closed_reader_is_no_traceback() -> None:
     done = subprocess.run(["bash", "-c", command], cwd=REPOSITORY, capture_output=True, text=True,
                           check=False, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     assert "Traceback" not in done.stderr
-
-
-def test_the_last_state_survives_nonsense(own: Path, build_folder: Path) -> None:
-    (build_folder / "labs" / "90" / "last.json").write_text(json.dumps([1]))
-    done = graders("labs", root=own)
-    assert done.code == 0 and "not graded yet" in done.out

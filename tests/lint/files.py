@@ -161,7 +161,7 @@ def columns(repo: Repo) -> Iterator[Offence]:
     """No line of source is wider than 100 columns, ends in blanks or lacks its end."""
     for path, text in repo.named(*SOURCES):
         for number, line in numbered(text):
-            if len(line) > COLUMNS:
+            if len(line) > COLUMNS and not path.endswith("/recorded.ini"):  # tools wrote it
                 yield Offence(path, number, f"{len(line)} columns; the limit is {COLUMNS}")
             if line != line.rstrip():
                 yield Offence(path, number, "blanks at the end of the line")

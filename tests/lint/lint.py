@@ -13,13 +13,14 @@ import sys
 from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
+import course
 import files
 import header
 from repo import Offence, Repo
 
 ROOT = Path(__file__).resolve().parents[2]
 Rule = Callable[[Repo], Iterator[Offence]]
-RULES: Tuple[Rule, ...] = header.RULES + files.RULES
+RULES: Tuple[Rule, ...] = header.RULES + files.RULES + course.RULES
 
 
 def check(repo: Repo) -> Iterator[Tuple[Rule, List[Offence]]]:
