@@ -1,10 +1,10 @@
 /* workload.c: inputs, right answers and benchmarks of lab 02 (contract: docs/internals.md).
 
    An input says how many requests a server answers, with how many threads, and how large the
-   answers are. Each thread serves an equal part of the requests, on a processor of its own as far
+   answers are. Each thread serves an equal share of the requests, on a processor of its own as far
    as there are enough: the caller is thread 0. Four times on its way, a thread looks at what stands
    at the addresses of its counters. So those addresses are the ones that are added to, and their
-   distance is evidence. */
+   distance is evidence. What it serves after the last look is seen in the total only. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE     /* for sched_setaffinity */
 #endif
@@ -22,6 +22,7 @@
 enum {
     SIZES = 1024,               /* sizes of answers; they repeat */
     LOOKS = 4,                  /* times that a thread looks at its counters */
+    PARTS = LOOKS + 1,          /* of a thread's share; a look comes after each but the last */
     MANY = 100000,              /* from so many requests on there are two threads */
     STACK = 256 << 10,          /* bytes; 64 threads have to fit into a worker */
     LINE_MAX = 256,
@@ -147,7 +148,7 @@ int workload_expect(const workload_buffer *input, workload_buffer *output)
         uint64_t first = part_begin(order.requests, order.threads, thread);
         uint64_t share = part_end(order.requests, order.threads, thread) - first;
         for (unsigned number = 0; number < LOOKS; number++) {
-            uint64_t done = part_end(share, LOOKS, number);
+            uint64_t done = part_end(share, PARTS, number);
             struct look right = {done, sum_of_sizes(&order, first, first + done), 1};
             failed |= put_look(output, thread, number, &right);
         }
@@ -215,8 +216,13 @@ static unsigned wait_for(_Atomic unsigned *place, unsigned least)
     return found;
 }
 
-static struct look look_at(const struct thread *t, uint64_t requests, uint64_t bytes)
+/* look_at is what a thread sees that has added so much. Before the first request that is nothing,
+   and stats_where may not be asked. */
+static struct look look_at(struct thread *t, uint64_t requests, uint64_t bytes)
 {
+    if (requests == 0)
+        return (struct look){0, 0, 1};
+    t->place = stats_where(t->server->stats, t->number);
     struct stats_total total = stats_read(t->server->stats);
     struct look look = {
         .requests = __atomic_load_n(t->place.requests, __ATOMIC_ACQUIRE),
@@ -226,7 +232,7 @@ static struct look look_at(const struct thread *t, uint64_t requests, uint64_t b
     return look;
 }
 
-/* serve is what a thread does: four parts of its requests, and a look after each. */
+/* serve is what a thread does with its share of the requests. */
 static void serve(struct thread *t)
 {
     const struct order *order = t->server->order;
@@ -235,18 +241,14 @@ static void serve(struct thread *t)
     uint64_t share = part_end(order->requests, t->server->threads, t->number) - first;
     uint64_t i = first, bytes = 0;
     uint64_t start = pl_thread_cpu_ns();
-    for (unsigned number = 0; number < LOOKS; number++) {
-        for (uint64_t end = first + part_end(share, LOOKS, number); i < end; i++) {
+    for (unsigned part = 0; part < PARTS; part++) {
+        for (uint64_t end = first + part_end(share, PARTS, part); i < end; i++) {
             uint64_t size = order->sizes[i % SIZES];
             stats_add(stats, t->number, size);
             bytes += size;
         }
-        if (i == first) {       /* nothing added yet, nothing to be seen */
-            t->looks[number] = (struct look){0, 0, 1};
-            continue;
-        }
-        t->place = stats_where(stats, t->number);
-        t->looks[number] = look_at(t, i - first, bytes);
+        if (part < LOOKS)
+            t->looks[part] = look_at(t, i - first, bytes);
     }
     t->cpu_ns = pl_thread_cpu_ns() - start;
 }
@@ -423,7 +425,7 @@ static uint64_t nearest_anywhere(const struct state *s, uint64_t unit)
     struct server *servers = calloc(PLACES, sizeof *servers);
     void *gaps[PLACES] = {NULL};
     struct order few = s->order;
-    few.requests = PLACE_THREADS * LOOKS;
+    few.requests = PLACE_THREADS * PARTS;
     for (unsigned i = 0; i < PLACES && servers != NULL; i++) {
         gaps[i] = malloc(16 * i + 24);
         open_server(&servers[i], &few, PLACE_THREADS, &s->server.cpus);
