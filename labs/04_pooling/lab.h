@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /* The server keeps no more than this when no request is open: quiet hours come after busy ones. */
-enum { SERVER_IDLE_BYTES = 2 * 1024 * 1024 };
+enum { SERVER_IDLE_BYTES = 1536 * 1024 };
 
 /* A text without a NUL. It lies in the buffer of the connection, which outlives the request: nobody
    has to copy it. */

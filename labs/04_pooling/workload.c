@@ -18,9 +18,9 @@
 #include <string.h>
 
 enum {
-    SLOTS = 512,            /* more than are ever open */
-    TICK = 48,              /* at most so many requests come in at a time */
-    BURST = 256,            /* but for once */
+    SLOTS = 256,            /* more than are ever open */
+    TICK = 24,              /* at most so many requests come in at a time */
+    BURST = 128,            /* but for once */
     MAX_HEADERS = 12, MAX_BUFFERS = 16,
     READ_EVERY = 8,         /* handlers that read all headers; the others read the first */
 };

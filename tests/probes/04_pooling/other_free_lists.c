@@ -133,7 +133,7 @@ void request_close(struct server *server, struct request *request)
         put(server, piece);
         piece = next;
     }
-    if (--server->open == 0 && server->held > SERVER_IDLE_BYTES / 2)
+    if (--server->open == 0 && server->held > SERVER_IDLE_BYTES * 3 / 4)
         free_lists(server);
 }
 

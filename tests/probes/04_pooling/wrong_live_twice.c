@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 32 * 1024, KEPT = 48, ALIGNMENT = _Alignof(max_align_t) };
+enum { BLOCK = 32 * 1024, KEPT = 40, ALIGNMENT = _Alignof(max_align_t) };
 
 struct extra {
     struct extra *next;

@@ -7,7 +7,7 @@
 
 enum {
     BLOCK_BYTES = 16384,
-    KEPT = 96,              /* free blocks that wait for the next request: 1.5 MiB */
+    KEPT = 64,              /* free blocks that wait for the next request: 1 MiB */
     ALIGNMENT = _Alignof(max_align_t),
 };
 
