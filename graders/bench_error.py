@@ -29,6 +29,7 @@ import time
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
+from statistics import median
 from typing import Dict, List, Sequence
 from weakref import WeakKeyDictionary
 
@@ -86,8 +87,9 @@ _kept: "WeakKeyDictionary[Rig, Rounds]" = WeakKeyDictionary()
 def measure(rig: Rig, side: str, spec: EvidenceSpec) -> float:
     """By how many percent the benchmark reports too much; below 0: too little."""
     rounds = _kept.setdefault(rig, Rounds(rig, spec.benches))
-    done = rounds.decided(spec.bench, spec.sizes[0], _limit(spec))
-    return middle([one.slow if side == SLOW else one.report for one in done])
+    limit = _limit(spec)
+    done = rounds.decided(spec.bench, spec.sizes[0], limit)
+    return error([one.slow if side == SLOW else one.report for one in done], limit)
 
 
 def fault(spec: EvidenceSpec) -> str:
@@ -108,10 +110,13 @@ def fails(rounds: Sequence[Round], limit: Fraction) -> bool:
             and _certain(len(rounds), sum(_near(one.check, limit) for one in rounds)))
 
 
-def middle(ratios: Sequence[float]) -> float:
-    """The error in percent than which half of all are smaller, on whatever side of 0 they lie."""
-    errors = sorted((100 * (ratio - 1) for ratio in ratios), key=abs)
-    return errors[len(errors) // 2]
+def error(ratios: Sequence[float], limit: Fraction) -> float:
+    """The median error in percent. Where errors above and below hide each other in it, the one than
+    which half of all are smaller: so the figure is near 0 when most are, and else is not."""
+    found = median(ratios)
+    if _near(found, limit) and 2 * sum(_near(ratio, limit) for ratio in ratios) <= len(ratios):
+        found = sorted(ratios, key=lambda ratio: abs(ratio - 1))[len(ratios) // 2]
+    return 100 * (found - 1)
 
 
 def _certain(rounds: int, hits: int) -> bool:
