@@ -291,6 +291,19 @@ def sampling() -> Iterator[Row]:
               values=[1000 * (a - b) for a, b in pairs], limit=20)
 
 
+def locks() -> Iterator[Row]:
+    """An uncontended lock and unlock, with perflab linked: profiles off, and on."""
+    plain = compile_to("lock_pair", "bench/lock_pair.c")
+    linked = compile_to("lock_pair_linked", "bench/lock_pair.c", "-DPERFLAB_IMPL", "-include",
+                        "perflab.h", "-ldl")
+    pairs = numbers(Command([linked, "off"]), Command([plain]))
+    yield Row("lock+unlock, profiles off", "glibc", "ns", pairs)
+    yield Row("lock+unlock, profiles off, more than glibc", "", "ns",
+              values=[ours - other for ours, other in pairs], limit=0.5)
+    yield Row("lock+unlock, profiles on", "glibc", "ns",
+              numbers(Command([linked, "on"]), Command([plain])), limit=2)
+
+
 def unwind() -> Iterator[Row]:
     """A walk over 32 frames without frame pointers, and the sampler's whole handler."""
     program = compile_to("unwind", "-fomit-frame-pointer", "bench/unwind.c", "-ldl")
@@ -309,8 +322,8 @@ def unwind() -> Iterator[Row]:
         yield Row(what, "", unit, values=values, limit=limit)
 
 
-ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (ticks, loop, malloc, allocators, totals, sampling,
-                                                  unwind, compiling, verdict)
+ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (ticks, loop, malloc, allocators, locks, totals,
+                                                  sampling, unwind, compiling, verdict)
 
 
 # the table ----------------------------------------------------------------------------------------

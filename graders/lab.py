@@ -63,13 +63,13 @@ def read(path: Path) -> Lab:
     clock = time.choice("clock", "cpu", "wall", "none")
     number, topic = _identity(lab, path.name)
     n = time.integer("n", 1)
-    threads = time.integer("threads", 1, 64, 2 if clock == "wall" else 1)
+    threads, slow_threads = _threads(time, clock)
     result = Lab(
         id=number, topic=topic, title=lab.text("title"), summary=lab.text("summary"),
         path=path, solution=path.parent.parent / "solutions" / path.name,
         minutes=lab.integer("minutes", 1), difficulty=lab.integer("difficulty", 1, 5),
         clock=clock, bar=Fraction(1) if clock == "none" else _bar(time), n=n,
-        threads=threads, slow_threads=time.integer("slow_threads", 1, 64, threads),
+        threads=threads, slow_threads=slow_threads,
         profile=manifest.optional("profile").choice("kind", "cpu", "leaks", default="cpu"),
         oracle_sizes=manifest.section("oracle").sizes("sizes", least=0),
         points=_points(manifest.section("points")),
@@ -220,6 +220,14 @@ def _bar(section: _Section) -> Fraction:
     if bar < 1:
         raise section.error("bar", f"{bar} would let slower code pass; write 1 or more")
     return bar
+
+
+def _threads(section: _Section, clock: str) -> Tuple[int, int]:
+    """How many compute at once, in student.c and in slow.c. CPU time is that of one processor."""
+    if clock == "cpu":
+        return 1, 1
+    threads = section.integer("threads", 1, 64, 2 if clock == "wall" else 1)
+    return threads, section.integer("slow_threads", 1, 64, threads) if clock == "wall" else threads
 
 
 def _bench_time(section: _Section) -> str:

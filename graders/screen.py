@@ -219,7 +219,7 @@ def _time(screen: _Screen, time: TimeVerdict, points: str) -> None:
 
 def _list(screen: _Screen, label: str, rows: Sequence[Row], points: str) -> None:
     for number, (passed, words) in enumerate(rows):
-        screen.row("" if number else label, {True: OK, False: NOT_YET}.get(passed, OPEN), words,
+        screen.row("" if number else label, OPEN if passed is None else OK if passed else NOT_YET, words,
                    "" if number else points)
 
 
@@ -236,8 +236,8 @@ def _evidence_rows(findings: Sequence[Finding]) -> List[Row]:
 
 def _diagnosis_rows(answers: Sequence[Answer]) -> List[Row]:
     """A row for each answer, and one for all that are blank: the next step tells how to begin."""
-    rows = [(answer.passed, _titled(answer.question.name, answer.text))
-            for answer in answers if answer.given]
+    rows: List[Row] = [(answer.passed, _titled(answer.question.name, answer.text))
+                       for answer in answers if answer.given]
     blank = ", ".join(answer.question.name for answer in answers if not answer.given)
     return rows + ([(False, f"{blank}: not answered yet")] if blank else [])
 

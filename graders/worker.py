@@ -60,9 +60,9 @@ DENIED = {
     "tried to use the network": ("socket", "socketpair", "connect", "bind", "listen", "accept",
                                  "accept4", "sendto", "sendmsg", "sendmmsg"),
     "tried to reach another process": (
-        "kill", "tkill", "tgkill", "ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "prlimit64",
-        "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", "pidfd_open", "pidfd_getfd",
-        "process_madvise", "setpriority"),
+        "kill", "tkill", "tgkill", "ptrace", "process_vm_readv", "process_vm_writev", "kcmp",
+        "prlimit64", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", "pidfd_open",
+        "pidfd_getfd", "process_madvise", "setpriority"),
     "tried to use shared memory, semaphores or messages": (
         "shmget", "shmat", "semget", "semop", "msgget", "msgsnd", "msgrcv", "mq_open"),
 }

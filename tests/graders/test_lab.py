@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from pathlib import Path
+from typing import Tuple
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -48,7 +49,9 @@ def test_the_documented_sample(tmp_path: Path) -> None:
     assert (growth.name, growth.kind, growth.maximum, growth.minimum) == (
         "growth", "growth_exponent", Fraction("1.35"), None)
     assert growth.sizes == (1000, 4000, 16000) and growth.because.startswith("Twice")
-    exponent, function, share = found.questions
+    exponent, calls, sites, function, share = found.questions
+    assert (calls.measure, calls.counter) == ("counted", "hash_calls")
+    assert (sites.kind, sites.words) == ("words", ("read_config", "open_log|reopen_log"))
     assert (share.measure, share.function) == ("profile_share", "join_fields")
     assert exponent.function == ""
     assert (exponent.low, exponent.high, exponent.tolerance) == (
@@ -113,6 +116,11 @@ def test_two_labs_of_one_number(tmp_path: Path) -> None:
     ("n = 5000", "n = 0", "[time] n: 0 is not within 1 to"),
     ("n = 5000", "n = " + "9" * 400, "is not a whole number"),
     ("clock = cpu", "clock = sun", "[time] clock: 'sun' is unknown; write cpu or wall"),
+    ("clock = cpu", "clock = cpu\nthreads = 2", "[time] threads: is an unknown key"),
+    ("clock = cpu", "clock = none", "[time] bar: is an unknown key"),
+    ("clock = cpu\n", "clock = wall\nthreads = 65\n", "[time] threads: 65 is not within 1 to 64"),
+    ("words = read_config, open_log|reopen_log\n", "", "[question.sites] words: is missing"),
+    ("counter = hash_calls", "counter = hash calls", "[question.calls] counter: 'hash calls' is"),
     ("time = 60", "time = 61", "add up to 101; make it 100"),
     ("difficulty = 1", "difficulty = 6", "[lab] difficulty: 6 is not within 1 to 5"),
     ("id = 03", "id = 04", "[lab] id: '04' does not fit the folder 03_string_building; write 03"),
@@ -158,6 +166,16 @@ def test_the_line_of_a_syntax_error_is_right(tmp_path: Path) -> None:
     write(tmp_path, changed("bar = 4", "bar 4"))
     line = SAMPLE.splitlines().index("bar = 4") + 1
     assert f"lab.ini:{line}:" in message(tmp_path)
+
+
+@pytest.mark.parametrize("time, expected", [
+    ("clock = cpu", ("cpu", 1, 1)), ("clock = wall", ("wall", 2, 2)),
+    ("clock = wall\nthreads = 4", ("wall", 4, 4)),
+    ("clock = wall\nthreads = 4\nslow_threads = 1", ("wall", 4, 1))])
+def test_clocks_and_threads(tmp_path: Path, time: str, expected: Tuple[str, int, int]) -> None:
+    write(tmp_path, changed("clock = cpu", time))
+    found = lab.load(tmp_path, "3")
+    assert (found.clock, found.threads, found.slow_threads) == expected
 
 
 def test_no_interpolation(tmp_path: Path) -> None:
