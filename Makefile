@@ -91,6 +91,9 @@ check-fast: ## lint and the quick tests, in two minutes
 test-deps: ## what the tests need and what is missing; INSTALL=1 installs it
 	@$(PYTHON) tests/deps.py $(if $(INSTALL),--install)
 
+slides: FORCE ## the decks as pages and PDF, in build/slides; DECK=03 builds one
+	@$(PYTHON) -m slides build $(DECK)
+
 lint: ## the rules of the house: structure, names, budgets, documents
 	@$(PYTHON) tests/lint/lint.py
 
@@ -102,7 +105,7 @@ clean: ## remove build/
 
 FORCE:
 
-.PHONY: help labs doctor preload install new-lab check-labs check-all
+.PHONY: slides help labs doctor preload install new-lab check-labs check-all
 .PHONY:  check-fast test-deps lint bench clean FORCE
 # Two gradings at once would disturb each other's measurements.
 .NOTPARALLEL:

@@ -5774,6 +5774,8 @@ static const pli_site *pli_live_site(uint64_t made)
    no lock, no memory but pages from the system, and leaves errno alone. */
 static PLI_COLD uint64_t pli_live_maker(uint64_t size, const void *ra)
 {
+    /* Which frames are perflab's own depends on what the compiler inlined and which calls it made
+       jumps. But the address to which the entry point returns is in the stack, whatever it did. */
     uintptr_t pcs[PLI_LIVE_DEPTH + PLI_LIVE_INNER], caller = pli_os_strip_sig((uintptr_t)ra) - 1;
     int saved_errno = errno, inner = 0;
     pli_regs here = pli_regs_here();
@@ -5808,6 +5810,7 @@ static pli_live_entry *pli_live_way(uintptr_t address, int way, bool make)
 {
     int level = way / PLI_LIVE_WAYS, place = way % PLI_LIVE_WAYS;
     pli_live_entry *entries = level < PLI_LIVE_LEVELS ? pli_live_level(level, make) : NULL;
+    /* Two buckets by two halves of one hash: if one is full, the other is likely not to be. */
     uint64_t hash = pli_mix_sig(address, 0) >> (place < PLI_LIVE_WAYS / 2 ? 0 : 32);
     size_t bucket = (size_t)hash % PLI_LIVE_BUCKETS(level);
     return entries ? &entries[bucket * 4 + (size_t)place % 4] : NULL;
@@ -5837,6 +5840,7 @@ PLI_SOMETIMES static void pli_live_put(uintptr_t address, uint64_t made)
         PLI_ADD(pli_live.lost, 1);
         return;
     }
+    /* The key last: a reader who sees it sees the word too. */
     PLI_STORE(e->made, made);
     PLI_STORE_RELEASE(e->key, ~(uint64_t)address);
 }
@@ -6313,6 +6317,8 @@ __attribute__((always_inline)) static inline void *pli_block_born(void *p)
 static bool pli_malloc_watch(bool on)
 {
     uint32_t mode = pli_next_mode();
+    /* First the flag, then the way to it: whoever still comes by the slow path after the end finds
+       the flag down. */
     PLI_STORE(pli_live.on, on && mode != PLI_NEXT_DORMANT);
     if (mode == PLI_NEXT_GLIBC)
         PLI_STORE(pli_next.slow_below, on ? UINTPTR_MAX : 0);
@@ -6391,6 +6397,8 @@ PLI_HOOK void *realloc(void *p, size_t size)
     if (PLI_UNLIKELY(pli_arena_holds(p) || pli_next_mode() == PLI_NEXT_UNKNOWN))
         return pli_realloc_of_arena(p, size);
     size_t old = pli_block_bytes(p);
+    /* Before the real realloc: when it has freed p, another thread may be handed the same address
+       and put it in, and to take it out then would be wrong. */
     uint64_t made = pli_live_died(p);
     void *q = PLI_NESTED(pli_next.realloc(p, size));
     if (q || size == 0)
@@ -9384,6 +9392,7 @@ static void pli_leak_fork_child(pli_thread *t)
     PLI_STORE(pli_leak.pid, getpid());
 }
 
+/* Nothing to do at the death of a thread: what ends is no leak. */
 static const pli_thread_hooks pli_leak_hooks = {
     pli_leak_birth, NULL, NULL, NULL, pli_leak_fork_child};
 
@@ -9394,14 +9403,14 @@ static pl_result pli_leak_meet(void)
     int *fds = pli_os_map(PLI_LEAK_NUMBERS * sizeof *fds);
     if (!fds)
         return PL_NOMEM;
-    pli_threads_meet();
+    pli_threads_meet(); /* those without a block get one now, and with it their generation */
     int count = pli_os_numbers("/proc/self/fd", fds, (int)PLI_LEAK_NUMBERS);
     for (int i = 0, fd = 0; i < count && i < (int)PLI_LEAK_NUMBERS; i++, fd++) {
         uint64_t file = pli_leak_file(fds[i]);
         pli_leak_fd *f = &pli_leak.fd[(size_t)fds[i] % PLI_LEAK_FDS];
         for (; fd < fds[i] && fd < (int)PLI_LEAK_FDS; fd++)
             PLI_STORE(pli_leak.fd[fd].file, 0);
-        if (PLI_LOAD(f->file) != file) {
+        if (PLI_LOAD(f->file) != file) { /* else it is known already, maybe with its stack */
             PLI_STORE(f->made, PLI_LEAK_NO_SITE | PLI_LOAD(pli_live.generation));
             PLI_STORE(f->file, file);
         }
@@ -9429,6 +9438,8 @@ static pl_result pli_leak_watch(void)
     pli_leak.prepared = true;
     pli_leak.pid = getpid();
     pli_leak.first = PLI_LOAD(pli_live.generation) + 1;
+    /* From here on others record, each as soon as it sees its flag. What is made meanwhile may be
+       missing; it has the generation before the mark in any case. */
     PLI_STORE(pli_threads.maker, pli_leak_maker);
     pli_threads_want(PLI_WANT_LEAK, true);
     pli_leak.blocks = pli_malloc_watch(true);
@@ -9436,6 +9447,8 @@ static pl_result pli_leak_watch(void)
     return PL_OK;
 }
 
+/* Counting up is the last step: what is made while it is under way is older than the mark, and so
+   are threads and descriptors that no hook has seen. */
 pl_result pl_leak_mark(pl_leak_baseline *mark)
 {
     if (!mark)
@@ -9450,6 +9463,8 @@ pl_result pl_leak_mark(pl_leak_baseline *mark)
     return result;
 }
 
+/* Generations go on from where they are, so that whatever comes late is old. Sites stay: another
+   thread may be writing one. */
 void pl_leak_stop(void)
 {
     pli_lock_take(&pli_leak.lock);
@@ -9465,6 +9480,7 @@ void pl_leak_stop(void)
 
 /* -- A check -- */
 
+/* What is known of a block. All begin as lost; kept is by the C library, and no leak. */
 enum { PLI_LEAK_LOST, PLI_LEAK_UNCLEAR, PLI_LEAK_REACHABLE, PLI_LEAK_KEPT };
 
 /* What was made at one stack, and is in one state. */
@@ -9477,17 +9493,22 @@ typedef struct pli_leak_group {
 /* A thread, and where it is in a system call; 0: it runs. */
 typedef struct pli_leak_thread { int tid; uintptr_t sp, pc; } pli_leak_thread;
 
+/* One look at all there is. The arrays, in one piece of address space:
+
+       block     | order     | scratch   | group  | thread | number | todo   | state
+       sorted by   for sorting             made               descriptors      a byte a block
+       address     groups                  of order                                          */
 typedef struct pli_leaks {
     const pl_leak_desc *desc;
     uint32_t since;        /* the generation of the mark */
     size_t bytes, room;    /* of all arrays, which lie in one piece; blocks that fit */
     pli_pair *block;       /* address and word of each, sorted; the first array */
-    pli_pair *order, *scratch;
-    uint8_t *state;
+    pli_pair *order, *scratch; /* for what else has to be sorted */
+    uint8_t *state;        /* PLI_LEAK_LOST and so on */
     uint32_t *todo;        /* blocks that were found, and not searched yet */
-    size_t count, todos, groups;
-    pli_leak_group *group;
-    pli_leak_thread *thread;
+    size_t count, todos, groups; /* of block, todo, group */
+    pli_leak_group *group; /* what is reported of blocks */
+    pli_leak_thread *thread; /* all there are, the caller too */
     int *number;           /* descriptors that are leaks; before that, all numbers */
     int threads, running;  /* running: of these, without a known sp */
     /* of the search */
@@ -9496,7 +9517,7 @@ typedef struct pli_leaks {
     int found, pagemap;    /* the state that found blocks get; descriptor */
     size_t cursor;         /* blocks that end before what is searched now */
     uintptr_t map_end;     /* of the line of maps before */
-    bool map_guard;
+    bool map_guard;        /* that line was of a page that nobody may touch */
     uint64_t page[512];    /* what pagemap says of the pages from first_page on */
     uintptr_t first_page;
     /* the result */
@@ -9525,6 +9546,7 @@ static bool pli_leaks_open(pli_leaks *l)
     return true;
 }
 
+/* Usable bytes. */
 static size_t pli_leak_size(const pli_leaks *l, size_t i)
 {
     return pli_live_site(l->block[i].value)->size;
@@ -9537,7 +9559,7 @@ static void pli_leaks_fill(pli_leaks *l)
     pli_pair b;
     for (uintptr_t address; l->count < l->room && pli_live_next(&position, &address, &b.value);) {
         b.key = address;
-        if (b.value && (uint32_t)b.value >= pli_leak.first)
+        if (b.value && (uint32_t)b.value >= pli_leak.first) /* not of before a stop */
             l->block[l->count++] = b;
     }
     pli_sort(l->block, l->scratch, l->count);
@@ -9569,7 +9591,7 @@ static void pli_leak_see(pli_leaks *l, uintptr_t word)
 {
     if (word < l->low || word >= l->high)
         return;
-    size_t i = pli_leak_before(l, word) - 1;
+    size_t i = pli_leak_before(l, word) - 1; /* the last that begins at or before it */
     if (l->state[i] != PLI_LEAK_LOST)
         return;
     size_t size = pli_leak_size(l, i);
@@ -9606,10 +9628,12 @@ static bool pli_leak_in_block(pli_leaks *l, uintptr_t address)
 static void pli_leak_search(pli_leaks *l, uintptr_t from, uintptr_t to, bool gaps)
 {
     uintptr_t words[PLI_PAGE / sizeof(uintptr_t)], end;
-    bool large = to - from > 16 * PLI_PAGE;
+    bool large = to - from > 16 * PLI_PAGE; /* of small ranges all pages are in use */
     for (uintptr_t at = (from + 7) & ~(uintptr_t)7; at < to; at = end) {
         end = (at | (PLI_PAGE - 1)) + 1;
         size_t bytes = ((end < to ? end : to) - at) & ~(size_t)7;
+        /* The check's own arrays have the addresses of all blocks. What is copied may be gone: by
+           page, since memory comes and goes by pages. */
         bool own = at - (uintptr_t)l->block < l->bytes || at - (uintptr_t)l < sizeof *l;
         if (own || (large && !pli_leak_page_used(l, at)) || !pli_os_copy(words, at, bytes))
             continue;
@@ -9648,7 +9672,7 @@ static void pli_leak_meet_threads(pli_leaks *l)
             text[0] = '\0';
         bool ends = strtoll(text, &at, 10) == SYS_exit && at > text;
         for (uintptr_t word; (word = strtoull(at, &end, 16)), end > at; at = end) {
-            t->sp = t->pc, t->pc = word;
+            t->sp = t->pc, t->pc = word; /* the last two that were read */
             pli_leak_see(l, word);
         }
         l->running += t->sp == 0;
@@ -9703,11 +9727,13 @@ static bool pli_leak_visit(char *line, void *arg)
     l->map_end = end, l->map_guard = strcmp(mode, "---p") == 0;
     if (strncmp(mode, "rw", 2) != 0 || mode[3] != 'p')
         return false;
+    /* Free memory in a heap has old pointers in it: hence a pass of its own, the last. */
     if (pli_leak_is_heap(l, start, end, line + name)) {
         if (l->found == PLI_LEAK_UNCLEAR)
             pli_leak_search(l, start, end, true);
         return false;
     }
+    /* The kernel joins neighbours: behind the C library's data there may be somebody else's. */
     uintptr_t middle = pli_leak_libc_end(start, end);
     if (l->found == PLI_LEAK_KEPT)
         pli_leak_search(l, start, middle, false);
@@ -9721,9 +9747,12 @@ static bool pli_leak_visit(char *line, void *arg)
 /* The three passes: whoever finds a block first has it. */
 static void pli_leak_search_all(pli_leaks *l)
 {
+    /* The C library first: a FILE that is also in a variable of the program is reported once, by
+       its descriptor. Heap last: whatever is there says least, since free memory keeps the pointers
+       that were in it. */
     static const int passes[] = {PLI_LEAK_KEPT, PLI_LEAK_REACHABLE, PLI_LEAK_UNCLEAR};
     l->first_page = UINTPTR_MAX;
-    l->pagemap = pli_os_open("/proc/self/pagemap", O_RDONLY);
+    l->pagemap = pli_os_open("/proc/self/pagemap", O_RDONLY); /* -1: then every page is read */
     for (int i = 0; i < 3; i++) {
         l->found = passes[i];
         l->cursor = 0;
@@ -9747,7 +9776,7 @@ static void pli_leak_search_all(pli_leaks *l)
 /* Whether a name is of a pattern, in which '*' stands for any letters. */
 static bool pli_leak_matches(const char *pattern, const char *name)
 {
-    for (; *pattern != '*'; pattern++, name++)
+    for (; *pattern != '*'; pattern++, name++) /* at the end both are NUL, or they differ */
         if (*pattern != *name || !*name)
             return *pattern == *name;
     do
@@ -9774,6 +9803,7 @@ static bool pli_leak_ignores(const pli_leaks *l, uintptr_t pc, uint32_t epoch)
     return false;
 }
 
+/* Whether any frame of a stack is to be ignored; what has no stack is not. */
 static bool pli_leak_ignored(const pli_leaks *l, const pli_site *site)
 {
     for (int i = 0; site && i < site->depth; i++)
@@ -9788,7 +9818,7 @@ static size_t pli_leak_sort(pli_leaks *l)
     size_t n = 0;
     for (size_t i = 0; i < l->count; i++) {
         const pli_site *site = pli_live_site(l->block[i].value);
-        uint64_t hash = site->epoch;
+        uint64_t hash = site->epoch; /* of the stack alone: sizes of one place belong together */
         for (int k = 0; k < site->depth; k++)
             hash = pli_mix_sig(hash, site->pcs[k]);
         if ((uint32_t)l->block[i].value >= l->since && l->state[i] != PLI_LEAK_KEPT)
@@ -9831,7 +9861,7 @@ static uint64_t pli_leak_fd_made(int fd)
 static void pli_leak_count_fds(pli_leaks *l, FILE *report)
 {
     int count = pli_os_numbers("/proc/self/fd", l->number, (int)PLI_LEAK_NUMBERS);
-    int own = report ? fileno(report) : -1;
+    int own = report ? fileno(report) : -1; /* it may have been opened for this */
     for (int i = 0; i < count && i < (int)PLI_LEAK_NUMBERS; i++) {
         int fd = l->number[i];
         uint64_t made = pli_leak_fd_made(fd);
@@ -9856,8 +9886,8 @@ static bool pli_leak_take(pli_leaks *l, FILE *report)
 {
     if (!pli_leaks_open(l))
         return false;
-    pli_threads_meet();
-    pli_modules_refresh();
+    pli_threads_meet();    /* also those that were started past the hook, or have ended */
+    pli_modules_refresh(); /* names, and where the C library's data is */
     pli_leaks_fill(l);
     pli_leak_search_all(l);
     size_t n = pli_leak_sort(l);
@@ -9889,6 +9919,7 @@ static void pli_leak_write_stack(FILE *out, const uintptr_t *pcs, int depth, uin
     }
 }
 
+/* Ends a line that says what was made, and tells where. */
 static void pli_leak_write_site(FILE *out, const char *verb, const pli_site *site)
 {
     fprintf(out, site ? "%s at\n" : "%s where perflab does not look\n", verb);
@@ -9896,6 +9927,7 @@ static void pli_leak_write_site(FILE *out, const char *verb, const pli_site *sit
         pli_leak_write_stack(out, site->pcs, site->depth, site->epoch);
 }
 
+/* The largest groups first: they matter most, and the rest may be cut. */
 static void pli_leak_write_blocks(const pli_leaks *l, FILE *out)
 {
     static const char *const states[] = {"lost", "unclear", "reachable", ""};
@@ -9950,6 +9982,7 @@ static void pli_leak_write_wait(const pli_leaks *l, int tid, FILE *out)
     }
 }
 
+/* Who runs, who started it, and what it waits for: the last is often the answer. */
 static void pli_leak_write_threads(const pli_leaks *l, FILE *out)
 {
     for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next) {
@@ -9983,6 +10016,7 @@ static void pli_leak_write_notes(const pli_leaks *l, FILE *out)
         fprintf(out, "  # watched blocks: %s\n", pli_memstats_remark(&(pl_memstats){0}));
 }
 
+/* The first line stands alone in a log; the others are indented. */
 static void pli_leak_write(const pli_leaks *l, FILE *out)
 {
     int64_t leaks = l->leaked_blocks + l->leaked_fds + l->leaked_threads;
@@ -10006,12 +10040,12 @@ static int64_t pli_leak_find(pli_leaks *l, FILE *report)
         if (!pli_leak_take(l, report))
             return -PL_NOMEM;
         int64_t leaks = l->leaked_blocks + l->leaked_fds + l->leaked_threads;
-        if (leaks == 0 || left <= 0 || l->threads < 2)
+        if (leaks == 0 || left <= 0 || l->threads < 2) /* threads: the caller is one */
             return leaks;
         pause = pause < left ? pause : left;
         left -= pause;
         nanosleep(&(struct timespec){pause / 1000, pause % 1000 * 1000000L}, NULL);
-        munmap(l->block, l->bytes);
+        munmap(l->block, l->bytes); /* the next look may need more */
         *l = blank;
     }
 }
@@ -10025,7 +10059,7 @@ int64_t pl_leak_check(const pl_leak_baseline *mark, const pl_leak_desc *desc, FI
     uintptr_t sp = (uintptr_t)__builtin_frame_address(0) - 128;
     int64_t leaks = -PL_INVALID;
     pli_lock_take(&pli_leak.lock);
-    pli_leaks *l = pli_os_map(sizeof *l);
+    pli_leaks *l = pli_os_map(sizeof *l); /* too large for the stack of a small thread */
     if (mark && l && PLI_LOAD(pli_leak.on) && mark->generation >= pli_leak.first &&
         mark->generation <= PLI_LOAD(pli_live.generation)) {
         l->desc = desc ? desc : &defaults, l->since = mark->generation, l->sp = sp;
@@ -10107,7 +10141,8 @@ static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
 
 PLI_FD_CALLS(PLI_DEFINE_FD_CALL)
 
-/* fopen is open and fdopen, and is made of these where there is no other. */
+/* fopen calls open inside the C library, where no hook is. It is open and fdopen, and is made of
+   these where there is no other. */
 static FILE *pli_fopen_static(const char *path, const char *mode)
 {
     int flags = *mode == 'w' ? O_CREAT | O_TRUNC : *mode == 'a' ? O_CREAT | O_APPEND : 0;
@@ -12100,6 +12135,7 @@ static void pli_env_end(bool emergency)
    still do is left out, but for writing what stdio has. */
 static void pli_env_check_leaks(void)
 {
+    /* What a program still can reach at its end is usually meant to be there. */
     pl_leak_desc desc = {.ignore = pli_env.ignore, .lost_only = pli_env.leakcheck == 1};
     if (pli_env.leakcheck == 0)
         return;
@@ -12174,6 +12210,7 @@ static void pli_env_mark(char **place)
         return;
     int used = snprintf(note, size, "PERFLAB=cpu=%s,hz=%d,parent=%d", pli_env.cpu, pli_cpu.hz,
                         (int)getpid());
+    /* What else was asked for holds for those programs too. */
     for (const char *pair = *place + strlen("PERFLAB="); pair; pair = strchr(pair, ',')) {
         pair += *pair == ',';
         if (strncmp(pair, "leak", 4) == 0)
@@ -12219,6 +12256,7 @@ static void pli_env_start_cpu(char **place)
     pli_env_handle_all();
 }
 
+/* As early as constructors run: blocks from before are not recorded. */
 static void pli_env_start_leaks(void)
 {
     pl_result result = pl_leak_mark(&pli_env.mark);

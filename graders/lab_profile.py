@@ -1,7 +1,9 @@
 """Profiles of a lab's benchmarks: taken for the student, and to check a share of the time.
 
 What is profiled is CPU time, or with `[profile] kind = leaks` in lab.ini what the program has not
-given back when it ends. A share from a profile is a sample of the truth. It is accepted within the Wilson interval of the
+given back when it ends.
+
+A share from a profile is a sample of the truth. It is accepted within the Wilson interval of the
 profile that came with the answers, or of one that the grader takes itself.
 """
 from __future__ import annotations

@@ -219,8 +219,8 @@ def _time(screen: _Screen, time: TimeVerdict, points: str) -> None:
 
 def _list(screen: _Screen, label: str, rows: Sequence[Row], points: str) -> None:
     for number, (passed, words) in enumerate(rows):
-        screen.row("" if number else label, OPEN if passed is None else OK if passed else NOT_YET, words,
-                   "" if number else points)
+        mark = OPEN if passed is None else OK if passed else NOT_YET
+        screen.row("" if number else label, mark, words, "" if number else points)
 
 
 def _evidence_rows(findings: Sequence[Finding]) -> List[Row]:

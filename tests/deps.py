@@ -71,6 +71,8 @@ NEEDS: Sequence[Need] = (
     Need("heaptrack", "heaptrack", "a figure beside ours in make bench", program="heaptrack"),
     Need("gperftools", "libgoogle-perftools4", "a figure beside ours in make bench",
          library="libprofiler.so.0"),
+    Need("npm", "npm", "building the slides", program="npm"),
+    Need("chromium", "chromium", "looking at the slides", program="chromium"),
     Need("venv", "python3-venv", "the tests' own Python packages", module="ensurepip"),
     Need("go", "golang-go", "Go's own tools as judges", program="go"),
 )

@@ -10,6 +10,9 @@ from builds import ROOT, Builds, run
 
 HOOKS = set("""malloc calloc realloc reallocarray free posix_memalign aligned_alloc memalign valloc
 pvalloc free_sized free_aligned_sized
+open open64 __open_2 __open64_2 openat openat64 creat fopen fopen64 dup dup2 dup3 socket socketpair
+accept accept4 pipe pipe2 eventfd epoll_create epoll_create1 timerfd_create memfd_create
+inotify_init1
 pthread_create pthread_sigmask sigprocmask sigaction signal __sysv_signal dlclose _exit _Exit
 execve execv execvp execl execlp execle""".split())
 

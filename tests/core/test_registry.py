@@ -10,7 +10,7 @@ def test_registry_has_no_races(tmp_path: Path) -> None:
     """perflab's hooks stay out of sanitizer builds: threads and heap are built without the rest."""
     header = (ROOT / "perflab.h").read_text()
     lower = header.split("/* ==== >>module ")[0]
-    heap = header.split("/* ==== >>heap ")[1].split("/* ==== >>malloc ")[0]
+    heap = header.split("/* ==== >>heap ")[1].split("/* ==== >>live ")[0]
     sections = lower.rpartition("#if PLI_INTERPOSE\n")[0] + "/* ==== >>heap " + heap
     assert sections.count("#define PLI_INTERPOSE 0\n") == 1
     sections = sections.replace("#define PLI_INTERPOSE 0\n", "#define PLI_INTERPOSE 1\n")

@@ -1,4 +1,4 @@
-"""PERFLAB=leakcheck=N: what a program has not given back is said at its end, however it was built."""
+"""PERFLAB=leakcheck=N: what a program has not given back is said at its end."""
 from __future__ import annotations
 
 import os
@@ -52,7 +52,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("name", BUILDS)
 def test_what_is_left_is_reported_at_the_end(name: str, tmp_path: Path) -> None:
-    """However it is built: a block or two may look reachable, since some old word is its address."""
+    """However it is built. A few blocks may look reachable: some old word is their address."""
     status, out, said = run(build(tmp_path, BUILDS[name]), "block cache file thread")
     blocks, descriptors, threads = counts(said)
     assert (status, out) == (3, "begins, ends\n")
@@ -75,7 +75,8 @@ def test_what_can_be_reached_is_counted_when_asked_for(program: str) -> None:
     _, _, everything = run(program, "cache", "leakcheck=2")
     assert counts(lost) == [0, 0, 0] and "still reachable: " in lost
     assert counts(everything) == [10, 0, 0]
-    assert re.search(r"reachable: \d+ bytes in 10 blocks, allocated at\n.*  grow_cache\+0x", everything)
+    assert re.search(r"reachable: \d+ bytes in 10 blocks, allocated at\n.*  grow_cache\+0x",
+                     everything)
 
 
 @pytest.mark.parametrize("what, setting, status", [

@@ -1,4 +1,4 @@
-/* What was made since a mark and is still there: blocks, descriptors, threads, with their stacks. */
+/* What was made since a mark and is still there: blocks, descriptors, threads. */
 /* run: flags=-fno-builtin,-fno-optimize-sibling-calls,-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
@@ -319,7 +319,7 @@ PL_NOINLINE static void test_stdio(void)
     FILE *volatile f = fopen("/etc/passwd", "r");
     ok(f && fgetc(f) != EOF, "a file");
     is_int(check(NULL), 1, "a file that is open is one leak");
-    ok(says(" 0 blocks, 1 descriptor,") && says("(/etc/passwd), opened"), "fopen opens a descriptor");
+    ok(says(" 0 blocks, 1 descriptor,") && says("(/etc/passwd), opened"), "its descriptor");
     if (WATCHED)
         ok(begins_with("(/etc/passwd), opened", "test_stdio"), "for the function that called it");
     fclose(f);
@@ -452,8 +452,8 @@ PL_NOINLINE static void test_stack_of_an_ended_thread(void)
 
 PL_NOINLINE static void test_ignore(void)
 {
-    const char *const function[] = {"nobody", "grow", NULL}, *const pattern[] = {"t*_ign?re", "*row",
-                                                                              NULL};
+    const char *const function[] = {"nobody", "grow", NULL};
+    const char *const pattern[] = {"t?st", "*row", NULL};
     const char *const library[] = {"test_leak*", NULL}, *const other[] = {"gro", "rows", NULL};
     pl_leak_mark(&mark);
     grow(&cache, 10);

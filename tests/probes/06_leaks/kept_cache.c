@@ -187,7 +187,8 @@ static PL_NOINLINE int spool_upload(const struct request *r)
     int file = memfd_create("upload", MFD_CLOEXEC);
     if (file < 0)
         return 0;
-    if (write(file, r->text, size) != (ssize_t)size || pread(file, back, size, 0) != (ssize_t)size) {
+    if (write(file, r->text, size) != (ssize_t)size ||
+        pread(file, back, size, 0) != (ssize_t)size) {
         close(file);
         return 0;
     }

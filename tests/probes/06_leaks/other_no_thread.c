@@ -19,7 +19,7 @@ static void add_up(struct summary *s, int status, size_t bytes)
     s->bytes += bytes;
 }
 
-/* ---- the cache of pages: a new one takes the place of the one that was used least recently ---- */
+/* ---- the cache of pages: a new one replaces the one that was used least recently ---- */
 
 struct page {
     unsigned long used;             /* the service's clock when it was asked for; 0: no page */

@@ -97,7 +97,7 @@ static struct summary finish_auditor(struct auditor *a)
     return summary;
 }
 
-/* ---- the cache of pages: a new one takes the place of the one that was used least recently ---- */
+/* ---- the cache of pages: a new one replaces the one that was used least recently ---- */
 
 struct page {
     unsigned long used;             /* the service's clock when it was asked for; 0: no page */
