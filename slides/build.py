@@ -12,15 +12,17 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 from .deck import CODE, FOLDER, PICTURE, Deck, blocks, marked_lines
 from .excerpt import ROOT, SlideError
 
 OUTPUT = ROOT / "build" / "slides"
-TOOLS, WORK = OUTPUT / "tools", OUTPUT / "work"
+TOOLS = OUTPUT / "tools"
 PINS = ("package.json", "package-lock.json")
 FONTS = (("Source Sans 3", "source-sans-3", (400, 600, 700)),
          ("Inconsolata", "inconsolata", (500, 700)))
@@ -127,37 +129,39 @@ def inlined(picture: str, caption: str) -> str:
     return f"<figure>\n{svg}\n{below}\n</figure>"
 
 
-def prepare(decks: Sequence[Deck]) -> Path:
-    """Writes what Marp reads; the folder."""
+@contextmanager
+def prepared_decks(decks: Sequence[Deck]) -> Iterator[Path]:
+    """A folder with what Marp reads, for a while: theme.css and decks/. Runs side by side each have
+    their own."""
     install_tools()
-    shutil.rmtree(WORK, ignore_errors=True)
-    source = WORK / "decks"
-    source.mkdir(parents=True)
-    (WORK / "theme.css").write_text(theme(), encoding="utf-8")
-    for deck in decks:
-        (source / f"{deck.name}.md").write_text(prepared(deck), encoding="utf-8")
-    return source
+    with tempfile.TemporaryDirectory(prefix="work-", dir=OUTPUT) as name:
+        folder = Path(name)
+        (folder / "decks").mkdir()
+        (folder / "theme.css").write_text(theme(), encoding="utf-8")
+        for deck in decks:
+            (folder / "decks" / f"{deck.name}.md").write_text(prepared(deck), encoding="utf-8")
+        yield folder
 
 
-def marp(source: Path, target: Path, *options: str) -> None:
-    """Turns a folder of decks into pages, documents or pictures."""
+def marp(folder: Path, target: Path, *options: str) -> None:
+    """Turns the prepared decks into pages, documents or pictures."""
     script = TOOLS / "node_modules" / "@marp-team" / "marp-cli" / "marp-cli.js"
     browser = chromium()
     where = ["--browser-path", browser] if browser else []
     # Marp looks for other people's settings in the folders above: --no-config stops that.
-    run([program("node"), str(script), "--no-config", "--html", "--parallel", "2", "--theme-set",
-         str(WORK / "theme.css"), *where, *options, "-I", str(source), "-o", str(target)], WORK,
+    run([program("node"), str(script), "--no-config", "--html", "--parallel", "2",
+         "--theme-set", "theme.css", *where, *options, "-I", "decks", "-o", str(target)], folder,
         {"CHROME_NO_SANDBOX": "1"} if os.geteuid() == 0 else None)
 
 
 def build(decks: Sequence[Deck], html_only: bool = False) -> List[Path]:
     """All files of the decks; the paths."""
-    source = prepare(decks)
-    marp(source, OUTPUT)
-    made = [OUTPUT / f"{deck.name}.html" for deck in decks]
-    if chromium() and not html_only:
-        marp(source, OUTPUT, "--pdf", "--pdf-outlines")
-        made += [OUTPUT / f"{deck.name}.pdf" for deck in decks]
+    with prepared_decks(decks) as folder:
+        marp(folder, OUTPUT)
+        made = [OUTPUT / f"{deck.name}.html" for deck in decks]
+        if chromium() and not html_only:
+            marp(folder, OUTPUT, "--pdf", "--pdf-outlines")
+            made += [OUTPUT / f"{deck.name}.pdf" for deck in decks]
     return [*made, write_index()]
 
 

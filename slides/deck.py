@@ -100,7 +100,8 @@ def slide(number: int, text: str) -> Slide:
 
 def blocks(text: str) -> Iterator[Block]:
     """The code blocks of a deck."""
-    marker, start, kept = "", -1, []
+    marker, start = "", -1
+    kept: List[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("```"):
             if start >= 0:

@@ -68,10 +68,10 @@ def measure(decks: Sequence[Deck]) -> Dict[str, List[Seen]]:
     """Every slide of the decks, measured in Chromium."""
     if build.chromium() is None:
         raise SlideError("Chromium is not here; install it (Debian: apt-get install chromium)")
-    source = build.prepare(decks)
-    pages = build.WORK / "pages"
-    build.marp(source, pages, "--template", "bare")
-    return {deck.name: measured(pages / f"{deck.name}.html") for deck in decks}
+    with build.prepared_decks(decks) as folder:
+        pages = folder / "pages"
+        build.marp(folder, pages, "--template", "bare")
+        return {deck.name: measured(pages / f"{deck.name}.html") for deck in decks}
 
 
 def measured(page: Path) -> List[Seen]:
@@ -99,7 +99,7 @@ def browse(page: Path) -> str:
 
 def photograph(decks: Sequence[Deck]) -> List[Path]:
     """A PNG of every slide, in build/slides/png."""
-    source = build.prepare(decks)
     target = build.OUTPUT / "png"
-    build.marp(source, target, "--images", "png")
+    with build.prepared_decks(decks) as folder:
+        build.marp(folder, target, "--images", "png")
     return sorted(path for deck in decks for path in target.glob(f"{deck.name}.*.png"))

@@ -40,7 +40,8 @@ struct encoder *encoder_new(void);
 size_t encode(struct encoder *e, const char *bytes, size_t size, char code[CODE_BYTES]);
 void encoder_free(struct encoder *e);
 
-/* A tally counts letters. Only one thread at a time may use it. NULL means out of memory. */
+/* A tally counts letters, words and sentences. Only one thread at a time may use it. NULL means out
+   of memory. */
 struct tally;
 struct tally *tally_new(void);
 void tally_add(struct tally *t, const char *text);

@@ -197,7 +197,7 @@ void encoder_free(struct encoder *e)
 }
 
 struct tally {
-    uint64_t count[256];
+    uint64_t letters, words, sentences;
     unsigned serial;            /* no two tallies have the same */
 };
 
@@ -214,10 +214,18 @@ struct tally *tally_new(void)
 
 PL_NOINLINE void tally_add(struct tally *t, const char *text)
 {
+    uint64_t letters = 0, words = 0, sentences = 0;
     note_use(t);
     take_steps(extra[TALLY]);
-    for (; *text != '\0'; text++)
-        t->count[(unsigned char)*text]++;
+    for (unsigned before = 0, letter; *text != '\0'; text++, before = letter) {
+        letter = ((unsigned char)*text | 32u) - 'a' < 26;
+        letters += letter;
+        words += letter & !before;
+        sentences += (*text == '.') & before;
+    }
+    t->letters += letters;
+    t->words += words;
+    t->sentences += sentences;
 }
 
 void tally_free(struct tally *t)

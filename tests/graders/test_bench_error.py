@@ -131,3 +131,18 @@ def test_questions_are_not_about_benchmarks_of_the_student() -> None:
     question = replace(good.questions[0], measure="bench_error")
     with pytest.raises(GraderError, match="'bench_error' is unknown"):
         evidence.validate(replace(good, questions=(question,)))
+
+
+def drifting(rng: Random) -> float:
+    """A processor that changes its speed: half of all ratios are more than 5 % off."""
+    return rng.gauss(1, 0.05)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_honest_report_holds_though_single_rounds_are_off(seed: int) -> None:
+    assert finding(Machine(honest, drifting, seed)).passed
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_number_that_was_written_down_does_not_hold_in_noise_either(seed: int) -> None:
+    assert not finding(Machine(lambda truth, rng: 5000, drifting, seed)).passed

@@ -1,4 +1,4 @@
-/* The solution with buffers of 512 bytes: hundreds of times fewer calls, and still thousands. */
+/* The solution with buffers of 512 bytes: far fewer calls than slow.c, far more than it takes. */
 #include "lab.h"
 
 #include <errno.h>
