@@ -1,6 +1,7 @@
 """README.md's programs compile as printed, and its screen is what the grader prints."""
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -70,6 +71,19 @@ def test_the_benchmark_prints_gos_format(tmp_path: Path, command: List[str], nam
     assert len(lines) == 1
     assert re.fullmatch(r"BenchmarkSum(-\d+)?\s+20\s+[\d.]+ ns/op\s+0 B/op\s+0 allocs/op",
                         lines[0])
+
+
+@pytest.mark.parametrize("command, name", [
+    (["gcc", "-std=c99"], "main.c"), (["clang", "-std=c99"], "main.c"),
+    (["g++", "-std=c++11"], "main.cc")])
+def test_the_program_that_leaks_says_where(tmp_path: Path, command: List[str], name: str,
+                                           implementation: Path) -> None:
+    compile_and_run(tmp_path, [*command, "-O2"], name, FILES["requests.c"], implementation)
+    said = subprocess.run([str(tmp_path / "program")], env=dict(os.environ, PERFLAB="leakcheck=1"),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True).stderr
+    assert re.match(r"perflab: 10 leaks: \d+ bytes in 10 blocks, 0 descriptors, 0 threads\n"
+                    r"  lost: \d+ bytes in 10 blocks, allocated at\n"
+                    r" +#0 +0x[0-9a-f]+  \S*copy_name", said)
 
 
 def test_the_cmake_snippet_builds(tmp_path: Path) -> None:
