@@ -57,6 +57,28 @@ def test_what_goes_wrong_is_one_line_and_leaves_the_last_profile(tmp_path: Path,
     assert not list(tmp_path.glob(".profile*"))
 
 
+LEAKS = """perflab: 2 leaks: 100 bytes in 1 block, 1 descriptor, 0 threads
+  lost: 100 bytes in 1 block, allocated at
+      #0   0x55d0c8f3a1b3  copy_name+0x1a  /home/me/bench
+      #1   0x55d0c8f3a20e  service_handle+0x2c  /home/me/bench
+      #2   0x55d0c8f3a30e  pl_bench_main+0x2c  /home/me/bench
+  descriptor 4 (pipe:[7]), opened at
+      #0   0x55d0c8f3a1b3  elsewhere+0x1a  /home/me/bench
+"""
+
+
+def test_leaks_are_shown_without_the_harness(tmp_path: Path) -> None:
+    (tmp_path / "report").write_text(LEAKS)
+    program = stand_in(tmp_path, profile({}), 'cat "$here/report" >&2; echo $PERFLAB > "$here/set"')
+    shown = lab_profile.leaks(program, {"service_handle"})
+    assert (tmp_path / "arguments").read_text().split() == ["-benchtime", "1x"]
+    assert (tmp_path / "set").read_text() == "leakcheck=2\n"
+    assert shown.splitlines() == [
+        "perflab: 2 leaks: 100 bytes in 1 block, 1 descriptor, 0 threads",
+        "  lost: 100 bytes in 1 block, allocated at", "      copy_name", "      service_handle",
+        "  descriptor 4 (pipe:[7]), opened at", "      elsewhere"]
+
+
 def test_the_environments_perflab_does_not_reach_the_benchmarks(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERFLAB", "cpu=other.pb.gz")
