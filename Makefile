@@ -23,7 +23,7 @@ help: ## this list
 	@echo "  Start here:  make lab03     then edit labs/03_string_building/student.c and run it again"
 	@echo
 	@sed -n 's/^\([a-z%][a-z%-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | sed 's/%/NN/' | \
-	    awk -F'|' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	    awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 	@echo
 	@echo "  NN is the number of a lab. Options for labs, as in \`make lab03 SEED=7\`:"
 	@echo "    SUBMISSION=PATH  grade another file or folder      CC=clang       the compiler"
@@ -76,7 +76,7 @@ install: ## copy perflab.h and its pkg-config file below $(DESTDIR)$(prefix)
 new-lab: ## for authors: the folders of a new lab, NAME=topic
 	@$(graders) new-lab "$$NAME"
 
-check-labs: ## for authors: what labs lack, and whether they do what they promise; LAB=NN: one
+check-labs: ## for authors: what labs lack, and whether they keep promises; LAB=NN: one
 	@$(graders) check $(if $(LAB),"$$LAB")
 
 check-all: ## the same, with every compiler and level graded in full

@@ -119,7 +119,8 @@ def _measure(lab: Lab, what: Submission, options: Options, progress: Progress, k
     """Everything that runs. Fills ``known``; returns the layers, warnings and raw figures."""
     cpus = machine.choose_cpus(threads=lab.threads)
     with _pinned(cpus), Judge(trusted.judge) as judge:
-        rig = Rig(trusted, student, judge, cpus, lab.clock, Random(rng.getrandbits(64)))
+        rig = Rig(trusted, student, judge, cpus, lab.clock, Random(rng.getrandbits(64)),
+                  lab.threads)
         extra: Dict[str, Any] = {"cpus": cpus.workers}
         try:
             known.outputs_checked = check_outputs(rig, lab, rng, progress)
@@ -157,7 +158,7 @@ def measure_time(rig: Rig, lab: Lab, rng: Random, budget: float, progress: Progr
     floor = rig.floor()
     same = _noise_pairs(rig, lab, rng, floor)
     test = verdict.SignTest(lab.bar)
-    own_waiting = verdict.OwnWaiting()
+    own_waiting = verdict.OwnWaiting(lab.threads, lab.slow_threads)
     ratios: List[float] = []
     for slot in verdict.plan(rng, test):
         if time.monotonic() > deadline:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Dict, Iterator, Mapping, Optional, Sequence
 
 from . import build, evidence, files, grade as grading, lab as labs, probes, readme
-from .model import GraderError, Lab, Result
+from .model import INCONCLUSIVE, GraderError, Lab, Result
 from .plain import short
 from .progress import Progress
 from .screen import times
@@ -145,7 +145,7 @@ def _graded(lab: Lab, options: argparse.Namespace, source: Path, answers: Path) 
     for _ in range(INCONCLUSIVE_TRIES):
         result = grading.grade(lab, grading.Submission(source, source, answers), how,
                                Progress(False))
-        if not result.time or result.time.state != grading.INCONCLUSIVE:
+        if not result.time or result.time.state != INCONCLUSIVE:
             break
     return result
 

@@ -26,7 +26,9 @@ FEWER_ROUNDS = 3        # of so many where the rounds have taken
 ROUNDS_SECONDS = 1.0    # this long
 CLOCK_TRIES = 5         # a process's CPU clock, read from outside, stood still in 2 of some 1,000
                         # runs (Linux 6.18 in a virtual machine, load 3): such a run says nothing
-SHARE_RUNS, SHARE_TICKS = 30, 100   # of the kernel's clock, a hundredth of a second each
+SHARE_CASES = 3         # inputs that take turns while the kernel's share is measured,
+SHARE_TICKS = 50        # for so many ticks of its clock, a hundredth of a second each,
+SHARE_RUNS = 200        # or for so many runs
 __all__ = ["SLOW", "STUDENT", "Rig", "Untold"]
 Value = TypeVar("Value")
 
@@ -42,12 +44,13 @@ class Rig:
     """Runs slow and student on cases of the lab."""
 
     def __init__(self, trusted: Trusted, student: Side, judge: Judge, cpus: Cpus, clock: str,
-                 rng: Random) -> None:
+                 rng: Random, threads: int = 1) -> None:
         self.sides = {SLOW: trusted.slow, STUDENT: student}
         self.printed = Printed()
         self.layers: Optional[int] = None     # not known before the first worker
         self.cpus = cpus
         self._where = cpus.workers
+        self._threads = min(threads, len(cpus.workers))
         self._null = trusted.null
         self._judge = judge
         self._clock = clock
@@ -58,12 +61,13 @@ class Rig:
         self._memory: Dict[Tuple[str, int], Memory] = {}
         self._outside: Dict[Tuple[str, int], Outside] = {}
         self._counted: Dict[Tuple[str, int, str], float] = {}
+        self._shares: Dict[Tuple[str, int], float] = {}
         self.move()
 
     def move(self) -> None:
-        """Chooses the processor for what follows: both runs of a pair belong on the same one."""
-        if self._clock != "wall":
-            self._where = (self._rng.choice(self.cpus.workers),)
+        """Chooses the processors for what follows, one for each thread of the operation: both runs
+        of a pair belong on the same ones."""
+        self._where = tuple(sorted(self._rng.sample(self.cpus.workers, self._threads)))
 
     def some_layout(self, side: str) -> int:
         """One of the places in memory at which this side was linked."""
@@ -116,17 +120,15 @@ class Rig:
 
     def figures(self, side: str, case: Case, layout: int, names: Sequence[str]) -> Dict[str, float]:
         """What workload.c has counted under these names during one operation."""
-        def counted(worker: Worker) -> Dict[str, float]:
-            worker.run(case)
-            return {name: worker.count(name) for name in names}
-        return self._guarded(side, lambda: self._once(
-            side, self.sides[side].layouts[layout], case, counted))
+        return self._figures(side, self.sides[side].layouts[layout], case, names)
 
     def counted(self, side: str, n: int, name: str) -> float:
-        """One of these figures, for the case that is the same for both sides."""
+        """One of these figures, for the case that is the same for both sides, in the build with
+        perflab's hooks: workload.c may count with them."""
         if (side, n, name) not in self._counted:
             case = self._cases.setdefault(n, self.new_case(n))
-            self._counted[side, n, name] = self.figures(side, case, 0, [name])[name]
+            found = self._figures(side, self.sides[side].stats, case, [name])
+            self._counted[side, n, name] = found[name]
         return self._counted[side, n, name]
 
     def outside(self, side: str, n: int) -> Outside:
@@ -140,24 +142,13 @@ class Rig:
 
     def system_share(self, side: str, n: int) -> float:
         """Percent of the CPU time in the kernel, over so many runs that its clock has ticked."""
-        user = system = 0
-        for number in range(SHARE_RUNS):
-            case = self.new_case(n)
-            layout = number % len(self.sides[side].layouts)
-
-            def ticks(worker: Worker, case: Case = case) -> Tuple[int, int]:
-                before = worker.ticks()
-                worker.run(case)
-                after = worker.ticks()
-                return after[0] - before[0], after[1] - before[1]
-            found = self._guarded(side, lambda: self._once(
-                side, self.sides[side].layouts[layout], case, ticks))
-            user, system = user + found[0], system + found[1]
-            if user + system >= SHARE_TICKS:
-                break
-        if user + system == 0:
-            raise Untold("the operation is too short for the kernel's clock")
-        return 100 * system / (user + system)
+        if (side, n) not in self._shares:
+            cases = [self.new_case(n) for _ in range(SHARE_CASES)]
+            largest = max(cases, key=lambda case: len(case.input) + len(case.expected))
+            self._shares[side, n] = self._guarded(side, lambda: self._in_worker(
+                side, self.sides[side].layouts[0], _roomy(cases, largest), self._limit(largest),
+                lambda worker: _system_share(worker, cases)))
+        return self._shares[side, n]
 
     def traffic(self, n: int) -> int:
         """Bytes of the input and of the right output of that case."""
@@ -188,6 +179,13 @@ class Rig:
             return self._in_worker("null", self._null, nothing, LARGEST_LIMIT,
                                    lambda worker: _loaded(worker, nothing).run(nothing))
         return min(self._guarded(SLOW, once).cpu_ns for _ in range(FLOOR_RUNS))
+
+    def _figures(self, side: str, program: Path, case: Case,
+                 names: Sequence[str]) -> Dict[str, float]:
+        def counted(worker: Worker) -> Dict[str, float]:
+            worker.run(case)
+            return {name: worker.count(name) for name in names}
+        return self._guarded(side, lambda: self._once(side, program, case, counted))
 
     def _once(self, side: str, program: Path, case: Case,
               use: Callable[[Worker], Value]) -> Value:
@@ -242,8 +240,26 @@ def _observed(worker: Worker, case: Case) -> Outside:
     return Outside(
         resident_bytes=after.most_resident - start.resident - len(case.input),
         system_calls=after.calls - before.calls - PROTOCOL_CALLS,
-        descriptors=after.descriptors - before.descriptors,
-        threads=after.threads - before.threads)
+        descriptors=len(after.descriptors - before.descriptors),
+        threads=len(after.threads - before.threads))
+
+
+def _system_share(worker: Worker, cases: Sequence[Case]) -> float:
+    """All runs in one process: each reading of its clock is rounded down, and over many processes
+    the smaller part would be lost every time."""
+    user = system = 0
+    for number in range(SHARE_RUNS):
+        worker.load(cases[number % len(cases)])
+        before = worker.ticks()
+        worker.run(cases[number % len(cases)])
+        after = worker.ticks()
+        worker.unload()
+        user, system = user + after[0] - before[0], system + after[1] - before[1]
+        if user + system >= SHARE_TICKS:
+            break
+    if user + system == 0:
+        raise Untold("the operation is too short for the kernel's clock")
+    return 100 * system / (user + system)
 
 
 def _roomy(cases: Sequence[Case], largest: Case) -> Case:

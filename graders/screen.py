@@ -297,7 +297,13 @@ def _after_pass(result: Result) -> str:
 
 def _to_a_decision(result: Result, again: str) -> str:
     time = result.time
-    if time and time.low <= time.bar <= time.high <= 1.1 * time.low:
+    if time and not time.pairs:
+        return ("Your code could not be timed here: the note says what is missing. On a machine "
+                f"that has it: {again}")
+    if not time or time.state != INCONCLUSIVE:
+        return ("This machine does not tell what the open row needs; grade it on another one, or "
+                f"outside of a container: {again}")
+    if time.low <= time.bar <= time.high <= 1.1 * time.low:
         return ("Your code is right at the bar: a little faster, and it is decided. "
                 f"Then: {again}")
     return ("The machine was too noisy to tell, which is not your fault. Close other programs; "

@@ -29,6 +29,7 @@ from .worker import Judge
 WARNINGS = ("-O2", "-Wall", "-Wextra", "-Werror")
 HEADER = ("-Wpedantic", "-fsyntax-only", "-include")
 TRIES = 3               # a machine that is noisy for a moment says INCONCLUSIVE, never wrongly
+PATIENCE = 60.0         # seconds of pairs: three times a student's, for a machine with other work
 BENCH_SECONDS = 120
 
 
@@ -135,7 +136,7 @@ def _probe(lab: Lab, root: Path, recipe: Recipe, probe: Probe) -> Found:
 
 def _grade(lab: Lab, root: Path, recipe: Recipe, source: Path, answers: Optional[Path],
            tries: int = TRIES) -> Result:
-    how = grading.Options(root, recipe.cc, recipe.optimise)
+    how = grading.Options(root, recipe.cc, recipe.optimise, time_budget=PATIENCE)
     for _ in range(tries):
         result = grading.grade(lab, grading.Submission(source, source, answers), how,
                                Progress(False))
@@ -212,7 +213,7 @@ def _warnings(lab: Lab, root: Path, cc: str) -> Found:
 
 
 def _header(lab: Lab) -> Found:
-    found = []
+    found: List[str] = []
     for language, standard, cc in (("c", "-std=c99", "gcc"), ("c++", "-std=c++11", "g++")):
         if shutil.which(cc) is None:
             return found, f"left out: no {cc} here"
@@ -235,7 +236,7 @@ def _benchmarks(lab: Lab, root: Path) -> Found:
     """Once each, on slow.c and on the solution."""
     recipe = build.recipe_for(root, TIMED.cc if shutil.which(TIMED.cc) else "", TIMED.optimise)
     trusted = build.build_trusted(lab, recipe)
-    found = []
+    found: List[str] = []
     for path in (lab.path / "slow.c", lab.solution / "student.c"):
         program = build.build_bench(lab, path, trusted, recipe)
         status, output = _run([str(program), "-benchtime", "1x"])

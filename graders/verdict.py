@@ -266,14 +266,15 @@ def gate_wall(slow_cpu_ns: int, slow_wall_ns: int, student_cpu_ns: int, student_
 class OwnWaiting:
     """Tells code that waits by itself, behind a lock say, from a machine that makes it wait.
 
-    Of a busy machine both sides suffer. When slow.c had its processors in so many pairs, and the
-    student's code in none of them, the waiting is its own, and part of its time.
+    Of a busy machine both sides suffer, if slow.c computes on as many processors. When it had them
+    in so many pairs, and the student's code in none of them, the waiting is its own, and part of
+    its time. A slow.c on fewer processors shows nothing: the busy ones may be the others.
     """
     PATIENCE = 12
 
-    def __init__(self) -> None:
-        self._alone = 0         # pairs in which only the student's code waited
-        self._fine = False      # it had its processors once
+    def __init__(self, threads: int, slow_threads: int) -> None:
+        self._alone = 0                         # pairs in which only the student's code waited
+        self._fine = slow_threads < threads     # it had its processors once, or nobody knows
 
     def judge(self, reason: str) -> str:
         """The reason to discard a pair, or "" when the pair counts after all."""

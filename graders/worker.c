@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,10 +39,16 @@ enum {
     COMMANDS = 3, REPLIES = 4, SHARED = 5,      /* descriptors */
     HEADER_SIZE = 4096,
     STACK_SLACK = 64 << 10,                     /* how near to the stack a fault has to be */
+    THREAD_STACK = 1 << 20,                     /* bytes, of a thread that does not choose */
+    DESCRIPTORS = 128,
     EXIT_DENIED = 120,                          /* the filter refused a system call */
     EXIT_SETUP = 121,                           /* the worker itself could not begin */
     LAYER_NO_NEW_PRIVS = 1, LAYER_LIMITS = 2, LAYER_SECCOMP = 4, LAYER_AFFINITY = 8,
 };
+
+/* Addresses beyond the memory that may be used: allocators reserve 64 MiB for each thread, perflab
+   room for its tables, and neither uses much of it. */
+#define RESERVED ((rlim_t)8 << 30)
 
 /* The first page of the shared memory. The student's code can write anywhere in it, so the grader
    believes nothing here but what it compares with its own knowledge. */
@@ -52,7 +59,7 @@ typedef struct shared {
     int64_t denied;             /* system call that the filter refused, 0 if none */
     char denied_name[24];
     uint64_t fault_address;     /* of the signal that ended the worker */
-    uint64_t exhausted;         /* 1 when the address space was used up at that moment */
+    uint64_t exhausted;         /* 1 when the memory was used up at that moment */
     uint64_t overflow;          /* 1 when the address is close to the end of the stack */
     uint64_t layers;            /* LAYER_ bits that are in force */
     double figure;              /* what workload_count said last */
@@ -85,6 +92,9 @@ static const rule rules[] = {
     /* other processes */
     RULE(ptrace), RULE(process_vm_readv), RULE(process_vm_writev), RULE(kcmp),
     RULE(rt_sigqueueinfo), RULE(rt_tgsigqueueinfo),
+#ifdef __GLIBC__
+    RULE(tkill),                /* musl's raise and pthread_kill need it; glibc has tgkill */
+#endif
     SINCE_51(pidfd_send_signal, 424), SINCE_51(pidfd_open, 434), SINCE_51(pidfd_getfd, 438),
     SINCE_51(process_madvise, 440), RULE(perf_event_open), RULE(setpriority),
     /* the network */
@@ -201,10 +211,20 @@ static void refuse_other_numbers(program *p) {
     emit(p, RETURN(ON_CALL_KILL));
 }
 
+/* A process that is not dumpable cannot be looked at from outside. */
+static void refuse_to_hide(program *p) {
+    emit(p, SKIP_UNLESS(BPF_EQUAL, SYS_prctl, 4));
+    emit(p, LOAD(argument[0]));
+    emit(p, SKIP_UNLESS(BPF_EQUAL, PR_SET_DUMPABLE, 1));
+    emit(p, RETURN(ON_CALL_TRAP));
+    emit(p, LOAD(number));
+}
+
 static void build_filter(program *p) {
     uint32_t self = (uint32_t)getpid();
     refuse_other_numbers(p);
     allow_threads(p);
+    refuse_to_hide(p);
     allow_for(p, SYS_kill, self);
     allow_for(p, SYS_tgkill, self);
     allow_for(p, SYS_prlimit64, 0);
@@ -269,13 +289,25 @@ static int limit(int resource, rlim_t value) {
     return setrlimit(resource, &now) == 0;
 }
 
-/* More output than FILE_BYTES fails with EFBIG instead of ending the process. */
+/* Private memory that can be written counts, stacks of threads too. A file that grows beyond
+   FILE_BYTES fails with EFBIG instead of ending the process. */
 static int set_limits(char **argv) {
+    rlim_t memory = strtoull(argv[1], NULL, 10);
     signal(SIGXFSZ, SIG_IGN);
-    return limit(RLIMIT_AS, strtoull(argv[1], NULL, 10)) &
+    return limit(RLIMIT_DATA, memory) & limit(RLIMIT_AS, memory + RESERVED) &
            limit(RLIMIT_CPU, strtoull(argv[2], NULL, 10)) &
            limit(RLIMIT_FSIZE, strtoull(argv[3], NULL, 10)) &
-           limit(RLIMIT_CORE, 0) & limit(RLIMIT_NOFILE, 64) & limit(RLIMIT_MSGQUEUE, 0);
+           limit(RLIMIT_CORE, 0) & limit(RLIMIT_NOFILE, DESCRIPTORS) & limit(RLIMIT_MSGQUEUE, 0);
+}
+
+/* glibc's threads have stacks as large as the shell's limit, mostly 8 MiB: hundreds of threads
+   would use up the memory with them. */
+static void set_thread_stacks(void) {
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) return;
+    if (pthread_attr_setstacksize(&attributes, THREAD_STACK) == 0)
+        pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
 }
 
 static int set_affinity(char **cpus) {
@@ -298,7 +330,7 @@ static void close_others(void) {
 static void on_crash(int number, siginfo_t *info, void *context) {
     uint64_t top = (uint64_t)STACK_REGISTER((ucontext_t *)context);
     size_t probe = 64 << 20;
-    void *memory = mmap(NULL, probe, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, probe, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     header->exhausted = memory == MAP_FAILED;
     if (memory != MAP_FAILED) munmap(memory, probe);
     header->fault_address = number == SIGABRT ? 0 : (uint64_t)(uintptr_t)info->si_addr;
@@ -444,6 +476,7 @@ int main(int argc, char **argv) {
     session s = open_session();
     close_others();
     watch_for_crashes();
+    set_thread_stacks();
     header->layers |= set_affinity(argv + 4) ? LAYER_AFFINITY : 0;
     header->layers |= set_limits(argv) ? LAYER_LIMITS : 0;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) header->layers |= LAYER_NO_NEW_PRIVS;

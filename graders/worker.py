@@ -19,10 +19,11 @@ import signal
 import struct
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Dict, List, NoReturn, Optional, Tuple, Type
+from typing import Any, Dict, FrozenSet, List, NoReturn, Optional, Tuple, Type
 
 from .model import GraderError, SubmissionError
 from .plain import printable, short
@@ -40,8 +41,8 @@ START_SECONDS = 20.0
 JUDGE_SECONDS = 60.0
 SPARE_MEMORY = 1 << 30                      # beyond input and output
 PRINTED_BYTES = 1 << 16                     # what is kept of a worker's stdout and stderr
-SETTLE_LOOKS, SETTLE_SECONDS = 40, 0.005    # how long threads may take to be gone
-FILE_BYTES = 1 << 20                        # any file that a worker writes: memfds, beside these
+SETTLE_LOOKS, SETTLE_SECONDS = 40, 0.005    # how long threads may take to be gone, or asleep
+FILE_BYTES = 32 << 20                       # of any other file that a worker writes: a memfd
 PROTOCOL_CALLS = 2                          # the read of a command, and the write of the reply
 
 HINTS: Dict[int, str] = {
@@ -59,7 +60,7 @@ DENIED = {
     "tried to use the network": ("socket", "socketpair", "connect", "bind", "listen", "accept",
                                  "accept4", "sendto", "sendmsg", "sendmmsg"),
     "tried to reach another process": (
-        "kill", "tgkill", "ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "prlimit64",
+        "kill", "tkill", "tgkill", "ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "prlimit64",
         "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", "pidfd_open", "pidfd_getfd",
         "process_madvise", "setpriority"),
     "tried to use shared memory, semaphores or messages": (
@@ -103,18 +104,18 @@ class Outside:
     """What one operation did, as the kernel counted it."""
     resident_bytes: int     # the most that was resident, beyond the empty process and the input
     system_calls: int       # reads and writes of all kinds
-    descriptors: int        # more of them open than before
-    threads: int            # more of them alive than before
+    descriptors: int        # that are open now and were not before
+    threads: int            # that live now and did not before
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look at a worker, from outside."""
+    """One look at a worker that waits for a command, from outside."""
     resident: int
     most_resident: int
     calls: int
-    descriptors: int
-    threads: int
+    descriptors: FrozenSet[str]     # number and what it leads to
+    threads: FrozenSet[str]
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,9 @@ class Worker:
         self._descriptors: List[int] = []
         self._memory = self._share()
         try:
-            self._printed = self._own(os.memfd_create("printed"))
+            self._printed = self._own(os.memfd_create("printed", os.MFD_ALLOW_SEALING))
+            os.ftruncate(self._printed, PRINTED_BYTES)
+            _seal(self._printed, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
             self._pid = self._spawn(program)
         except BaseException:
             self._close_descriptors()
@@ -277,11 +280,12 @@ class Worker:
 
     def look(self) -> Look:
         """The kernel's figures now, while the worker waits for a command."""
+        self._asleep()
         process = Path(f"/proc/{self._pid}")
         try:
             status, io = (_numbers(process / name) for name in ("status", "io"))
             return Look(status["VmRSS"] << 10, status["VmHWM"] << 10, io["syscr"] + io["syscw"],
-                        len(os.listdir(process / "fd")), len(os.listdir(process / "task")))
+                        _descriptors(process / "fd"), frozenset(os.listdir(process / "task")))
         except (OSError, KeyError) as error:
             raise Untold(f"this machine does not tell ({error}); a container without restrictions "
                          "on /proc does") from None
@@ -296,18 +300,31 @@ class Worker:
             found = self.look()
         return found
 
+    def _asleep(self) -> None:
+        """Waits until the worker sleeps in its next read: before that, the kernel may not have
+        counted yet the write of the reply that has just come."""
+        for _ in range(SETTLE_LOOKS):
+            if self._stat()[0] == "S":
+                break
+            time.sleep(SETTLE_SECONDS / 10)
+
+    def _stat(self) -> List[str]:
+        """The fields of /proc/PID/stat after the name, which may hold blanks."""
+        text = Path(f"/proc/{self._pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return text.rpartition(")")[2].split()
+
     def ticks(self) -> Tuple[int, int]:
         """Ticks of the kernel's clock in the program and in the kernel."""
-        fields = Path(f"/proc/{self._pid}/stat").read_text(encoding="utf-8", errors="replace")
-        values = fields.rpartition(")")[2].split()
-        return int(values[11]), int(values[12])
+        fields = self._stat()
+        return int(fields[11]), int(fields[12])
 
     def unload(self) -> None:
         self._command("u", "U", "free its result")
 
     def printed(self) -> bytes:
         """The beginning of what was written to stdout and stderr. Only people read it."""
-        return os.pread(self._printed, PRINTED_BYTES, 0)
+        written = os.lseek(self._printed, 0, os.SEEK_CUR)   # the worker's own position, too
+        return os.pread(self._printed, min(written, PRINTED_BYTES), 0)
 
     def close(self) -> None:
         """Ends the process and all that it may have started."""
@@ -323,7 +340,7 @@ class Worker:
         """Memory that the worker cannot shrink: the grader would die reading it."""
         shared = self._own(os.memfd_create("worker", os.MFD_ALLOW_SEALING))
         os.ftruncate(shared, self._size)
-        _seal_size(shared)
+        _seal(shared, fcntl.F_SEAL_SHRINK)
         memory = mmap.mmap(shared, self._size)
         memory[:40] = struct.pack("<8s4Q", MAGIC, 0, 0, self._capacity, self._input_area)
         self._shared = shared
@@ -336,7 +353,8 @@ class Worker:
         places = ((nothing, 0), (self._printed, 1), (self._printed, 2), (commands, COMMANDS),
                   (replies, REPLIES), (self._shared, SHARED))
         arguments = [program.name, str(SPARE_MEMORY + 16 * self._size),
-                     str(int(self._place.seconds) + 2), str(FILE_BYTES + 2 * self._size),
+                     str(int(self._place.seconds * len(self._place.cpus)) + 2),
+                     str(FILE_BYTES + 2 * self._size),
                      *map(str, self._place.cpus)]
         try:
             pid = os.posix_spawn(
@@ -530,9 +548,9 @@ def _denied_words(name: str) -> str:
     return f"used the system call {short(name)}"
 
 
-def _seal_size(descriptor: int) -> None:
-    add_seals, seal_seal, seal_shrink = 1033, 1, 2      # Linux; Python 3.9 has names for them
-    fcntl.fcntl(descriptor, add_seals, seal_seal | seal_shrink)
+def _seal(descriptor: int, seals: int) -> None:
+    """Fixes the size of a file in memory for good."""
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | seals)
 
 
 def _numbers(path: Path) -> Dict[str, int]:
@@ -544,6 +562,15 @@ def _numbers(path: Path) -> Dict[str, int]:
         if words and words[0].isdigit():
             found[name] = int(words[0])
     return found
+
+
+def _descriptors(folder: Path) -> FrozenSet[str]:
+    """Each with its target: one that was closed makes no room for one that was left open."""
+    found = set()
+    for name in os.listdir(folder):
+        with suppress(FileNotFoundError):       # closed by a thread in this moment
+            found.add(f"{name} {os.readlink(folder / name)}")
+    return frozenset(found)
 
 
 def _resident_bytes(pid: int) -> int:

@@ -89,7 +89,7 @@ def test_a_pass_and_the_best_ratio_stay(own: Path) -> None:
     kept = board.recall(note(own))
     assert kept.passed and kept.state == "faster, not there"
     assert kept.best == PASSED.time.ratio
-    assert " passed " in row(own) and "1 of 2 passed" in "\n".join(lines(own))
+    assert " passed " in row(own) and "1 of 3 passed" in "\n".join(lines(own))
 
 
 @pytest.mark.parametrize("text", [
@@ -132,10 +132,10 @@ def test_the_board_fits_80_columns_and_names_the_next_step(own: Path) -> None:
 
 
 def test_a_broken_lab_ini_is_a_line_of_the_board(own: Path) -> None:
-    (own / "labs" / "92_new").mkdir()
-    (own / "labs" / "92_new" / "lab.ini").write_text("[lab]\nid = 92\n")
+    (own / "labs" / "95_new").mkdir()
+    (own / "labs" / "95_new" / "lab.ini").write_text("[lab]\nid = 95\n")
     shown = "\n".join(lines(own))
-    assert "92  new" in shown and "lab.ini is broken" in shown and "[time] is missing" in shown
+    assert "95  new" in shown and "lab.ini is broken" in shown and "[time] is missing" in shown
     assert "not started" in row(own)
 
 

@@ -44,6 +44,18 @@ def test_one_processor_a_core(siblings: Sequence[str], allowed: Set[int], expect
     assert choose_cpus(system(tmp_path, siblings), allowed) == expected
 
 
+@pytest.mark.parametrize("siblings,threads,expected", [
+    (("0", "1"), 2, Cpus((0, 1), None)),                    # both, and the grader sleeps meanwhile
+    (FOUR, 2, Cpus((1, 2, 3), 0)), (FOUR, 4, Cpus((0, 1, 2, 3), None)),
+    (("0,2", "1,3", "0,2", "1,3"), 2, Cpus((0, 1), 3)),
+    (("0-1", "0-1"), 2, Cpus((0,), 1)),                     # a sibling is no core of its own
+    (("0",), 2, Cpus((0,), None))])
+def test_an_operation_of_several_threads_gets_cores_first(
+        siblings: Sequence[str], threads: int, expected: Cpus, tmp_path: Path) -> None:
+    found = choose_cpus(system(tmp_path, siblings), set(range(len(siblings))), threads)
+    assert found == expected
+
+
 def test_big_and_little_cores(tmp_path: Path) -> None:
     sysfs = system(tmp_path, FOUR, {0: 400, 1: 400, 2: 1024, 3: 1024})
     assert choose_cpus(sysfs, {0, 1, 2, 3}) == Cpus((2, 3), 1)

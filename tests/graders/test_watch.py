@@ -56,9 +56,12 @@ class Watcher:
         (self.lab / f".{name}.new").write_text(text)
         os.replace(self.lab / f".{name}.new", self.lab / name)
 
-    def stop(self, number: signal.Signals = signal.SIGINT) -> str:
+    def end(self, number: signal.Signals) -> None:
         self.child.send_signal(number)
         self.child.wait(PATIENCE)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> str:
+        self.end(number)
         self._reader.join(PATIENCE)
         assert self.child.stderr
         return "".join(self.lines) + self.child.stderr.read()
@@ -131,10 +134,11 @@ def test_the_end_leaves_no_process(watcher: Watcher, number: signal.Signals) -> 
     below = grandchildren(watcher)
     while len(below) < 2 and time.monotonic() < deadline:        # the judge and a worker
         below = grandchildren(watcher)
+    watcher.end(number)
+    assert below and not [child for child in below if Path(f"/proc/{child}").exists()]
     rest = watcher.stop(number)
     assert watcher.child.returncode == 0
     assert "Traceback" not in rest and "interrupted" not in rest
-    assert below and not [child for child in below if Path(f"/proc/{child}").exists()]
 
 
 def grandchildren(watcher: Watcher) -> List[int]:

@@ -125,6 +125,18 @@ def test_memory_is_counted_in_the_stats_build_only(trusted: build.Trusted, recip
         one.memory()
 
 
+def test_of_what_is_printed_the_beginning_is_kept(trusted: build.Trusted, recipe: build.Recipe,
+                                                  judge: Judge) -> None:
+    """A worker cannot fill the machine's memory with it."""
+    case = judge.make(1, 100)
+    for name, size in (("prints", 27), ("prints_much", worker.PRINTED_BYTES)):
+        with Worker(programs(name, trusted, recipe).layouts[0], case, PLACE) as one:
+            one.load(case)
+            one.run(case)
+            assert len(one.printed()) == size
+            assert os.fstat(one._printed).st_size == worker.PRINTED_BYTES
+
+
 def test_a_forged_end_has_neither_output_nor_time(trusted: build.Trusted, recipe: build.Recipe,
                                                   judge: Judge) -> None:
     """What is reported as done before it is done is compared as it is then: not done."""
