@@ -21,8 +21,8 @@ lie. The same kinds measure slow.c for the questions of answers.ini.
     descriptors_left        descriptors that are open after the operation and were not before
     threads_left            threads, the same way
     counted                 what workload.c has counted under the name that `counter` gives
-    bench_error             by how many percent the benchmark `bench`, which the student has written,
-                            reports too much (or too little, below 0): see bench_error.py
+    bench_error             by how many percent the student's benchmark `bench` reports too much, or
+                            (below 0) too little: see bench_error.py
 
 A question may also have the measure ``profile_share``: the share of the time in percent that one
 function of slow.c takes, its calls included. See lab_profile.py; it is measured only when needed.
@@ -103,7 +103,8 @@ def validate(lab: Lab) -> None:
         if spec.kind == bench_error.KIND and bench_error.fault(spec):
             raise GraderError(f"{where} max: {bench_error.fault(spec)}")
     for question in lab.questions:
-        where, measure = f"labs/{lab.path.name}/lab.ini: [question.{question.name}]", question.measure
+        where = f"labs/{lab.path.name}/lab.ini: [question.{question.name}]"
+        measure = question.measure
         _belongs(where, "function", question.function, "measure", PROFILE_SHARE, measure)
         _belongs(where, "bench", question.bench, "measure", bench_spread.MEASURE, measure)
         if measure and measure not in INTERVALS:

@@ -412,8 +412,8 @@ void *workload_load(const unsigned char *data, size_t size)
     return s;
 }
 
-/* run_benchmarks has pl_bench_main run them; what it prints goes to a file in memory, and from there
-   to s->report. */
+/* run_benchmarks has pl_bench_main run them; what it prints goes to a file in memory, and from
+   there to s->report. */
 static void run_benchmarks(struct state *s, const char *which, const char *time, const char *count,
                            const char *threads)
 {

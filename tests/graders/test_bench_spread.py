@@ -26,8 +26,9 @@ def test_the_spread_is_largest_less_smallest_in_percent_of_the_smallest() -> Non
     assert bench_spread.spread(OUTPUT, "Noise") == pytest.approx(40)
 
 
-@pytest.mark.parametrize("output", ["", OUTPUT.replace("Noise/run=1", "X").replace("Noise/run=2", "X"),
-                                    OUTPUT.replace("2500.0", "0.0")])
+@pytest.mark.parametrize("output", [
+    "", OUTPUT.replace("2500.0", "0.0"),
+    OUTPUT.replace("Noise/run=1", "X").replace("Noise/run=2", "X")])
 def test_without_two_times_there_is_none(output: str) -> None:
     assert bench_spread.spread(output, "Noise") is None
 

@@ -1,4 +1,5 @@
-/* Asks the map only about names as long as a known one: half of the work is gone, the cause is not. */
+/* Asks the map only about names as long as a known one: half of the work is gone, the cause is
+   not. */
 #include "lab.h"
 #include "perflab.h"
 
