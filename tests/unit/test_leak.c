@@ -166,7 +166,7 @@ PL_NOINLINE static void test_unclear(void)
     box = NULL;
     wipe_stack();
     is_int(check(NULL), 1, "a block in an older one");
-    ok(says("unclear: "), "is called unclear");
+    ok(says("\n  unclear: 3"), "is called unclear");
     box = found(1);
     box[30] = NULL;
     free(found(0));
@@ -404,10 +404,11 @@ PL_NOINLINE static void test_threads(void)
 /* What only a thread that waits points to, from its stack or as the argument of a system call. */
 PL_NOINLINE static void *wait_with_block(void *arg)
 {
-    char *block = make(1000);
+    char *block = make(1000), *volatile kept = make(2000);
     ssize_t n = read(*(int *)arg, block, 1000);
     PL_KEEP(n);
     free(block);
+    free(kept);
     return NULL;
 }
 
@@ -419,10 +420,11 @@ PL_NOINLINE static void test_stack_of_a_thread(void)
         return;
     pl_leak_mark(&mark);
     pthread_create(&thread, NULL, wait_with_block, fds);
-    while (check(&(pl_leak_desc){.wait_ms = -1}) < 2)
+    do
         usleep(1000);
-    ok(says(" 1 block, 0 descriptors, 1 thread\n"), "a thread and its block");
-    ok(says("reachable: 1"), "which it can reach");
+    while (check(&(pl_leak_desc){.wait_ms = -1}) < 3 || !strstr(report, "and waits at"));
+    ok(says(" 2 blocks, 0 descriptors, 1 thread\n"), "a thread and its blocks");
+    ok(says("\n  reachable: 1") && says("\n  reachable: 2"), "which it can reach");
     close(fds[1]);
     pthread_join(thread, NULL);
     close(fds[0]);
