@@ -4,6 +4,7 @@
     python3 bench/verdicts.py --lab 03 --live 8 --decoys 0 --replays 200
     python3 bench/verdicts.py --busy 0          the same on an idle machine
     python3 bench/verdicts.py --quick           a few of each
+    python3 bench/verdicts.py --markdown FILE   writes the table for bench/README.md too
 
 Live: a lab as shipped and with the solution, in turn, while busy loops and a program that fills
 memory run beside the grader. Decoys: slow.c merely moved in memory (tests/probes), which must not
@@ -11,6 +12,8 @@ pass. Replays: the pairs that the live runs recorded, drawn again at random and 
 bar 20 % above and 20 % below their true ratio. A verdict about time is wrong when it is the
 opposite of the truth; of a lab without a clock the whole verdict counts. INCONCLUSIVE is counted
 by itself. Exit 1 when one verdict was wrong.
+
+The pairs of the last live runs stay in build/bench/verdicts-NN.json; --live 0 replays them again.
 """
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ import statistics
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
@@ -35,6 +38,9 @@ from graders.verdict import LAYOUTS, SignTest, plan  # noqa: E402
 RECORDS = ROOT / "build" / "bench"
 HOG = "block = bytearray(256 << 20)\nwhile True: block[::4096] = bytes(65536)"
 MARGIN = Fraction(12, 10)
+HEAD = """| lab | live gradings, wrong (median) | layout decoys, wrong | replays, wrong |
+|---|---|---|---|
+"""
 
 
 @dataclass
@@ -44,6 +50,7 @@ class Tally:
     runs: int = 0
     wrong: int = 0
     undecided: int = 0
+    seconds: List[float] = field(default_factory=list)      # that gradings took
 
     def add(self, state: str, wrong_state: str) -> None:
         """Counts one verdict."""
@@ -52,8 +59,16 @@ class Tally:
         self.undecided += state == INCONCLUSIVE
 
     def __str__(self) -> str:
+        took = (f"; {statistics.median(self.seconds):.1f} s median, {max(self.seconds):.1f} s at "
+                "most" if self.seconds else "")
         return (f"{self.name}: {self.wrong} wrong, {self.undecided} inconclusive, "
-                f"of {self.runs}")
+                f"of {self.runs}{took}")
+
+    def cell(self) -> str:
+        """The same for a table."""
+        words = f"{self.wrong} of {self.runs:,}" if self.runs else "-"
+        words += f", {self.undecided} open" if self.undecided else ""
+        return words + (f" ({statistics.median(self.seconds):.1f} s)" if self.seconds else "")
 
 
 class Subject:
@@ -101,16 +116,14 @@ def live(subject: Subject, runs: int, loops: int) -> Tally:
     beside = f"{loops} busy loops and a memory hog" if loops else "nothing else running"
     tally = Tally(f"lab {subject.lab.id}, live, {beside}")
     reports: List[Dict[str, Any]] = []
-    seconds: List[float] = []
     with busy(loops):
         for run in range(runs):
             solved = run % 2 == 1
             report = subject.grade(subject.solution if solved else None, run + 1)
             tally.add(subject.state(report), FAIL if solved else PASS)
             reports.append(report)
-            seconds.append(report["seconds"])
-    print(f"{tally}; {statistics.median(seconds):.1f} s median, {max(seconds):.1f} s at most",
-          flush=True)
+            tally.seconds.append(report["seconds"])
+    print(tally, flush=True)
     RECORDS.mkdir(parents=True, exist_ok=True)
     subject.record.write_text(json.dumps(reports))
     return tally
@@ -123,6 +136,7 @@ def decoys(subject: Subject, runs: int) -> Tally:
         decoy = subject.decoys[run % len(subject.decoys)]
         report = subject.grade(str(decoy.relative_to(ROOT)), run + 1)
         tally.add(subject.state(report), PASS)
+        tally.seconds.append(report["seconds"])
     print(tally, flush=True)
     return tally
 
@@ -174,6 +188,21 @@ def replay(pool: Sequence[Pair], bar: Fraction, seed: int) -> str:
     return test.decide().state
 
 
+def tallies(subject: Subject, options: argparse.Namespace) -> List[Tally]:
+    """Live runs, decoys and replays of one lab, as many as asked for."""
+    nothing = Tally("not asked for")
+    return [
+        live(subject, options.live, options.busy) if options.live else nothing,
+        decoys(subject, options.decoys) if options.decoys else nothing,
+        (replays(subject, options.replays) if options.replays and subject.lab.clock != "none"
+         else nothing)]
+
+
+def row(name: str, three: Sequence[Tally]) -> str:
+    """A line of the table."""
+    return f"| {name} | {' | '.join(tally.cell() for tally in three)} |\n"
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="bench/verdicts.py",
@@ -185,20 +214,17 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser.add_argument("--decoys", type=int, default=20, metavar="N", help="gradings of decoys")
     parser.add_argument("--replays", type=int, default=2000, metavar="N", help="replays")
     parser.add_argument("--quick", action="store_true", help="--live 4 --decoys 2 --replays 200")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there")
     options = parser.parse_args(arguments)
     if options.quick:
         options.live, options.decoys, options.replays = 4, 2, 200
-    tallies: List[Tally] = []
-    for folder in ([lab.load(ROOT, name).path for name in options.lab] if options.lab
-                   else lab.folders(ROOT)):
-        subject = Subject(folder)
-        if options.live:
-            tallies.append(live(subject, options.live, options.busy))
-        if options.decoys:
-            tallies.append(decoys(subject, options.decoys))
-        if options.replays and subject.lab.clock != "none":
-            tallies.append(replays(subject, options.replays))
-    return 1 if any(tally.wrong for tally in tallies) else 0
+    folders = ([lab.load(ROOT, name).path for name in options.lab] if options.lab
+               else lab.folders(ROOT))
+    subjects = [Subject(folder) for folder in folders]
+    found = {subject.lab.id: tallies(subject, options) for subject in subjects}
+    if options.markdown:
+        options.markdown.write_text(HEAD + "".join(row(name, found[name]) for name in found))
+    return 1 if any(tally.wrong for three in found.values() for tally in three) else 0
 
 
 if __name__ == "__main__":

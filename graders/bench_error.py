@@ -91,7 +91,9 @@ def measure(rig: Rig, side: str, spec: EvidenceSpec) -> float:
     rounds = _kept.setdefault(rig, Rounds(rig, spec.benches))
     limit = _limit(spec)
     done = rounds.decided(spec.bench, spec.sizes[0], limit)
-    return error([one.slow if side == SLOW else one.report for one in done], limit)
+    if side == SLOW:
+        return 100 * (median(one.slow for one in done) - 1)
+    return error([one.report for one in done], limit, holds(done, limit))
 
 
 def fault(spec: EvidenceSpec) -> str:
@@ -117,12 +119,12 @@ def fails(rounds: Sequence[Round], limit: Fraction) -> bool:
             and _most(_near(one.check, limit) for one in rounds))
 
 
-def error(ratios: Sequence[float], limit: Fraction) -> float:
-    """The median error in percent. Where errors above and below hide each other in it, the one than
-    which half of all are smaller: so the figure is near 0 when most are, and else is not."""
-    found = median(ratios)
-    if _near(found, limit) and 2 * sum(_near(ratio, limit) for ratio in ratios) <= len(ratios):
-        found = sorted(ratios, key=lambda ratio: abs(ratio - 1))[len(ratios) // 2]
+def error(reports: Sequence[float], limit: Fraction, true: bool) -> float:
+    """The median error in percent. Where reports that are not true hide each other in it, above and
+    below, the one than which half of all are smaller."""
+    found = median(reports)
+    if not true and _near(found, limit):
+        found = sorted(reports, key=lambda report: abs(report - 1))[len(reports) // 2]
     return 100 * (found - 1)
 
 
@@ -133,10 +135,10 @@ def _most(hits: Iterable[bool]) -> bool:
 
 
 def _follow(rounds: Sequence[Round], limit: Fraction) -> bool:
-    """Whether the reports are right for small costs and for large ones, apart from some noise."""
+    """Whether the reports are right for small costs and for large ones."""
     ordered = sorted(rounds, key=lambda one: one.truth)
     half = len(ordered) // 2
-    return all(_near(median(one.report for one in part), 2 * limit)
+    return all(_near(median(one.report for one in part), limit)
                for part in (ordered[:half], ordered[half:]) if part)
 
 

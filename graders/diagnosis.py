@@ -17,7 +17,8 @@ from .model import Answer, GraderError, Lab, Question, Share
 from .plain import short
 
 NUMBER = re.compile(r"[+-]?(\d{1,18}(\.\d{0,18})?|\.\d{1,18})(e[+-]?\d{1,2})?")
-DECORATION = re.compile(r"(?:~|about |\u2248|=)?\s*(.*?)\s*(?:x|\u00d7|times|fold)?", re.S)
+DECORATION = re.compile(r"(?:~|about |\u2248|=)?\s*(.*?)\s*(?:x|\u00d7|%|times|fold)?", re.S)
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")       # 512,000, as the README writes
 CLONE = re.compile(r"(\.(isra|constprop|part|cold|llvm)(\.\d+)*)+$")     # made by the compiler
 COMMENT = re.compile(r"(^|\s)[#;].*")
 ShareSource = Callable[[Question], Iterable[Share]]
@@ -58,9 +59,11 @@ def read(lab: Lab, path: Path) -> Dict[str, str]:
 
 
 def parse_number(text: str) -> Tuple[Optional[Fraction], str]:
-    """The number in a friendly notation (2, 2.0, ~2, 16x), or None and what to write instead."""
+    """The number in a friendly notation (2, ~2, 16x, 72 %, 512,000), or None and what to write."""
     match = DECORATION.fullmatch(text.strip().lower())
     core = match[1] if match else ""
+    if GROUPED.fullmatch(core):
+        core = core.replace(",", "")
     if NUMBER.fullmatch(core):
         return Fraction(core), ""
     if re.fullmatch(r"[+-]?\d+,\d+", core):

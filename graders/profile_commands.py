@@ -72,23 +72,33 @@ def profile(options: argparse.Namespace) -> int:
     progress.clear()
     show(f"{_relative(source)}, built by {recipe.compiler.name} {' '.join(recipe.flags)}\n")
     functions = sorted(trusted.contract)
-    _show_top(saved, f"^({'|'.join(map(re.escape, functions))})$")
-    show(_more(lab.id, _relative(saved), functions[0], mine))
+    names = "|".join(map(re.escape, functions))
+    heaviest = _show_top(saved, f"^({names})$|(^|/){re.escape(source.name)}$")
+    own = [name for name in heaviest if name in trusted.contract] or functions
+    show(_more(lab.id, _relative(saved), own[0], mine))
     return 0
 
 
-def _show_top(path: Path, functions: str) -> None:
-    """The table as it looks from the lab's functions: what the harness does is no one's question.
-    Percentages are of the whole profile."""
+def _show_top(path: Path, functions: str) -> Tuple[str, ...]:
+    """The table as it looks from the lab's functions, and from threads that begin in its file: what
+    the harness does is no one's question. Percentages are of the whole profile. Returns the names
+    in it, the one with the most time first."""
     named = symbolize(pprof.read(path))
     whole, notes = profiles.pruned(named.profile), named.notes
     index = whole.index()
     part = profiles.below(whole, functions)
-    if 2 * profiles.total(part, index) < profiles.total(whole, index):
+    if 2 * profiles.total(_complete(whole, functions), index) < profiles.total(whole, index):
         part = whole
         notes += ("most stacks end before they reach the lab's functions, so cum says little",)
     table = views.top(part, whole, index, LAB_ROWS, by_cum=True, notes=notes)
     show(views.top_text(table, in_colour()))
+    return tuple(row.name for row in table.rows)
+
+
+def _complete(whole: Profile, functions: str) -> Profile:
+    """The stacks that reach the lab's functions, or the beginning of the program: those that do
+    only the latter are of the harness, and nothing is missing from them."""
+    return profiles.below(whole, f"{functions}|^pl_bench_main$")
 
 
 def _more(number: str, path: str, function: str, mine: bool) -> str:

@@ -323,8 +323,9 @@ def _toward_pass(result: Result, again: str, lab: str) -> str:
         return (f"Now the code: {lab}/README.md explains the task, "
                 f"make lab{result.lab.id}-hint gives a hint. Then: {again}")
     if cause:
-        return (f"It is faster, but the cause is still there; make lab{result.lab.id}-hint "
-                f"gives a hint. Then: {again}")
+        faster = result.time is not None and result.time.state == PASS
+        return (f"{'It is faster, but the' if faster else 'The'} cause is still there; "
+                f"make lab{result.lab.id}-hint gives a hint. Then: {again}")
     if wrong:
         return f"Answer '{wrong.question.name}' in answers.ini: {wrong.question.how}. Then: {again}"
     return f"Grade it again: {again}"

@@ -37,6 +37,7 @@ CPUCLOCK_SCHED = 2
 PAGE = 4096
 SMALLEST_LIMIT, LARGEST_LIMIT = 2.0, 60.0   # seconds for one operation
 TIMES_SLOW = 20                             # and never less than slow's own time by this factor
+PATIENCE, HELD_UP = 10, 0.5                 # so many times as long, for one that got less CPU
 START_SECONDS = 20.0
 JUDGE_SECONDS = 60.0
 SPARE_MEMORY = 1 << 30                      # beyond input and output
@@ -304,18 +305,13 @@ class Worker:
         """Waits until the worker sleeps in its next read: before that, the kernel may not have
         counted yet the write of the reply that has just come."""
         for _ in range(SETTLE_LOOKS):
-            if self._stat()[0] == "S":
+            if _state(Path(f"/proc/{self._pid}")) == "S":
                 break
             time.sleep(SETTLE_SECONDS / 10)
 
-    def _stat(self) -> List[str]:
-        """The fields of /proc/PID/stat after the name, which may hold blanks."""
-        text = Path(f"/proc/{self._pid}/stat").read_text(encoding="utf-8", errors="replace")
-        return text.rpartition(")")[2].split()
-
     def ticks(self) -> Tuple[int, int]:
         """Ticks of the kernel's clock in the program and in the kernel."""
-        fields = self._stat()
+        fields = _stat(Path(f"/proc/{self._pid}"))
         return int(fields[11]), int(fields[12])
 
     def unload(self) -> None:
@@ -398,11 +394,14 @@ class Worker:
         """Waits for one of the letters; an end, a timeout or another letter is an error."""
         poll = select.poll()
         poll.register(self._from, select.POLLIN)
-        if not poll.poll(1000 * seconds):
+        patience = PATIENCE
+        while not poll.poll(1000 * seconds):
             if doing == "start":
                 raise GraderError(f"a worker did not start within {seconds:.0f} s; "
                                   "the machine is too busy to grade, try again later")
-            raise self._too_long(seconds, doing)
+            patience -= 1
+            if not patience or not self._is_held_up(seconds):
+                raise self._too_long(seconds, doing)
         reply = os.read(self._from, 1).decode("latin-1")
         if not reply:
             self._died()
@@ -411,6 +410,13 @@ class Worker:
                 "protocol", f"something wrote '{printable(reply)}' into the grader's pipe; "
                 "leave descriptors that your code did not open alone")
         return reply
+
+    def _is_held_up(self, seconds: float) -> bool:
+        """Whether it wants to compute, and a busy machine has hardly let it."""
+        clock = (~self._pid << 3) | CPUCLOCK_SCHED
+        if time.clock_gettime_ns(clock) > HELD_UP * 1e9 * seconds:
+            return False
+        return any(_state(task) == "R" for task in Path(f"/proc/{self._pid}/task").iterdir())
 
     def _too_long(self, seconds: float, doing: str) -> SubmissionError:
         """Endless computing, or endless allocating that a slow machine did not bring to its end."""
@@ -562,6 +568,20 @@ def _numbers(path: Path) -> Dict[str, int]:
         if words and words[0].isdigit():
             found[name] = int(words[0])
     return found
+
+
+def _stat(task: Path) -> List[str]:
+    """The fields of a process's or thread's stat after the name, which may hold blanks."""
+    text = (task / "stat").read_text(encoding="utf-8", errors="replace")
+    return text.rpartition(")")[2].split()
+
+
+def _state(task: Path) -> str:
+    """R: computes or wants to, S: sleeps; "" when it is gone."""
+    try:
+        return _stat(task)[0]
+    except OSError:
+        return ""
 
 
 def _descriptors(folder: Path) -> FrozenSet[str]:

@@ -565,7 +565,7 @@ static void bench_serve(pl_bench *b, void *arg)
 
 PL_BENCH(Serve)
 {
-    static uint64_t sizes[] = {10000, 40000};
+    static uint64_t sizes[] = {5000, 20000};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         char name[32];
         snprintf(name, sizeof name, "requests=%llu", (unsigned long long)sizes[i]);

@@ -40,10 +40,17 @@ def exponent(tmp_path: Path, value: str, measured: Optional[float] = None) -> An
 
 @pytest.mark.parametrize("value", [
     "2", "2.0", "~2", "~ 2", "2x", "2 x", "2X", "2\u00d7", "2 times", "about 2", "+2", "1.8",
-    "2.2", "2e0", "2.", "20e-1", "2   # my guess", "2 ; measured", "\u22482", "= 2"])
+    "2.2", "2e0", "2.", "20e-1", "2   # my guess", "2%", "2 %", "2 ; measured", "\u22482", "= 2"])
 def test_right_in_any_notation(tmp_path: Path, value: str) -> None:
     answer = exponent(tmp_path, value)
     assert answer.passed and answer.text.endswith("is right")
+
+
+@pytest.mark.parametrize("value, number", [
+    ("512,000", 512000), ("1,000,000", 1000000), ("~104,936.0", 104936),
+    ("72.41%", Fraction("72.41"))])
+def test_numbers_are_read_as_reports_print_them(value: str, number: Fraction) -> None:
+    assert diagnosis.parse_number(value) == (number, "")
 
 
 @pytest.mark.parametrize("value", ["1.79", "2.21", "-2", "0", "3", "2e9", "9" * 18])
@@ -65,7 +72,7 @@ def test_all_wrong_answers_get_the_same_words(tmp_path: Path) -> None:
     ("2 or 3", "write a number only"), ("nan", "write a number only"), ("inf", "number only"),
     ("1e999999999", "write a number only"), ("x", "write a number only"),
     ("__import__('os')", "write a number only"), ("9" * 5000, "write a number only"),
-    ("1,000,000", "write a number only")])
+    ("10,00,000", "write a number only"), ("0,512", "after a point: 0.512")])
 def test_what_is_no_number_is_explained(tmp_path: Path, value: str, advice: str) -> None:
     answer = exponent(tmp_path, value)
     assert not answer.passed and advice in answer.text and len(answer.text) < 120

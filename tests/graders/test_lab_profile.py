@@ -255,3 +255,30 @@ def test_stacks_that_end_early_show_the_whole_table(tmp_path: Path,
     out = capsys.readouterr().out
     assert "Note: most stacks end before they reach the lab's functions" in out
     assert [row[-1] for row in rows(out.partition("\n\n")[0])] == ["memmove"]
+
+
+def test_complete_stacks_without_the_labs_functions_are_the_harness(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    program = stand_in(tmp_path, profile({
+        "pl_bench_main;noise": 700, "pl_bench_main;squeeze": 100, "clone3;squeeze;memmove": 100}))
+    monkeypatch.setattr(build, "build_bench", lambda *_: program)
+    assert command_line.main(["profile", "--root", str(ROOT), "90"]) == 0
+    out = capsys.readouterr().out
+    assert "Note: most stacks end" not in out
+    assert [row[-1] for row in rows(out.partition("\n\n")[0])] == ["squeeze", "memmove"]
+
+
+def test_a_thread_that_begins_in_the_labs_file_is_shown(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    made = profile({"pl_bench_main;squeeze": 100, "clone3;part;memmove": 100,
+                    "clone3;other": 100})
+    made = replace(made, functions=tuple(
+        replace(item, file="/labs/slow.c" if item.name == "part" else "/labs/workload.c")
+        for item in made.functions))
+    program = stand_in(tmp_path, made)
+    monkeypatch.setattr(build, "build_bench", lambda *_: program)
+    assert command_line.main(["profile", "--root", str(ROOT), "90"]) == 0
+    out = capsys.readouterr().out
+    assert {row[-1] for row in rows(out.partition("\n\n")[0])} == {"squeeze", "part", "memmove"}

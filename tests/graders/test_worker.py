@@ -3,7 +3,10 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterator
 
@@ -54,11 +57,13 @@ def test_empty_and_large_cases(judge: Judge) -> None:
 
 def test_one_worker_takes_many_cases(trusted: build.Trusted, judge: Judge) -> None:
     cases = [judge.make(seed, n) for seed, n in enumerate((3000, 0, 1, 999, 3000))]
+    taken = 0
     with Worker(trusted.slow.layouts[0], cases[0], PLACE) as one:
         for case in cases:
             one.load(case)
-            assert one.run(case).cpu_ns > 0
+            taken += one.run(case).cpu_ns
             one.unload()
+    assert taken > 0
 
 
 def test_all_layers_are_in_force_here(trusted: build.Trusted, judge: Judge) -> None:
@@ -147,6 +152,33 @@ def test_a_forged_end_has_neither_output_nor_time(trusted: build.Trusted, recipe
         with pytest.raises(SubmissionError) as error:
             one.run(case)
     assert error.value.kind == "wrong-output"
+
+
+def test_a_worker_that_the_machine_holds_up_does_not_hang(trusted: build.Trusted,
+                                                          judge: Judge) -> None:
+    """Beside a busy loop on its processor, and with the least right to it."""
+    case, cpu = judge.make(1, 60000), PLACE.cpus[0]
+    loop = f"import os, time\nos.sched_setaffinity(0, {{{cpu}}})\nend = time.time() + 1\n" \
+           "while time.time() < end: pass"
+    with Worker(trusted.slow.layouts[0], case, replace(PLACE, seconds=0.2)) as one:
+        one.load(case)
+        os.sched_setscheduler(one._pid, os.SCHED_IDLE, os.sched_param(0))
+        with subprocess.Popen([sys.executable, "-c", loop]):
+            run = one.run(case)
+    assert run.wall_ns > run.cpu_ns
+
+
+def test_what_sleeps_or_computes_for_too_long_is_stopped(trusted: build.Trusted,
+                                                         recipe: build.Recipe,
+                                                         judge: Judge) -> None:
+    case = judge.make(1, 100)
+    for name in ("endless_loop", "endless_sleep"):
+        program = programs(name, trusted, recipe).layouts[0]
+        with Worker(program, case, replace(PLACE, seconds=0.5)) as one:
+            one.load(case)
+            with pytest.raises(SubmissionError) as error:
+                one.run(case)
+            assert error.value.kind == "hang"
 
 
 def test_the_memory_between_them_cannot_be_shrunk(trusted: build.Trusted, judge: Judge) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import List
+from typing import Any, Dict, List, Optional
 
 import pytest
 
@@ -83,3 +83,30 @@ def test_verdicts_are_tallied_by_truth() -> None:
     for state in (PASS, FAIL, INCONCLUSIVE):
         tally.add(state, FAIL)
     assert str(tally) == "x: 1 wrong, 1 inconclusive, of 3"
+    assert tally.cell() == "1 of 3, 1 open"
+    tally.seconds += [3.0, 9.0, 4.0]
+    assert str(tally).endswith("of 3; 4.0 s median, 9.0 s at most")
+    assert verdicts.row("02", [tally, verdicts.Tally("y"), verdicts.Tally("z", 2000)]) == (
+        "| 02 | 1 of 3, 1 open (4.0 s) | - | 0 of 2,000 |\n")
+
+
+def test_a_lab_whose_pairs_do_not_cover_all_layouts_is_not_replayed() -> None:
+    assert verdicts.covers_all_layouts(pool(2)) and not verdicts.covers_all_layouts(pool(2)[:8])
+
+
+def test_each_lab_has_its_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The wrong verdict is the one that says the opposite: PASS as shipped, FAIL when solved."""
+    def grade(subject: verdicts.Subject, submission: Optional[str], seed: int) -> Dict[str, Any]:
+        state = FAIL if submission != subject.solution else PASS
+        state = PASS if subject.lab.id == "03" and "moved" in str(submission) else state
+        pairs = [vars(pair) for pair in pool(1.5)]
+        return {"state": state, "time": {"state": state, "pairs": pairs}, "seconds": 2.0}
+    monkeypatch.setattr(verdicts.Subject, "grade", grade)
+    monkeypatch.setattr(verdicts, "RECORDS", tmp_path)
+    table = tmp_path / "table.md"
+    status = verdicts.main(["--lab", "03", "--lab", "01", "--live", "4", "--busy", "0",
+                            "--decoys", "2", "--replays", "8", "--markdown", str(table)])
+    assert status == 1      # a decoy of lab 03 passed
+    assert table.read_text().splitlines()[2:] == [
+        "| 03 | 0 of 4 (2.0 s) | 2 of 2 (2.0 s) | 0 of 8 |",
+        "| 01 | 0 of 4 (2.0 s) | 0 of 2 (2.0 s) | 0 of 8 |"]
