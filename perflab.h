@@ -499,9 +499,8 @@ typedef struct pl_leak_desc {
 
 /* pl_leak_mark sets a mark: what is made from now on, by any thread, is a leak until it is gone.
    The first mark begins to record who makes what: 0.2 to 0.8 us a block, by the depth of its stack,
-   on a busy virtual machine; pl_leak_stop
-   ends that. Errors: PL_INVALID when mark is NULL, PL_NOMEM, PL_UNSUPPORTED outside Linux.
-   Threads: any. Signal-safe: no. */
+   on a busy virtual machine; pl_leak_stop ends that. Errors: PL_INVALID when mark is NULL,
+   PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads: any. Signal-safe: no. */
 pl_result pl_leak_mark(pl_leak_baseline *mark);
 
 /* pl_leak_check returns how many blocks, descriptors and threads there are that were made since the
