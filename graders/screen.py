@@ -315,17 +315,17 @@ def _toward_pass(result: Result, again: str, lab: str) -> str:
     wrong = _first(answer for answer in result.answers if not answer.passed)
     cause = _first(finding for finding in result.findings
                    if not finding.passed and not finding.undecided)
-    slow = result.time.state == FAIL if result.time else bool(cause)    # the code is to change
-    if slow and blank:
+    faster = result.time is not None and result.time.state == PASS
+    slow = result.time is not None and result.time.state == FAIL
+    if (slow or (cause and not faster)) and blank:
         return (f"Measure before you change anything: {blank.question.how}. Write what you find "
                 f"into {lab}/answers.ini, then: {again}")
-    if slow:
+    if slow or (cause and not faster):
         return (f"Now the code: {lab}/README.md explains the task, "
                 f"make lab{result.lab.id}-hint gives a hint. Then: {again}")
     if cause:
-        faster = result.time is not None and result.time.state == PASS
-        return (f"{'It is faster, but the' if faster else 'The'} cause is still there; "
-                f"make lab{result.lab.id}-hint gives a hint. Then: {again}")
+        return (f"It is faster, but the cause is still there; make lab{result.lab.id}-hint "
+                f"gives a hint. Then: {again}")
     if wrong:
         return f"Answer '{wrong.question.name}' in answers.ini: {wrong.question.how}. Then: {again}"
     return f"Grade it again: {again}"
