@@ -1,4 +1,4 @@
-/* The solution with buffers of 512 bytes: far fewer calls than slow.c, and far more than it takes. */
+/* The solution with buffers of 512 bytes: far fewer calls than slow.c, far more than it takes. */
 #include "lab.h"
 
 #include <errno.h>
