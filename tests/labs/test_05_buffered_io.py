@@ -25,7 +25,8 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def messages(stream: bytes) -> Tuple[List[Tuple[bytes, bytes]], bool]:
     """The whole messages of a stream, and whether there was nothing else."""
-    found, at = [], 0
+    found: List[Tuple[bytes, bytes]] = []
+    at = 0
     while at < len(stream):
         header = HEADER.match(stream, at)
         if not header or int(header[2]) > LIMIT or header.end() + int(header[2]) > len(stream):
