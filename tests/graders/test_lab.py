@@ -45,7 +45,8 @@ def test_the_documented_sample(tmp_path: Path) -> None:
     assert (found.clock, found.bar, found.n) == ("cpu", 4, 5000)
     assert found.oracle_sizes == (0, 1, 2, 7, 100, 1023)
     assert found.summary.startswith("Build a long string")
-    growth, = found.evidence
+    growth, sort = found.evidence
+    assert (sort.name, sort.kind) == ("sort", "bench_error")
     assert (growth.name, growth.kind, growth.maximum, growth.minimum) == (
         "growth", "growth_exponent", Fraction("1.35"), None)
     assert growth.sizes == (1000, 4000, 16000) and growth.because.startswith("Twice")
