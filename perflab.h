@@ -4250,19 +4250,36 @@ static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
    To compare a word takes a tenth of what a frame costs. The words are compared from the inside
    out: as long as they are the same, so is the extent of the stack.
 
-   Invariant: trail[now] is a whole walk, or has no frames. */
+   Invariant: each way's trail is a whole walk, or has no frames. */
 
-typedef struct pli_memo {
-    uint32_t busy;       /* a handler that allocates finds it so, and walks on its own */
-    uint32_t generation; /* of the modules */
-    int now;             /* which of the two is the last walk; the other one is being made */
-    pli_trail trail[2];
-    const void *repeated; /* what the last walk was made into: see pli_live_maker */
-    uint64_t size;       /* for blocks of this size, */
-    const void *ra;      /* by a call that returned to here */
+/* The last walk of the calls that return to one place, or to others that share this one. */
+typedef struct pli_memo_way {
+    uint32_t generation;   /* of the modules; 0: no walk yet */
+    int trail;             /* its number */
+    const void *ra;        /* where the call returned to, */
+    uint64_t size;         /* for a block of this size: */
+    const void *made_into; /* what the last walk was made into: see pli_live_maker */
     uint32_t epoch;
     int inner;
+} pli_memo_way;
+
+#define PLI_MEMO_WAYS 8
+
+/* A program calls malloc from a few places in turn: each has its own last walk. One more walk is
+   being made, and then takes the place of an old one. */
+typedef struct pli_memo {
+    uint32_t busy; /* a handler that allocates finds it so, and walks on its own */
+    int spare;     /* the one that is being made; the others are the ways' */
+    pli_memo_way way[PLI_MEMO_WAYS];
+    pli_trail trail[PLI_MEMO_WAYS + 1];
 } pli_memo;
+
+/* The way of a return address. */
+static pli_memo_way *pli_memo_way_of_sig(pli_memo *memo, const void *ra)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)ra * 0x9e3779b97f4a7c15u;
+    return &memo->way[hash >> 61];
+}
 
 /* The first word from `from` on that led the old walk and is another one now; words, if none is. */
 static int pli_trail_changed_sig(const pli_trail *old, int from)
@@ -4414,25 +4431,32 @@ static pli_trail *pli_trail_make_sig(pli_trail *trail, pli_trail *old, const pli
     return joined ? joined : trail;
 }
 
-/* The stack from regs, as pli_unwind_sig gives it, but by the memo: what comes back may point into
-   it, until its next use. Only one that is not busy, and for the thread's own stack. *same: it is
-   the stack of the last time. */
+/* The stack from regs, as pli_unwind_sig gives it, but by the memo: what comes back points into it,
+   until its next use. Only one that is not busy, and for the thread's own stack. *same: it is the
+   stack of the last time. */
 static const pli_trail *pli_unwind_again_sig(const pli_regs *regs, int max, pli_memo *memo,
-                                             bool *same)
+                                             pli_memo_way *way, bool *same)
 {
-    uint32_t generation = PLI_LOAD_ACQUIRE(pli_modules.generation) + 1; /* 0: none yet */
-    pli_trail *old = &memo->trail[memo->now], *trail = &memo->trail[!memo->now];
+    uint32_t generation = PLI_LOAD_ACQUIRE(pli_modules.generation) + 1;
     int bad = -1;
-    if (memo->generation != generation || old->words > PLI_TRAIL_WORDS)
+    if (memo->spare == 0 && memo->way[1].trail == 0) { /* zeroes: never used */
+        for (int i = 0; i < PLI_MEMO_WAYS; i++)
+            memo->way[i].trail = i;
+        memo->spare = PLI_MEMO_WAYS;
+    }
+    pli_trail *old = &memo->trail[way->trail];
+    if (way->generation != generation || old->words > PLI_TRAIL_WORDS)
         old->frames = 0;
-    memo->generation = generation;
+    way->generation = generation;
     *same = old->frames > 0 && pli_trail_holds_sig(old, 0, regs, &bad);
     if (*same)
         return old;
-    if (max > PLI_TRAIL_FRAMES)
-        max = PLI_TRAIL_FRAMES;
-    pli_trail *whole = pli_trail_make_sig(trail, old, regs, max);
-    memo->now = whole == &memo->trail[1];
+    pli_trail *whole = pli_trail_make_sig(&memo->trail[memo->spare], old, regs,
+                                          max < PLI_TRAIL_FRAMES ? max : PLI_TRAIL_FRAMES);
+    if (whole != old) {
+        int spare = way->trail;
+        way->trail = memo->spare, memo->spare = spare;
+    }
     return whole;
 }
 
@@ -6358,15 +6382,16 @@ static const pli_site *pli_live_site_again(pli_memo *memo, const pli_regs *here,
 {
     bool same;
     uint32_t epoch = pli_modules_epoch_sig();
-    const pli_trail *trail = pli_unwind_again_sig(here, PLI_LIVE_DEPTH + PLI_LIVE_INNER, memo,
+    pli_memo_way *way = pli_memo_way_of_sig(memo, ra);
+    const pli_trail *trail = pli_unwind_again_sig(here, PLI_LIVE_DEPTH + PLI_LIVE_INNER, memo, way,
                                                   &same);
-    same = same && memo->epoch == epoch && memo->ra == ra;
+    same = same && way->epoch == epoch && way->ra == ra;
     if (!same)
-        memo->inner = pli_live_inner(trail->pcs, trail->frames, ra);
-    if (!same || memo->size != size || !memo->repeated)
-        memo->repeated = pli_live_site_of(trail->pcs, trail->frames, memo->inner, size);
-    memo->epoch = epoch, memo->ra = ra, memo->size = size;
-    return memo->repeated;
+        way->inner = pli_live_inner(trail->pcs, trail->frames, ra);
+    if (!same || way->size != size || !way->made_into)
+        way->made_into = pli_live_site_of(trail->pcs, trail->frames, way->inner, size);
+    way->epoch = epoch, way->ra = ra, way->size = size;
+    return way->made_into;
 }
 
 /* The word for something of this size that is made now, by a call that returns to ra: the frames
