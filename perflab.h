@@ -13648,8 +13648,11 @@ static bool pli_env_file(int which, const char *value)
     if (result == PL_OK)
         return true;
     snprintf(key, sizeof key, "%s=", pli_env_names[which]);
-    pli_env_complain(key, value, result == PL_IO ? ": its folder cannot be written to" :
-                     ": name a file");
+    if (*value)
+        pli_env_complain(key, value, result == PL_IO ? ": its folder cannot be written to" :
+                         ": its path is too long");
+    else
+        pli_env_complain("write ", key, "FILE");
     path[0] = '\0';
     return false;
 }
@@ -13827,13 +13830,18 @@ static void pli_env_save(int which, bool emergency)
     munmap(path, size);
 }
 
-/* Stops and writes. A child that used no time has no profile worth a file. */
+#define PLI_ENV_CHILD_NS 10000000 /* a tick at 100 Hz */
+
+/* Stops and writes. A child that used next to no time has nothing worth a file: shells fork for
+   everything. */
 static void pli_env_write(bool emergency)
 {
     bool running = pli_env.cpu && pli_cpu_end_at_exit(emergency);
-    for (int i = 0; i < PLI_ENV_FILES; i++)
-        if (pli_env.path[i][0] && (i != PLI_ENV_CPU || (running && (!pli_env.child ||
-                                                                    pli_cpu.ticks > 0))))
+    bool worth = !pli_env.child || pl_process_cpu_ns() >= PLI_ENV_CHILD_NS;
+    if (running && (!pli_env.child || pli_cpu.ticks > 0))
+        pli_env_save(PLI_ENV_CPU, emergency);
+    for (int i = PLI_ENV_CPU + 1; i < PLI_ENV_FILES && worth; i++)
+        if (pli_env.path[i][0])
             pli_env_save(i, emergency);
 }
 
