@@ -36,6 +36,7 @@
        >>profile     what was collected, as files that other tools read
        >>stack       the calling thread's own stack
        >>stacks      the stacks of all threads, and what they wait for
+       >>crash       what a program says before it dies of a fault
        >>leak        what was made since a mark and is still there
        >>machine     facts that explain a measurement, and what mends a noisy machine
        >>flags       the command line of a benchmark program
@@ -498,6 +499,31 @@ pl_result pl_stacks_write(FILE *out);
 /* pl_num_threads returns how many threads the program has, perflab's own not counted; 0 where the
    system does not tell. Threads: any. Signal-safe: no. */
 int pl_num_threads(void);
+
+/* -- Crashes -------------------------------------------------------------------------------------
+
+   What a program says on stderr before it dies of a fault:
+
+       perflab: the program crashed: SIGSEGV, there is no memory at the address: 0x0000000000000008
+       signal 11, code 1, process 4711, thread 4712 (worker)
+
+       rax    0x0000000000000000  rbx    0x00007ffd3a6f5e58 ...
+       thread 4712 [crashed]:
+       #0   0x000055d0c8f3a1b3  parse+0x1a  /home/me/search+0x11b3
+       #1   0x000055d0c8f3a20e  main+0x2c  /home/me/search+0x120e
+
+   then all other threads, and the modules with their build ids, as pl_stacks_write has them. Then
+   the signal ends the program as it would have: same status, and a core where limits allow one.
+   `python3 -m graders symbolize REPORT` adds source lines and inlined calls, also for a stripped
+   program, from its separate debug file. */
+
+/* pl_crash_install has SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP and SIGSYS reported. A
+   signal that the program handles, now or later, stays its own. The calling thread and those that
+   start from now on get a stack for signals, so that a full stack can be reported; of older threads
+   it cannot, unless they have one. The report needs no malloc and no lock; a fault of its own costs
+   a line of it. Call it early in main. Errors: PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads: any.
+   Signal-safe: no. */
+pl_result pl_crash_install(void);
 
 /* -- Leaks ---------------------------------------------------------------------------------------
 
@@ -2259,7 +2285,7 @@ typedef struct pli_counts {
 } pli_counts;
 
 enum { PLI_THREAD_FREE, PLI_THREAD_USED };
-enum { PLI_WANT_CPU = 1, PLI_WANT_LEAK = 2, PLI_WANT_STARTS = 4 };
+enum { PLI_WANT_CPU = 1, PLI_WANT_LEAK = 2, PLI_WANT_STARTS = 4, PLI_WANT_CRASH = 8 };
 
 /* What the sampler keeps of a thread: see >>cpu. */
 typedef struct pli_cpu_thread {
@@ -3195,6 +3221,42 @@ static pl_result pli_modules_refresh(void)
     pli_lock_give(&pli_modules.lock);
     return failed ? PL_NOMEM : PL_OK;
 }
+
+#if PLI_FIND_OBJECT
+
+/* In an emergency: has the library at an address in the list, if it was loaded since the last
+   refresh. The dynamic linker's lock may be held for ever, and is not taken. The map stays as it
+   is, since to change it one has to wait for handlers. */
+static void pli_modules_meet_at(uintptr_t pc)
+{
+    struct dl_find_object object;
+    struct dl_phdr_info info;
+    bool failed = false, known = false;
+    for (pli_module *m = PLI_LOAD_ACQUIRE(pli_modules.all); m; m = PLI_LOAD_ACQUIRE(m->next))
+        known |= pc >= m->start && pc < m->end && m->last_epoch == PLI_EPOCH_NOW;
+    if (known || _dl_find_object((void *)pc, &object) != 0)
+        return;
+    const ElfW(Ehdr) *elf = object.dlfo_map_start;
+    if (!pli_os_readable_sig((uintptr_t)elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+        !pli_lock_take_or_try(&pli_modules.lock, true))
+        return;
+    memset(&info, 0, sizeof info);
+    info.dlpi_addr = object.dlfo_link_map->l_addr, info.dlpi_name = object.dlfo_link_map->l_name;
+    info.dlpi_phdr = (const ElfW(Phdr) *)((uintptr_t)elf + elf->e_phoff);
+    info.dlpi_phnum = elf->e_phnum;
+    pli_module_meet(&info, 0, &failed);
+    pli_lock_give(&pli_modules.lock);
+}
+
+#else
+
+/* Nothing tells without a lock: what was loaded since the last refresh has no name. */
+static void pli_modules_meet_at(uintptr_t pc)
+{
+    (void)pc;
+}
+
+#endif
 
 /* The module that had this address in that epoch, or NULL. */
 static const pli_module *pli_module_at(uintptr_t pc, uint32_t epoch)
@@ -10253,18 +10315,31 @@ static pl_result pli_stacks_take(bool emergency)
    end with their build ids, so that the right file can be found: `python3 -m graders symbolize`
    does both. */
 
+/* What is known of an address in a stack. A program that has jumped into data is in no function,
+   and so is one that has jumped to address 0. */
+static pli_place pli_place_in_stack(uintptr_t pc, bool emergency)
+{
+    bool code = false;
+    pli_place place = pc < PLI_PC_MARKS ? pli_place_of_mark(pc) :
+                      pli_place_at(pc, pli_modules_epoch_sig(), emergency);
+    for (int i = 0; place.module && i < place.module->texts; i++)
+        code |= pc >= place.module->text[i].start && pc < place.module->text[i].end;
+    if (!code && (pc >= PLI_PC_MARKS || pc == 0))
+        place.name = place.shown = "[no code]", place.start = pc;
+    return place;
+}
+
 /* One line. */
 static void pli_text_stack_frame(pli_bytes *out, int number, uintptr_t pc, bool emergency)
 {
     char made[PLI_UNNAMED_MAX];
-    pli_place place = pc < PLI_PC_MARKS ? pli_place_of_mark(pc) :
-                      pli_place_at(pc, pli_modules_epoch_sig(), emergency);
+    pli_place place = pli_place_in_stack(pc, emergency);
     pli_place_text(&place, pc, made, sizeof made);
     if (number >= 0)
         pli_bytes_format(out, "#%-3d ", number);
     else
         pli_bytes_text(out, "     ");
-    if (pc >= PLI_PC_MARKS)
+    if (pc >= PLI_PC_MARKS || pc == 0)
         pli_bytes_format(out, "0x%016" PRIxPTR "  ", pc);
     pli_bytes_text(out, place.shown);
     if (place.module) {
@@ -10273,6 +10348,21 @@ static void pli_text_stack_frame(pli_bytes *out, int number, uintptr_t pc, bool 
         pli_bytes_format(out, "+0x%" PRIxPTR, pc - place.module->bias);
     }
     pli_bytes_byte(out, '\n');
+}
+
+/* A stack, from the innermost function on; the same line again and again, as in a recursion that
+   has no end, is counted instead. Returns the place of the next line to print. */
+static int pli_text_stack_line(pli_bytes *out, const uintptr_t *pcs, int depth, int at,
+                               bool emergency)
+{
+    int same = 0;
+    pli_text_stack_frame(out, at, pcs[at], emergency);
+    while (at + same + 1 < depth && pcs[at + same + 1] == pcs[at])
+        same++;
+    if (same < 3)
+        return at + 1;
+    pli_bytes_format(out, "     ... the same %d times more\n", same);
+    return at + same + 1;
 }
 
 /* What is loaded, and which builds these are. */
@@ -10378,8 +10468,8 @@ static void pli_text_thread(pli_bytes *out, const pli_taken *t, const pli_ask_sl
     pli_text_state(out, t);
     pli_bytes_text(out, "]:\n");
     pli_text_labels(out, t->labels);
-    for (int i = 0; t->how == PLI_TAKEN_WALKED && i < slot->depth; i++)
-        pli_text_stack_frame(out, i, slot->pcs[i], emergency);
+    for (int i = 0; t->how == PLI_TAKEN_WALKED && i < slot->depth;)
+        i = pli_text_stack_line(out, slot->pcs, slot->depth, i, emergency);
     if (t->how != PLI_TAKEN_WALKED && t->start)
         pli_text_stack_frame(out, 0, t->start, emergency);
     if (t->started && t->starter)
@@ -10389,23 +10479,17 @@ static void pli_text_thread(pli_bytes *out, const pli_taken *t, const pli_ask_sl
     pli_bytes_byte(out, '\n');
 }
 
-/* All that were taken, the program's own, but the one with number `except`. */
-static void pli_text_threads(pli_bytes *out, int except)
+/* The form of debug=2: what was taken last, but perflab's own threads. */
+static void pli_stacks_text(pli_bytes *out, bool emergency)
 {
+    (void)emergency;
     for (int i = 0; i < pli_stacks.count; i++) {
         const pli_taken *t = &pli_stacks.taken[i];
-        if (!t->own && t->how != PLI_TAKEN_GONE && t->tid != except)
+        if (!t->own && t->how != PLI_TAKEN_GONE)
             pli_text_thread(out, t, &pli_ask_slots[i]);
     }
     if (pli_stacks.missed)
         pli_bytes_format(out, "and %d more threads\n\n", pli_stacks.missed);
-}
-
-/* The form of debug=2, of what was taken last. */
-static void pli_stacks_text(pli_bytes *out, bool emergency)
-{
-    (void)emergency;
-    pli_text_threads(out, 0);
     pli_text_builds(out);
 }
 
@@ -10553,6 +10637,390 @@ int pl_num_threads(void)
     return count - (count > 1 && pli_task_letter(getpid()) == 'Z');
 #else
     return 0;
+#endif
+}
+
+/* ==== >>crash ====================================================================================
+   What a program says before it dies of a fault: the signal in words, the registers, the stack of
+   the thread, the modules, and the stacks of all other threads. Then it dies of the same signal, as
+   if nobody had looked: the parent sees the same status, and a core has the registers of the fault.
+
+       fault ──► handler ──► head ──► registers ──► stack ──► modules ──► threads ──► the signal
+                    ▲                                 │ a fault of the report's own      again
+                    └─────────────────────────────────┘ goes on behind it
+
+   The handler runs on a stack of its own, since the thread's may be what is full. Nothing is
+   allocated and no lock is waited for: what was interrupted may be malloc, or hold any of them.
+   Memory is believed nothing of: if the report itself faults, the handler is entered once more,
+   and goes on with what comes next. So each line stands as soon as it is known.
+
+   A second thread that crashes meanwhile waits for the first one's report, which has it in its list
+   of threads, and dies with it.
+
+   A handler that the program has for one of these signals stays, whether it was there before or
+   comes later: who handles faults knows why. */
+
+#if PLI_LINUX
+
+/* What is told: nothing; the thread that crashed; all threads; the same, and the kernel is asked
+   for a core as large as the limit allows. */
+enum { PLI_CRASH_NONE, PLI_CRASH_SINGLE, PLI_CRASH_ALL, PLI_CRASH_CORE };
+
+#define PLI_CRASH_STACK ((size_t)128 << 10) /* of addresses; memory is what the handler touches */
+#define PLI_CRASH_FAULTS 8 /* so many faults of its own end the report */
+#define PLI_CRASH_WAIT 200000 /* naps of 50 us: how long others wait for the report */
+
+static const int pli_crash_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+#define PLI_CRASH_SIGNALS ((int)(sizeof pli_crash_signals / sizeof *pli_crash_signals))
+
+static struct {
+    pli_lock lock;       /* who installs */
+    int level, pid;
+    int reporter;        /* the thread that reports; 0: none yet; atomic */
+    siginfo_t info;      /* of the fault, as everything below */
+    const void *context;
+    int stage, unit;     /* what comes next */
+    int faults;          /* of the report itself */
+    bool locked;         /* pli_stacks.lock is ours */
+    int depth;
+    uintptr_t pcs[PLI_STACK_MAX];
+    pli_bytes text;      /* not written yet */
+} pli_crash;
+
+/* -- In words -- */
+
+/* What a signal is called, and what its codes mean. Code 0 has the name. */
+static const char *pli_crash_words(int number, int code)
+{
+    static const struct { int number, code; const char *text; } known[] = {
+        {SIGSEGV, 0, "SIGSEGV"}, {SIGBUS, 0, "SIGBUS"}, {SIGFPE, 0, "SIGFPE"},
+        {SIGILL, 0, "SIGILL"}, {SIGABRT, 0, "SIGABRT"}, {SIGTRAP, 0, "SIGTRAP"},
+        {SIGSYS, 0, "SIGSYS"},
+        {SIGSEGV, SEGV_MAPERR, "there is no memory at the address"},
+        {SIGSEGV, SEGV_ACCERR, "this memory must not be used so"},
+        {SIGSEGV, SI_KERNEL, "an address that no memory can have"},
+        {SIGBUS, BUS_ADRALN, "the address is not aligned"},
+        {SIGBUS, BUS_ADRERR, "behind the end of the file that is mapped there"},
+        {SIGBUS, BUS_OBJERR, "the memory is broken"},
+        {SIGFPE, FPE_INTDIV, "integer division by zero"},
+        {SIGFPE, FPE_INTOVF, "integer overflow"},
+        {SIGFPE, FPE_FLTDIV, "floating-point division by zero"},
+        {SIGFPE, FPE_FLTOVF, "floating-point overflow"},
+        {SIGFPE, FPE_FLTUND, "floating-point underflow"},
+        {SIGFPE, FPE_FLTRES, "inexact floating-point result"},
+        {SIGFPE, FPE_FLTINV, "invalid floating-point operation"},
+        {SIGILL, ILL_ILLOPC, "not an instruction"},
+        {SIGILL, ILL_ILLOPN, "not an instruction, or __builtin_trap"},
+        {SIGILL, ILL_PRVOPC, "an instruction that only the system may use"},
+        {SIGTRAP, TRAP_BRKPT, "a breakpoint"}, {SIGTRAP, SI_KERNEL, "a breakpoint"},
+        {SIGTRAP, TRAP_TRACE, "a single step"},
+        {SIGSYS, 1, "a system call that is not allowed here"},
+        {SIGABRT, SI_TKILL, "abort was called, or an assertion failed"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].number == number && known[i].code == code)
+            return known[i].text;
+    return code == SI_TKILL ? "raised by the program" :
+           code == SI_USER || code == SI_QUEUE ? "sent by process" : "for an unknown reason";
+}
+
+/* Whether the kernel says at which address it happened. */
+static bool pli_crash_has_address(const siginfo_t *info)
+{
+    int n = info->si_signo;
+    return info->si_code > 0 && info->si_code != SI_KERNEL &&
+           (n == SIGSEGV || n == SIGBUS || n == SIGFPE || n == SIGILL);
+}
+
+#define PLI_CRASH_NEAR ((uintptr_t)64 << 10) /* how far below sp a function writes */
+
+/* A fault close to sp is one at the end of the stack: what is inside of it can be used. */
+static bool pli_crash_is_overflow(const siginfo_t *info, const void *context)
+{
+    uintptr_t sp = pli_regs_of_signal_sig(context).sp, at = (uintptr_t)info->si_addr;
+    return info->si_signo == SIGSEGV && pli_crash_has_address(info) &&
+           at - (sp - PLI_CRASH_NEAR) < 2 * PLI_CRASH_NEAR;
+}
+
+/* -- The parts of the report. Each gives one unit of itself, and false behind the last -- */
+
+static bool pli_crash_head(int unit)
+{
+    const siginfo_t *info = &pli_crash.info;
+    char name[16] = "";
+    if (unit > 0)
+        return false;
+    pli_task_read(pli_crash.reporter, "comm", name, sizeof name);
+    pli_bytes_format(&pli_crash.text, "perflab: the program crashed: %s, %s",
+                     pli_crash_words(info->si_signo, 0),
+                     pli_crash_words(info->si_signo, info->si_code));
+    if (pli_crash_has_address(info))
+        pli_bytes_format(&pli_crash.text, ": 0x%016" PRIxPTR, (uintptr_t)info->si_addr);
+    if (info->si_code == SI_USER || info->si_code == SI_QUEUE)
+        pli_bytes_format(&pli_crash.text, ": %d", (int)info->si_pid);
+    if (pli_crash_is_overflow(info, pli_crash.context))
+        pli_bytes_text(&pli_crash.text, ", at the end of the stack: it has overflowed");
+    pli_bytes_format(&pli_crash.text, "\nsignal %d, code %d, process %d, thread %d (%s)\n\n",
+                     info->si_signo, info->si_code, (int)getpid(), pli_crash.reporter, name);
+    return true;
+}
+
+/* Three registers a line. */
+static bool pli_crash_registers(int unit)
+{
+    const char *name;
+    uint64_t value;
+    int shown = 0;
+    for (; shown < 3 && pli_os_register(pli_crash.context, 3 * unit + shown, &name, &value);
+         shown++)
+        pli_bytes_format(&pli_crash.text, "%s%-6s 0x%016" PRIx64, shown ? "  " : "", name, value);
+    pli_bytes_byte(&pli_crash.text, '\n');
+    return shown > 0;
+}
+
+/* The walk first, then frame by frame: names are read from files, which takes a moment. */
+static bool pli_crash_stack(int unit)
+{
+    pli_regs regs = pli_regs_of_signal_sig(pli_crash.context);
+    if (unit == 0) {
+        pli_bytes_format(&pli_crash.text, "thread %d [crashed]:\n", pli_crash.reporter);
+        pli_crash.depth = 1;
+        pli_crash.pcs[0] = regs.pc;
+        pli_crash.depth = pli_unwind_sig(&regs, pli_crash.pcs, PLI_STACK_MAX);
+        return true;
+    }
+    if (unit <= pli_crash.depth) {
+        pli_modules_meet_at(pli_crash.pcs[unit - 1]);
+        pli_crash.unit = 1 + pli_text_stack_line(&pli_crash.text, pli_crash.pcs, pli_crash.depth,
+                                                 unit - 1, true);
+        return true;
+    }
+    pli_bytes_byte(&pli_crash.text, '\n');
+    return false;
+}
+
+/* Taking all stacks is unit 0; then one thread after the other. */
+static bool pli_crash_threads(int unit)
+{
+    const pli_taken *t = &pli_stacks.taken[unit - 1];
+    if (pli_crash.level == PLI_CRASH_SINGLE)
+        return false;
+    if (unit == 0) {
+        pli_crash.locked = pli_lock_take_or_try(&pli_stacks.lock, true);
+        if (!pli_crash.locked || pli_stacks_take(true) != PL_OK) {
+            pli_bytes_text(&pli_crash.text, "the other threads cannot be shown\n\n");
+            pli_crash.locked = false;
+        }
+        return pli_crash.locked;
+    }
+    if (!pli_crash.locked || unit > pli_stacks.count)
+        return false;
+    if (t->tid != pli_crash.reporter && t->how != PLI_TAKEN_GONE)
+        pli_text_thread(&pli_crash.text, t, &pli_ask_slots[unit - 1]);
+    return true;
+}
+
+/* Last, since libraries may have been met on the way. */
+static bool pli_crash_modules(int unit)
+{
+    if (unit == 0)
+        pli_text_builds(&pli_crash.text);
+    return unit == 0;
+}
+
+/* Writes what there is so far. Nobody can be told that it failed. */
+static void pli_crash_flush(void)
+{
+    pli_write_all(2, pli_crash.text.data, pli_crash.text.size);
+    pli_crash.text.size = 0;
+}
+
+/* All of it; or the rest, after a fault of its own. The unit is counted up before it is tried. */
+static void pli_crash_report(void)
+{
+    static bool (*const stages[])(int) = {pli_crash_head, pli_crash_registers, pli_crash_stack,
+                                          pli_crash_threads, pli_crash_modules};
+    while (pli_crash.stage < (int)(sizeof stages / sizeof *stages)) {
+        int unit = pli_crash.unit++;
+        if (!stages[pli_crash.stage](unit))
+            pli_crash.stage++, pli_crash.unit = 0;
+        pli_crash_flush();
+    }
+}
+
+/* -- The handler -- */
+
+/* The signal comes again, with what the kernel told of it, as soon as this handler returns to what
+   was interrupted; and then nobody handles it. */
+static void pli_crash_die(const siginfo_t *info)
+{
+    struct sigaction none;
+    sigset_t set;
+    memset(&none, 0, sizeof none);
+    pli_libc_action(info->si_signo, &none, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, info->si_signo);
+    pli_os_sigmask_sig(SIG_BLOCK, &set, NULL);
+    if (pli_os_queue_sig(pli_os_tid_sig(), info->si_signo, info) == 0)
+        return;
+    pli_os_sigmask_sig(SIG_UNBLOCK, &set, NULL); /* a filter forbids it */
+    raise(info->si_signo);
+    syscall(SYS_exit_group, 128 + info->si_signo);
+}
+
+/* The report has failed at some point: it goes on behind it. */
+static void pli_crash_again(const siginfo_t *info)
+{
+    pli_crash.text.size = 0;
+    if (++pli_crash.faults > PLI_CRASH_FAULTS)
+        return;
+    pli_bytes_format(&pli_crash.text, "(what should stand here cannot be read: %s)\n",
+                     pli_crash_words(info->si_signo, 0));
+    pli_crash_report();
+}
+
+/* For all of these signals. A vfork's child, which has its parent's memory, only dies. */
+static void pli_crash_handler(int number, siginfo_t *info, void *context)
+{
+    int self = pli_os_tid_sig(), first = 0, saved_errno = errno;
+    bool ours = PLI_LOAD(pli_crash.pid) == getpid();
+    (void)number;
+    if (!ours) {
+        pli_crash_die(info);
+    } else if (__atomic_compare_exchange_n(&pli_crash.reporter, &first, self, 0, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_SEQ_CST)) {
+        pli_crash.info = *info, pli_crash.context = context;
+        pli_crash_report();
+        pli_crash_die(&pli_crash.info);
+    } else if (first == self) {
+        pli_crash_again(info);
+        pli_crash_die(&pli_crash.info);
+    } else {
+        for (int i = 0; i < PLI_CRASH_WAIT; i++)
+            pli_os_nap();
+        pli_crash_die(info);
+    }
+    errno = saved_errno;
+}
+
+/* -- Stacks for the handler -- */
+
+/* A page that nobody may touch, then the stack. */
+static size_t pli_crash_stack_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE) + PLI_CRASH_STACK;
+}
+
+/* Gives the calling thread a stack for signals, unless it has one of its own. */
+static void pli_crash_enter(pli_thread *t)
+{
+    stack_t now;
+    size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+    if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE))
+        return;
+    char *memory = pli_os_map(pli_crash_stack_bytes());
+    if (!memory)
+        return;
+    mprotect(memory, guard, PROT_NONE);
+    sigaltstack(&(stack_t){.ss_sp = memory + guard, .ss_size = PLI_CRASH_STACK}, NULL);
+    t->signal_stack = memory;
+}
+
+/* A thread ends: in it, or in a fork's child, where it is not. One that ends from within a handler
+   still stands on it. */
+static void pli_crash_death(pli_thread *t)
+{
+    const stack_t none = {.ss_flags = SS_DISABLE};
+    if (t->signal_stack && (t->tid != pli_os_tid_sig() || sigaltstack(&none, NULL) == 0))
+        munmap(t->signal_stack, pli_crash_stack_bytes());
+    t->signal_stack = NULL;
+}
+
+/* The child may crash, too. */
+static void pli_crash_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_crash.lock.state = 0;
+    PLI_STORE(pli_crash.pid, getpid());
+}
+
+static const pli_thread_hooks pli_crash_hooks = {
+    NULL, pli_crash_death, NULL, NULL, pli_crash_fork_child};
+
+/* -- Installing -- */
+
+/* Takes the signals that the program does not handle, or gives them back. */
+static void pli_crash_handle(bool on)
+{
+    struct sigaction ours, now;
+    memset(&ours, 0, sizeof ours);
+    ours.sa_sigaction = pli_crash_handler;
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_NODEFER;
+    sigfillset(&ours.sa_mask); /* but faults: those of the report come back to it */
+    for (int i = 0; i < PLI_CRASH_SIGNALS; i++)
+        sigdelset(&ours.sa_mask, pli_crash_signals[i]);
+    for (int i = 0; i < PLI_CRASH_SIGNALS; i++) {
+        bool known = pli_libc_action(pli_crash_signals[i], NULL, &now) == 0;
+        if (known && on && now.sa_handler == SIG_DFL)
+            pli_libc_action(pli_crash_signals[i], &ours, NULL);
+        if (known && !on && (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == pli_crash_handler) {
+            memset(&now, 0, sizeof now);
+            pli_libc_action(pli_crash_signals[i], &now, NULL);
+        }
+    }
+}
+
+/* What the report needs, before anything is broken. */
+static pl_result pli_crash_prepare(void)
+{
+    pli_lock_take(&pli_stacks.lock);
+    pli_stacks.emergency = false;
+    pl_result result = pli_stacks_prepare();
+    pli_lock_give(&pli_stacks.lock);
+    if (result != PL_OK)
+        return result;
+    if (!pli_crash.text.capacity)
+        pli_bytes_grow(&pli_crash.text, 1);
+    if (pli_crash.text.failed)
+        return PL_NOMEM;
+    pli_thread *t = pli_thread_join();
+    PLI_STORE(pli_crash.pid, getpid());
+    pli_collector_add(&pli_crash_hooks);
+    pli_started_watch();
+    PLI_STORE(pli_threads.enter, pli_crash_enter);
+    pli_threads_want(PLI_WANT_CRASH, true);
+    if (t != &pli_orphan && !t->signal_stack)
+        pli_crash_enter(t);
+    return PL_OK;
+}
+
+/* pl_crash_install at a level. NONE gives the signals back. */
+static pl_result pli_crash_install(int level)
+{
+    struct rlimit core;
+    pli_lock_take(&pli_crash.lock);
+    pl_result result = level == PLI_CRASH_NONE ? PL_OK : pli_crash_prepare();
+    if (level == PLI_CRASH_CORE && getrlimit(RLIMIT_CORE, &core) == 0) {
+        core.rlim_cur = core.rlim_max;
+        setrlimit(RLIMIT_CORE, &core);
+    }
+    if (result == PL_OK) {
+        pli_crash.level = level;
+        pli_crash_handle(level != PLI_CRASH_NONE);
+    }
+    pli_lock_give(&pli_crash.lock);
+    return result;
+}
+
+#endif /* PLI_LINUX */
+
+/* All threads are told of: which of them broke the memory that another one crashed on is not known
+   beforehand. */
+pl_result pl_crash_install(void)
+{
+#if PLI_LINUX
+    return pli_crash_install(PLI_CRASH_ALL);
+#else
+    return PL_UNSUPPORTED;
 #endif
 }
 
