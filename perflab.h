@@ -10315,8 +10315,7 @@ static pl_result pli_stacks_take(bool emergency)
    end with their build ids, so that the right file can be found: `python3 -m graders symbolize`
    does both. */
 
-/* What is known of an address in a stack. A program that has jumped into data is in no function,
-   and so is one that has jumped to address 0. */
+/* What is known of an address in a stack. A program that has jumped into data is in no function. */
 static pli_place pli_place_in_stack(uintptr_t pc, bool emergency)
 {
     bool code = false;
@@ -10324,7 +10323,7 @@ static pli_place pli_place_in_stack(uintptr_t pc, bool emergency)
                       pli_place_at(pc, pli_modules_epoch_sig(), emergency);
     for (int i = 0; place.module && i < place.module->texts; i++)
         code |= pc >= place.module->text[i].start && pc < place.module->text[i].end;
-    if (!code && (pc >= PLI_PC_MARKS || pc == 0))
+    if (place.module && !code)
         place.name = place.shown = "[no code]", place.start = pc;
     return place;
 }
