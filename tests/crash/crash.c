@@ -78,7 +78,7 @@ static OWN void smash(void)
 static OWN void in_malloc(void)
 {
     for (int size = 16; size < 2000; size += 16) {
-        char *block[9];
+        char *volatile block[9]; /* or the compiler leaves all of this out */
         for (int i = 0; i < 9; i++)
             block[i] = malloc((size_t)size);
         for (int i = 0; i < 9; i++)
