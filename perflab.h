@@ -2558,14 +2558,6 @@ static PLI_COLD pli_thread *pli_thread_join(void)
     return &pli_orphan;
 }
 
-/* The calling thread works for perflab: it is left out where the program's threads are shown. */
-PLI_SOMETIMES static void pli_thread_is_own(void)
-{
-    pli_thread *t = pli_thread_join();
-    if (t != &pli_orphan)
-        PLI_STORE(t->own, 1);
-}
-
 /* -- Threads that have not met perflab by themselves -- */
 
 /* Adopts a thread, unless it has a block. Under the lock. */
@@ -4253,18 +4245,16 @@ static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
 #define PLI_LOST_FP_TRIES 64
 
 /* How well a return address suits the function where the walk is: 2, its call names it; 1, its call
-   does not tell; 0, it is behind no call, or that of another function. */
+   does not tell, or names a function near by, which may have jumped on to this one; 0, neither. */
 static int pli_call_suits_sig(pli_walk *w, uintptr_t start, uintptr_t pc, uintptr_t ra)
 {
     uintptr_t target = 0;
-    if (!start) /* no tables: near is good enough */
-        return pli_guess_fits_sig(w, pc, ra);
-    if (ra < PLI_PC_MARKS || !pli_text_known_sig(w, ra) || ra - w->last_text_start < 8 ||
-        !pli_os_follows_call_sig((const uint8_t *)ra, &target))
+    if (!pli_guess_fits_sig(w, pc, ra))
         return 0;
+    pli_os_follows_call_sig((const uint8_t *)ra, &target);
     if (target && target < w->last_text_end)
         target = pli_guess_callee_sig(w, target);
-    return !target ? 1 : target == start ? 2 : 0;
+    return target && target == start ? 2 : 1;
 }
 
 /* Where the function begins in which the walk is; 0 when its tables do not tell. */
@@ -4297,19 +4287,20 @@ static uintptr_t pli_walk_lost_fp_sig(pli_walk *w, int max)
 {
     uintptr_t start = pli_walk_function_sig(w), pc = w->regs.pc, best = 0, ra;
     uintptr_t at = (w->regs.sp + 15) & ~(uintptr_t)15, end = at + PLI_LOST_FP_REACH;
-    int least = INT32_MAX, tries = 0;
+    int64_t least = INT32_MAX; /* the place with the fewest doubts; of such, one that is named */
+    int tries = 0;
     for (; at < end && tries < PLI_LOST_FP_TRIES && pli_load_sig(w, at + 8, &ra); at += 16) {
         int suits = pli_call_suits_sig(w, start, pc, ra);
         if (suits == 0)
             continue;
         pli_walk further = *w;
         further.regs.fp = at;
-        int doubts = pli_walk_doubts_sig(further, max);
+        int64_t doubts = 2 * (int64_t)pli_walk_doubts_sig(further, max) + (suits == 1);
         w->low = w->high = 0;
         tries++;
         if (doubts < least)
             least = doubts, best = at;
-        if (least == 0 && suits == 2)
+        if (least == 0)
             break;
     }
     return best;
@@ -4899,6 +4890,19 @@ static void pli_started_count(pli_thread *t, const pli_site *site)
     PLI_ADD(((pli_site *)(uintptr_t)site)->value[0], 1);
     if (other)
         PLI_ADD(((pli_site *)(uintptr_t)other)->value[0], -1);
+}
+
+/* The calling thread works for perflab: it is left out where the program's threads are shown and
+   counted. To be called first. */
+PLI_SOMETIMES static void pli_thread_is_own(void)
+{
+    pli_thread *t = pli_thread_join();
+    if (t == &pli_orphan)
+        return;
+    PLI_STORE(t->own, 1);
+    const pli_site *site = __atomic_exchange_n(&t->started, NULL, __ATOMIC_ACQ_REL);
+    if (site)
+        PLI_ADD(((pli_site *)(uintptr_t)site)->value[0], -1);
 }
 
 /* In a fork's child there is one thread, which nobody has seen begin. */
