@@ -4245,10 +4245,14 @@ static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
 #define PLI_LOST_FP_TRIES 64
 
 /* How well a return address suits the function where the walk is: 2, its call names it; 1, its call
-   does not tell, or names a function near by, which may have jumped on to this one; 0, neither. */
+   does not tell, or names a function near by, which may have jumped on to this one; 0, neither. A
+   handler returns to code that no call stands before. */
 static int pli_call_suits_sig(pli_walk *w, uintptr_t start, uintptr_t pc, uintptr_t ra)
 {
     uintptr_t target = 0;
+    if (ra >= PLI_PC_MARKS && pli_text_known_sig(w, ra) &&
+        pli_os_is_restorer_sig((const uint8_t *)ra, w->last_text_end))
+        return 2;
     if (!pli_guess_fits_sig(w, pc, ra))
         return 0;
     pli_os_follows_call_sig((const uint8_t *)ra, &target);
@@ -4266,8 +4270,8 @@ static uintptr_t pli_walk_function_sig(pli_walk *w)
     return !w->frozen && pli_fde_find_sig(&code.tables, pc, &fde) ? fde.start : 0;
 }
 
-/* How many calls on the way to the root are of other functions than they lead to; INT_MAX when the
-   root is not reached. */
+/* How many calls on the way to the root are of other functions than they lead to; INT32_MAX when
+   the root is not reached, or the way leads out of all code. */
 static int pli_walk_doubts_sig(pli_walk w, int max)
 {
     bool cut = false;
@@ -4277,6 +4281,8 @@ static int pli_walk_doubts_sig(pli_walk w, int max)
         uintptr_t start = pli_walk_function_sig(&w), pc = w.regs.pc;
         if (!pli_walk_step_sig(&w, &cut))
             break;
+        if (!w.exact && !pli_text_known_sig(&w, w.regs.pc))
+            return INT32_MAX;
         doubts += !w.exact && pli_call_suits_sig(&w, start, pc, w.regs.pc) == 0;
     }
     return cut ? INT32_MAX : doubts;
@@ -4335,6 +4341,18 @@ static int pli_unwind_outside_sig(uintptr_t sp, uintptr_t pc, uintptr_t *window,
     }
     pli_modules_leave_sig();
     return cut ? pli_stack_mark_sig(pcs, n, max) : n;
+}
+
+/* Where the call went that stands before this address; 0 when its code does not tell. */
+static uintptr_t pli_callee_sig(uintptr_t ra)
+{
+    uintptr_t target = 0;
+    pli_walk w = pli_walk_begin_sig(&(pli_regs){ra, 0, 0, 0, 0}, pli_modules_enter_sig());
+    if (!w.frozen && pli_text_known_sig(&w, ra) && ra - w.last_text_start >= 8 &&
+        pli_os_follows_call_sig((const uint8_t *)ra, &target) && target < w.last_text_end)
+        target = target ? pli_guess_callee_sig(&w, target) : 0;
+    pli_modules_leave_sig();
+    return target;
 }
 
 /* -- An index for programs without .eh_frame_hdr: static ones, on some systems -- */
@@ -9932,18 +9950,27 @@ static int pli_wait_of_name(const char *name)
     return PLI_WAIT_OTHER;
 }
 
+/* The same, of what is at an address. */
+static int pli_wait_at(uintptr_t pc)
+{
+    pli_place place = pc < PLI_PC_MARKS ? pli_place_of_mark(pc) :
+                      pli_place_at(pc, pli_modules_epoch_sig(), pli_stacks.emergency);
+    return place.name ? pli_wait_of_name(place.name) : PLI_WAIT_OTHER;
+}
+
 #define PLI_WAIT_FRAMES 8 /* the C library's function is not further out */
 
-/* Finds out what a thread sleeps for: the innermost function that has a known name tells. */
+/* Finds out what a thread sleeps for: the innermost function that has a known name tells. sem_wait
+   and pthread_join jump on to functions that may have none; but who has called them knows. */
 static void pli_taken_explain(pli_taken *t, const pli_ask_slot *slot)
 {
     t->wait = PLI_WAIT_OTHER, t->holder = 0;
     if (t->how != PLI_TAKEN_WALKED || t->look != PLI_LOOK_PARKED || t->at.nr != SYS_futex)
         return;
     for (int i = 0; i < slot->depth && i < PLI_WAIT_FRAMES && t->wait == PLI_WAIT_OTHER; i++) {
-        pli_place place = slot->pcs[i] < PLI_PC_MARKS ? pli_place_of_mark(slot->pcs[i]) :
-            pli_place_at(slot->pcs[i], pli_modules_epoch_sig(), pli_stacks.emergency);
-        t->wait = place.name ? pli_wait_of_name(place.name) : PLI_WAIT_OTHER;
+        t->wait = pli_wait_at(slot->pcs[i]);
+        if (i > 0 && t->wait == PLI_WAIT_OTHER)
+            t->wait = pli_wait_at(pli_callee_sig(slot->pcs[i] + 1));
     }
     if (t->wait == PLI_WAIT_MUTEX)
         t->holder = pli_os_mutex_owner(t->at.arg[0]);
