@@ -138,6 +138,19 @@ def test_without_the_call_nothing_is_said(built: Builder) -> None:
     assert run(built("gcc"), "null", "without") == (-signal.SIGSEGV, "")
 
 
+def test_the_environment_asks_for_it(built: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By level: only the thread that crashed, or all; a wrong level is said."""
+    monkeypatch.setenv("PERFLAB", "crash=single")
+    status, single = run(built("gcc"), "null", "without")
+    assert status == -signal.SIGSEGV and "write_to_nothing+0x" in single
+    assert "  sleeper+0x" not in single and "\nmodules:\n" in single
+    monkeypatch.setenv("PERFLAB", "crash=all")
+    assert "  sleeper+0x" in run(built("gcc"), "null", "without")[1]
+    monkeypatch.setenv("PERFLAB", "crash=some")
+    assert run(built("gcc"), "", "without") == (
+        0, "perflab: PERFLAB: crash=some: write none, single, all or core\n")
+
+
 def test_a_core_is_still_written(built: Builder) -> None:
     """Where the system writes one beside the program, and not to a program of its own."""
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()

@@ -321,7 +321,7 @@ PL_NOINLINE static void test_every_wait(void)
         pthread_join(thread[i], NULL);
 }
 
-/* What stands in brackets: the system call and its descriptor, what is waited for, and who has it. */
+/* What stands in brackets: the system call and its descriptor; what is waited for, who has it. */
 PL_NOINLINE static void test_states(void)
 {
     char words[80];
