@@ -40,7 +40,9 @@
        >>profile     from a name to bytes and files; what happened since a snapshot
        >>own         profiles of what a program holds, made by itself
        >>stack       the calling thread's own stack
-       >>stacks      the stacks of all threads, and what they wait for
+       >>stacks      where every thread is, without disturbing any
+       >>waits       what threads wait for, and who waits for ever
+       >>dump        the stacks of all threads, as text and as profiles
        >>crash       what a program says before it dies of a fault
        >>leak        what was made since a mark and is still there
        >>machine     facts that explain a measurement, and what mends a noisy machine
@@ -66,7 +68,9 @@
 
        Labels:         PL_LABELS("request", "search") { search(query); }
 
-       Stack:          pl_stack_write(stderr);
+       Stack:          pl_stack_write(stderr);           all threads: pl_stacks_write(stderr);
+
+       Crashes:        pl_crash_install();   or, without a call: PERFLAB=crash=all ./program
 
        Benchmarks:     PL_BENCH(Sum) { int x = 7; PL_HIDE(x);
                                        PL_LOOP(b) { PL_KEEP(sum(x)); } }
@@ -189,7 +193,8 @@
        handler may. What is kept per thread is written by that thread alone; readers sum up. After
        fork, the child goes on with the heap it inherited and one thread. A CPU profile uses SIGPROF
        and one timer a thread; sleeping threads are not woken, and a handler of the program's own
-       for SIGPROF keeps its signals.
+       for SIGPROF keeps its signals. So do the stacks of all threads, for those that compute; the
+       others are seen from outside. No wait ends with EINTR for either.
 
    ERRORS
        Every call that can fail returns a pl_result; PL_OK is 0; pl_result_str names it. There is no
@@ -485,6 +490,22 @@ int pl_mutex_fraction_set(int n);
 
 /* -- Profiles as files ---------------------------------------------------------------------------
 
+   By name: cpu heap allocs block mutex, each once it is collected; those that a program makes with
+   pl_profile_new; and three that tell of threads as they are, without anything to start:
+
+       goroutine       how many threads are at each stack
+       goroutineleak   those of them that wait for ever
+       threadcreate    how many threads were started by each stack; those from before anything was
+                       collected, and those that no hook has seen, at a place that says so
+
+   In C nobody knows who could unlock, post or signal. What can be decided, and is: a thread that
+   waits in pthreads without a limit of time is leaked when those who could help it have ended or
+   are leaked themselves. A mutex is helped by its holder, a join by the thread that is joined; all
+   other waits by any thread of the program, or a handler for one of its signals. So a deadlock is
+   found with all who wait behind it, and a mutex whose holder has ended; a forgotten semaphore only
+   when every thread of the program waits so. pthread_cancel is not thought of. Who holds a mutex is
+   known with glibc; with musl, only of recursive and error checking ones.
+
    Read them with `python3 -m graders top FILE`, `go tool pprof`, or whatever else knows pprof's
    format. Functions have their names in the file, so that no other file is needed; source lines are
    found by the reader, in programs built with -g. What a C library without debug symbols does not
@@ -494,8 +515,8 @@ int pl_mutex_fraction_set(int n);
 
 /* pl_profile_write writes a profile by name ("cpu") to out, then flushes it. debug 0: a protobuf,
    compressed. debug 1: text, as Go's net/http/pprof prints it. debug 2: the newest samples one by
-   one with their times, at most 512 a thread. A profile that is being taken is written as it is
-   now. Errors: PL_INVALID when there is no such profile, nothing was collected yet, or debug is
+   one with their times, at most 512 a thread; of goroutine and goroutineleak, what pl_stacks_write
+   writes. A profile that is being taken is written as it is now. Errors: PL_INVALID when there is no such profile, nothing was collected yet, or debug is
    something else; PL_IO, PL_NOMEM, PL_UNSUPPORTED outside Linux.
    Threads: any. Signal-safe: no. */
 pl_result pl_profile_write(const char *name, FILE *out, int debug);
@@ -10957,8 +10978,8 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
 }
 
 /* ==== >>stacks ===================================================================================
-   The stacks of all threads, and what each of them waits for: pl_stacks_write, and the profiles
-   goroutine, goroutineleak and threadcreate, whose names are Go's so that its tools find them.
+   Where every thread is, taken without disturbing any: what >>waits explains, >>dump writes, and a
+   crash report shows.
 
    Nobody's sleep is disturbed. A signal would end it: poll, nanosleep and others return EINTR then,
    whatever SA_RESTART says. So each thread is looked at first:
@@ -10977,20 +10998,49 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
    finds it asleep. Threads that do not answer, since they have SIGPROF blocked or get no processor,
    are waited for at most PLI_STACKS_WAIT_NS, all together.
 
+   How it goes on with one thread, look by look:
+
+                  asleep, and the walk is good                        ┌────────► WALKED
+       OPEN ──────────────────────────────────────────────────────────┤
+        │ ▲       running, a third time: asked; has answered ─────────┘
+        │ └────── has run meanwhile, or has not answered yet
+        ├───────► asleep where the system does not show it,
+        │         or deaf when the time is up ─────────────────────────────────► WITHOUT
+        └───────► has ended ───────────────────────────────────────────────────► GONE
+
+   The stacks are not all of one moment: each is true of the time when it was taken. Stopping the
+   program instead would need a debugger's rights, and would be felt.
+
+   A thread that sleeps costs 35 us, nearly all of it for reading /proc (1,000 threads on a busy
+   machine of two processors: 38 ms); one that computes, up to a tick of the kernel's clock.
+
    Invariant: pli_stacks.lock guards all of this but the slots, which handlers write (see >>cpu). */
 
 #if PLI_LINUX
 
+/* For all threads together. Ten ticks of the slowest kernels' clocks (100 Hz): who computes all the
+   time and is not deaf has answered by then, unless there are many more of them than processors. */
 #define PLI_STACKS_WAIT_NS 100000000u
-#define PLI_STACKS_LOOKS 3 /* who is found running so often in a row does not only pass by */
+
+/* Who is found running so often in a row does not only pass by on its way to sleep. A question
+   costs two system calls and a signal; a further look is cheaper, and mostly finds it asleep. */
+#define PLI_STACKS_LOOKS 3
+
 #define PLI_STACKS_BUFFER ((size_t)16 << 20)
 
-/* Where a thread was found. nr is the number of its system call, -1: none, as in a page fault. */
-typedef struct pli_parked { long nr; uintptr_t arg[6], sp, pc; uint64_t turns; } pli_parked;
+/* Where a thread was found. It is compared as a whole, byte by byte, so it is zeroed first. */
+typedef struct pli_parked {
+    long nr;          /* of its system call; -1: none, as in a page fault */
+    uintptr_t arg[6]; /* of the call, as the program gave them */
+    uintptr_t sp, pc; /* as they are on the way back to the program */
+    uint64_t turns;   /* on a processor, so far; 0 where the kernel does not count them */
+} pli_parked;
+
+/* What a look gives. HIDDEN: it is there, but the system does not show where it sleeps. */
 
 enum { PLI_LOOK_GONE, PLI_LOOK_HIDDEN, PLI_LOOK_RUNNING, PLI_LOOK_PARKED };
 
-/* How far it is with a thread: not yet, has a stack, has none and will get none, has ended. */
+/* How far it is with a thread, as in the picture above. */
 enum { PLI_TAKEN_OPEN, PLI_TAKEN_WALKED, PLI_TAKEN_WITHOUT, PLI_TAKEN_GONE };
 
 /* What a thread waits for, as far as the functions of pthreads tell. */
@@ -11071,7 +11121,8 @@ static bool pli_parked_parse(const char *text, pli_parked *p)
     return true;
 }
 
-/* Where a thread is now. Some kernels and some sandboxes do not show it (HIDDEN). */
+/* Where a thread is now. The turns are read first: if it runs between the two reads, the next look
+   finds another number. The kernel makes sure that what one line says is of one moment. */
 static int pli_look(int tid, pli_parked *p)
 {
     char text[256];
@@ -11091,7 +11142,7 @@ static bool pli_slept(int tid, const pli_parked *found)
     return pli_look(tid, &now) == PLI_LOOK_PARKED && memcmp(&now, found, sizeof now) == 0;
 }
 
-/* -- What a thread waits for -- */
+/* -- Asking -- */
 
 /* Whether this is a futex wait without a limit; with one, it ends by itself. */
 static bool pli_is_endless_futex(const pli_parked *p)
@@ -11107,52 +11158,6 @@ static bool pli_restarts(const pli_parked *p)
 {
     return pli_is_endless_futex(p) || p->nr == SYS_wait4 || p->nr == SYS_waitid;
 }
-
-/* What a function of the C library waits for, by its name. */
-static int pli_wait_of_name(const char *name)
-{
-    static const struct { const char *begin; int wait; } known[] = {
-        {"pthread_mutex_", PLI_WAIT_MUTEX}, {"mtx_", PLI_WAIT_MUTEX},
-        {"pthread_cond_", PLI_WAIT_COND}, {"cnd_", PLI_WAIT_COND}, {"sem_", PLI_WAIT_SEM},
-        {"pthread_join", PLI_WAIT_JOIN}, {"pthread_clockjoin", PLI_WAIT_JOIN},
-        {"pthread_timedjoin", PLI_WAIT_JOIN}, {"thrd_join", PLI_WAIT_JOIN},
-        {"pthread_barrier_", PLI_WAIT_BARRIER}, {"pthread_rwlock_", PLI_WAIT_RWLOCK}};
-    name += strspn(name, "_");
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strncmp(name, known[i].begin, strlen(known[i].begin)) == 0)
-            return known[i].wait;
-    return PLI_WAIT_OTHER;
-}
-
-/* The same, of what is at an address. */
-static int pli_wait_at(uintptr_t pc)
-{
-    pli_place place = pc < PLI_PC_MARKS ? pli_place_of_mark(pc) :
-                      pli_place_at(pc, pli_modules_epoch_sig(), pli_stacks.emergency);
-    return place.name ? pli_wait_of_name(place.name) : PLI_WAIT_OTHER;
-}
-
-#define PLI_WAIT_FRAMES 8 /* the C library's function is not further out */
-
-/* Finds out what a thread sleeps for: the innermost function that has a known name tells. sem_wait
-   and pthread_join jump on to functions that may have none; but who has called them knows. */
-static void pli_taken_explain(pli_taken *t, const pli_ask_slot *slot)
-{
-    t->wait = PLI_WAIT_OTHER, t->holder = 0;
-    if (t->how != PLI_TAKEN_WALKED || t->look != PLI_LOOK_PARKED || t->at.nr != SYS_futex)
-        return;
-    for (int i = 0; i < slot->depth && i < PLI_WAIT_FRAMES && t->wait == PLI_WAIT_OTHER; i++) {
-        t->wait = pli_wait_at(slot->pcs[i]);
-        if (i > 0 && t->wait == PLI_WAIT_OTHER)
-            t->wait = pli_wait_at(pli_callee_sig(slot->pcs[i] + 1));
-    }
-    if (t->wait == PLI_WAIT_MUTEX)
-        t->holder = pli_os_mutex_owner(t->at.arg[0]);
-    else if (t->wait == PLI_WAIT_JOIN)
-        t->holder = pli_os_joined(t->at.arg[2]);
-}
-
-/* -- Asking -- */
 
 /* Whether SIGPROF comes to the handler of >>cpu. Where sigaction is not hooked, the program may
    have taken it away since. */
@@ -11174,7 +11179,8 @@ static uintptr_t pli_ask_open(int slot)
     return PLI_ASK_COOKIE | (uintptr_t)number << 32 | (uintptr_t)(uint32_t)slot;
 }
 
-/* Sends the signal at once. */
+/* Sends the signal at once. As if by sigqueue, which lets the sender give a value; but that
+   function knows only processes, and any of their threads might get it. */
 static void pli_ask_now(pli_taken *t, uintptr_t value)
 {
     siginfo_t info;
@@ -11282,7 +11288,9 @@ static void pli_taken_give_up(pli_taken *t, int slot)
         t->how = PLI_TAKEN_WITHOUT;
 }
 
-/* Looks until all have a stack, or the time is up. */
+/* Looks until all have a stack, or the time is up. In rounds over all that are open, not thread by
+   thread: their processor time passes side by side. What is left of the timers ends here, so that
+   no thread is asked when nobody wants to know any more. */
 static void pli_stacks_wait(void)
 {
     uint64_t end = pl_now_ns() + PLI_STACKS_WAIT_NS;
@@ -11303,7 +11311,8 @@ static void pli_stacks_wait(void)
             pli_ask_withdraw(&pli_stacks.taken[i], i);
 }
 
-/* What its block knows of a thread. Under pli_threads.lock. */
+/* What its block knows of a thread; nothing of one that perflab has not met. Under
+   pli_threads.lock, so that the block is not given to another thread meanwhile. */
 static void pli_taken_know(pli_taken *t)
 {
     const pli_thread *block = pli_thread_of_sig(t->tid);
@@ -11328,7 +11337,9 @@ static void pli_stacks_fork_child(pli_thread *t)
 
 static const pli_thread_hooks pli_stacks_hooks = {NULL, NULL, NULL, NULL, pli_stacks_fork_child};
 
-/* Memory for the list, and the handler: once. In an emergency what is not there is done without. */
+/* Memory for the list, and the handler: once. In an emergency what is not there is done without:
+   the modules are as they were at the last refresh, and the handler was installed by whoever
+   installed the crash report. */
 static pl_result pli_stacks_prepare(void)
 {
     if (!pli_stacks.taken) {
@@ -11349,7 +11360,9 @@ static pl_result pli_stacks_prepare(void)
     return pli_stacks.emergency ? PL_OK : pli_unwind_prepare();
 }
 
-/* Lists the threads. Numbers count up to 16 bits, as signals carry them. */
+/* Lists the threads. Those that start from now on are not in it; those that end are found to be
+   gone. The number of the question counts up to 16 bits, since signals carry no more: a signal
+   would have to be 65,536 questions late to be taken for an answer. */
 static pl_result pli_stacks_list(void)
 {
     int room = (int)PLI_ASK_SLOTS, self = pli_os_tid_sig();
@@ -11375,7 +11388,8 @@ static pl_result pli_stacks_list(void)
     return PL_OK;
 }
 
-/* The calling thread's own stack. */
+/* The calling thread's own stack: from here, since to itself it always runs. perflab's functions
+   are at its begin, as the runtime's are in Go's. */
 static PL_NOINLINE void pli_stacks_take_self(void)
 {
     pli_regs here = pli_regs_here();
@@ -11387,6 +11401,76 @@ static PL_NOINLINE void pli_stacks_take_self(void)
         slot->depth = pli_unwind_sig(&here, slot->pcs, PLI_STACK_MAX);
         t->how = PLI_TAKEN_WALKED, t->look = PLI_LOOK_RUNNING;
     }
+}
+
+#endif /* PLI_LINUX */
+
+/* ==== >>waits ====================================================================================
+   What each thread waits for, and whether it can ever go on.
+
+   The kernel knows a futex: an address, and nothing of what is there. What it belongs to is told by
+   the functions on the stack, and who holds it by the C library's own notes inside the object:
+
+       futex(0x55d0c8f3e040) ◄── __lll_lock_wait ◄── pthread_mutex_lock ◄── transfer
+             │                                        a mutex, then
+             └── word, count, owner: 4711             thread 4711 holds it (glibc)
+
+   Such waits are arrows from thread to thread. Where they lead in a circle, or to nobody, those on
+   the way wait for ever:
+
+       4711 ──► 4712 ──► 4713 ──► 4711        a deadlock of three: leaked
+                  ▲
+       4714 ──────┘                           waits behind it: leaked, too
+       4715 ──► (ended)                       whoever held its mutex did not unlock: leaked
+       4716 ──► 4717, which computes          may go on: not leaked
+*/
+
+#if PLI_LINUX
+
+/* -- What a thread waits for -- */
+
+/* What a function of the C library waits for, by its name. */
+static int pli_wait_of_name(const char *name)
+{
+    static const struct { const char *begin; int wait; } known[] = {
+        {"pthread_mutex_", PLI_WAIT_MUTEX}, {"mtx_", PLI_WAIT_MUTEX},
+        {"pthread_cond_", PLI_WAIT_COND}, {"cnd_", PLI_WAIT_COND}, {"sem_", PLI_WAIT_SEM},
+        {"pthread_join", PLI_WAIT_JOIN}, {"pthread_clockjoin", PLI_WAIT_JOIN},
+        {"pthread_timedjoin", PLI_WAIT_JOIN}, {"thrd_join", PLI_WAIT_JOIN},
+        {"pthread_barrier_", PLI_WAIT_BARRIER}, {"pthread_rwlock_", PLI_WAIT_RWLOCK}};
+    name += strspn(name, "_");
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncmp(name, known[i].begin, strlen(known[i].begin)) == 0)
+            return known[i].wait;
+    return PLI_WAIT_OTHER;
+}
+
+/* The same, of what is at an address. */
+static int pli_wait_at(uintptr_t pc)
+{
+    pli_place place = pc < PLI_PC_MARKS ? pli_place_of_mark(pc) :
+                      pli_place_at(pc, pli_modules_epoch_sig(), pli_stacks.emergency);
+    return place.name ? pli_wait_of_name(place.name) : PLI_WAIT_OTHER;
+}
+
+#define PLI_WAIT_FRAMES 8 /* the C library's function is not further out */
+
+/* Finds out what a thread sleeps for: the innermost function that has a known name tells. sem_wait
+   and pthread_join jump on to functions that may have none; but who has called them knows. */
+static void pli_taken_explain(pli_taken *t, const pli_ask_slot *slot)
+{
+    t->wait = PLI_WAIT_OTHER, t->holder = 0;
+    if (t->how != PLI_TAKEN_WALKED || t->look != PLI_LOOK_PARKED || t->at.nr != SYS_futex)
+        return;
+    for (int i = 0; i < slot->depth && i < PLI_WAIT_FRAMES && t->wait == PLI_WAIT_OTHER; i++) {
+        t->wait = pli_wait_at(slot->pcs[i]);
+        if (i > 0 && t->wait == PLI_WAIT_OTHER)
+            t->wait = pli_wait_at(pli_callee_sig(slot->pcs[i] + 1));
+    }
+    if (t->wait == PLI_WAIT_MUTEX)
+        t->holder = pli_os_mutex_owner(t->at.arg[0]);
+    else if (t->wait == PLI_WAIT_JOIN)
+        t->holder = pli_os_joined(t->at.arg[2]);
 }
 
 /* -- Who waits for ever --
@@ -11508,7 +11592,28 @@ static pl_result pli_stacks_take(bool emergency)
     return result;
 }
 
+#endif /* PLI_LINUX */
+
+/* ==== >>dump =====================================================================================
+   The stacks of all threads as they are written: as text for people, and as the profiles goroutine,
+   goroutineleak and threadcreate, whose names are Go's so that its tools and servers find them.
+
+       goroutine       debug 0, 1    how many threads are at each stack
+                       debug 2       each thread by itself: what pl_stacks_write writes
+       goroutineleak   debug 0, 1    only those that wait for ever
+                       debug 2       all, where these are marked (leaked)
+       threadcreate                  how many threads were started by each stack, see >>site
+
+   Text comes from the same table of taken threads in all cases, and in crash reports too. It is put
+   together in memory, so that the lock is not held while somebody reads slowly. */
+
+#if PLI_LINUX
+
 /* -- As text --
+
+   A thread is a paragraph: a line that names it, its frames, who started it, an empty line. So what
+   is searched for with a text editor, and what a script cuts out, is a paragraph. The first words
+   of a state do not depend on numbers: `grep -c 'waits for a mutex'` counts them.
 
        thread 4711 (server) [in epoll_wait]:
        #0   0x00007f21c5f0a1b3  epoll_wait+0x43  /lib/x86_64-linux-gnu/libc.so.6+0x1051b3
@@ -11554,6 +11659,9 @@ static void pli_text_stack_frame(pli_bytes *out, int number, uintptr_t pc, bool 
     pli_bytes_byte(out, '\n');
 }
 
+/* Each address has 16 digits, also on systems that need fewer: columns stay columns, and the reader
+   of reports (graders/stacks.py) knows a frame by them. */
+
 /* A stack, from the innermost function on; the same line again and again, as in a recursion that
    has no end, is counted instead. Returns the place of the next line to print. */
 static int pli_text_stack_line(pli_bytes *out, const uintptr_t *pcs, int depth, int at,
@@ -11569,7 +11677,8 @@ static int pli_text_stack_line(pli_bytes *out, const uintptr_t *pcs, int depth, 
     return at + same + 1;
 }
 
-/* What is loaded, and which builds these are. */
+/* What is loaded, and which builds these are: from the first to the last address of each, which is
+   where it lay, not what of it can be executed. The program stands first. */
 static void pli_text_builds(pli_bytes *out)
 {
     char id[2 * PLI_BUILD_ID_MAX + 1];
@@ -11585,7 +11694,9 @@ static void pli_text_builds(pli_bytes *out)
     }
 }
 
-/* A system call's name; NULL for the rarer ones. */
+/* A system call's name; NULL for the rarer ones, whose number is shown. Those in which threads
+   spend time are here; what answers at once is hardly ever met. The names are the kernel's, not
+   libc's: select is pselect6 on some systems, and what a debugger or strace shows is the same. */
 static const char *pli_syscall_name(long nr)
 {
 #define PLI_CALL(name) {SYS_##name, #name},
@@ -11608,7 +11719,7 @@ static const char *pli_syscall_name(long nr)
     return NULL;
 }
 
-/* Whether the first argument of a system call is a descriptor. */
+/* Whether the first argument of a system call is a descriptor: /proc/PID/fd tells what that is. */
 static bool pli_syscall_has_fd(long nr)
 {
     return nr == SYS_read || nr == SYS_write || nr == SYS_readv || nr == SYS_writev ||
@@ -11616,7 +11727,8 @@ static bool pli_syscall_has_fd(long nr)
            nr == SYS_recvmsg || nr == SYS_sendto || nr == SYS_sendmsg || nr == SYS_flock;
 }
 
-/* What a thread that waits in pthreads waits for. */
+/* What a thread that waits in pthreads waits for. With a holder there is more to say: which thread
+   to look at next. */
 static void pli_text_wait(pli_bytes *out, const pli_taken *t)
 {
     static const char *const words[] = {"", "a mutex", "a condition", "a semaphore",
@@ -11629,7 +11741,8 @@ static void pli_text_wait(pli_bytes *out, const pli_taken *t)
         pli_bytes_format(out, "waits for %s", words[t->wait]);
 }
 
-/* Why a thread has no stack. */
+/* Why a thread has no stack. Asked of the system only now, for the few that have none: the kernel's
+   set of blocked signals has bit n - 1 for signal n. */
 static const char *pli_taken_why(const pli_taken *t)
 {
     char text[2048], *line;
@@ -11643,7 +11756,8 @@ static const char *pli_taken_why(const pli_taken *t)
     return "it has not answered in time";
 }
 
-/* What a thread does: the text in brackets. */
+/* What a thread does: the text in brackets. `running` is also who waits for a processor: the kernel
+   makes no difference that can be seen without rights. */
 static void pli_text_state(pli_bytes *out, const pli_taken *t)
 {
     const char *name = pli_syscall_name(t->at.nr);
@@ -11664,7 +11778,9 @@ static void pli_text_state(pli_bytes *out, const pli_taken *t)
     pli_bytes_text(out, t->leaked ? " (leaked)" : "");
 }
 
-/* A thread with its stack. */
+/* A thread with its stack. Of one without, the function that it runs is shown in its place, if that
+   is known. Where it was started stands below: for a pool of threads with one function that is what
+   tells them apart. */
 static void pli_text_thread(pli_bytes *out, const pli_taken *t, const pli_ask_slot *slot)
 {
     bool emergency = pli_stacks.emergency;
@@ -11699,7 +11815,8 @@ static void pli_stacks_text(pli_bytes *out, bool emergency)
 
 /* -- As profiles -- */
 
-/* Counts a thread at its stack; one without has the mark of a cut one, and its function. */
+/* Counts a thread at its stack; one without has the mark of a cut one, and its function. Threads
+   with different labels count apart, as in the CPU profile. */
 static void pli_stacks_count(const pli_taken *t, const pli_ask_slot *slot)
 {
     uintptr_t none[2] = {PLI_PC_TRUNCATED, t->start};
@@ -11725,7 +11842,8 @@ static void pli_stacks_count_all(bool leaked)
     pli_stacks.sites.lost += pli_stacks.missed;
 }
 
-/* One sample type, which counts, under the profile's own name. */
+/* One sample type, which counts, under the profile's own name: "goroutine/count" is what Go's tools
+   ask for. The period of 1 is Go's as well. */
 static void pli_count_view(pli_profile_view *view, const pli_sites *sites)
 {
     view->sites = sites;
@@ -11769,7 +11887,8 @@ static void pli_stacks_done(void)
     pli_lock_give(&pli_stacks.lock);
 }
 
-/* Each thread that has no place yet counts as unseen. */
+/* Each thread that has no place yet counts as unseen. From the first call on this is for good, so
+   the total only grows, and differences of two profiles are threads that were started between. */
 static pl_result pli_threadcreate_fill(pli_profile_view *view, bool emergency)
 {
     pl_result result = emergency ? PL_BUSY : pli_started_watch();
@@ -11794,7 +11913,7 @@ static pli_profile_source pli_goroutineleak_source = {
 static pli_profile_source pli_threadcreate_source = {
     "threadcreate", pli_threadcreate_fill, NULL, NULL};
 
-/* These profiles need nobody to start them. */
+/* These profiles need nobody to start them: they tell what is, not what was collected. */
 __attribute__((constructor)) static void pli_stacks_register(void)
 {
     pli_profile_source_add(&pli_goroutine_source);
@@ -11829,7 +11948,8 @@ pl_result pl_stacks_write(FILE *out)
 }
 
 /* The system's list, without perflab's own threads. A main thread that has ended stays in the list
-   until the program ends. */
+   until the program ends (state Z). One that was joined a moment ago may still be there:
+   pthread_join returns before the kernel has done away with it. */
 int pl_num_threads(void)
 {
 #if PLI_LINUX
@@ -11861,8 +11981,26 @@ int pl_num_threads(void)
    A second thread that crashes meanwhile waits for the first one's report, which has it in its list
    of threads, and dies with it.
 
+   The parts, by what can go wrong in them:
+
+       head, registers     from the handler's arguments: nothing can
+       stack               the walk checks all memory; each frame is written before the next one
+       threads             takes 0.1 s at most, when some do not answer
+       modules             what was known at the last refresh, and met on the way
+
+   How it ends, and why not simply by abort: the handler takes its leave (default action), blocks
+   the signal, queues it again with all that the kernel told of it, and returns. The mask of what was
+   interrupted comes back with the return, and with it the signal, before the first instruction:
+
+       registers of the fault ◄── return ◄── queued: SIGSEGV, code 1, address 0x8
+       core, status: signal 11, not that of a handler
+
    A handler that the program has for one of these signals stays, whether it was there before or
-   comes later: who handles faults knows why. */
+   comes later: who handles faults knows why. A program that catches SIGSEGV to grow its heap, or a
+   language's runtime, goes on as if there were no perflab.
+
+   Invariant: but for `level` and `pid`, pli_crash is written by the reporter only, and there is one
+   reporter. */
 
 #if PLI_LINUX
 
@@ -11871,8 +12009,14 @@ int pl_num_threads(void)
 enum { PLI_CRASH_NONE, PLI_CRASH_SINGLE, PLI_CRASH_ALL, PLI_CRASH_CORE };
 
 #define PLI_CRASH_STACK ((size_t)128 << 10) /* of addresses; memory is what the handler touches */
-#define PLI_CRASH_FAULTS 8 /* so many faults of its own end the report */
-#define PLI_CRASH_WAIT 200000 /* naps of 50 us: how long others wait for the report */
+
+/* So many faults of its own end the report. Each leaves a frame of the kernel's and of the handler
+   on the signal stack, some KiB, which has room for many more. */
+#define PLI_CRASH_FAULTS 8
+
+/* Naps of 50 us and more: some ten seconds, in which others wait for the report. Who has waited so
+   long dies by itself, without one. */
+#define PLI_CRASH_WAIT 200000
 
 static const int pli_crash_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
 #define PLI_CRASH_SIGNALS ((int)(sizeof pli_crash_signals / sizeof *pli_crash_signals))
@@ -11903,7 +12047,11 @@ PLI_SOMETIMES static int pli_crash_level(const char *name)
 
 /* -- In words -- */
 
-/* What a signal is called, and what its codes mean. Code 0 has the name. */
+/* What a signal is called (code 0), and what its codes mean. They are said as what happened, not as
+   the manual has them: SEGV_ACCERR is a write to what is read-only, a jump into data, or a touch of
+   a guard page, and the kernel does not tell which. SI_KERNEL with SIGSEGV is a general protection
+   fault, which on x86-64 nearly always is an address that is none: a pointer that was overwritten.
+   */
 static const char *pli_crash_words(int number, int code)
 {
     static const struct { int number, code; const char *text; } known[] = {
@@ -11937,7 +12085,8 @@ static const char *pli_crash_words(int number, int code)
            code == SI_USER || code == SI_QUEUE ? "sent by process" : "for an unknown reason";
 }
 
-/* Whether the kernel says at which address it happened. */
+/* Whether the kernel says at which address it happened: only of faults (codes above 0), and not of
+   those where the processor itself does not know. */
 static bool pli_crash_has_address(const siginfo_t *info)
 {
     int n = info->si_signo;
@@ -11991,7 +12140,9 @@ static bool pli_crash_registers(int unit)
     return shown > 0;
 }
 
-/* The walk first, then frame by frame: names are read from files, which takes a moment. */
+/* The walk first, then frame by frame: names are read from files, which takes a moment. Should the
+   walk itself fault, there is still the address where it began. A library that was loaded since the
+   last refresh is met here, so that its frames have names, too. */
 static bool pli_crash_stack(int unit)
 {
     pli_regs regs = pli_regs_of_signal_sig(pli_crash.context);
@@ -12012,7 +12163,9 @@ static bool pli_crash_stack(int unit)
     return false;
 }
 
-/* Taking all stacks is unit 0; then one thread after the other. */
+/* Taking all stacks is unit 0; then one thread after the other. A crash from within the taking has
+   the lock for ever: then the others are left out. The lock is not given back either: nobody shall
+   take stacks any more. */
 static bool pli_crash_threads(int unit)
 {
     const pli_taken *t = &pli_stacks.taken[unit - 1];
@@ -12033,7 +12186,8 @@ static bool pli_crash_threads(int unit)
     return true;
 }
 
-/* Last, since libraries may have been met on the way. */
+/* Last, since libraries may have been met on the way. Each with its build id: with it the names can
+   be found on another machine, next year. */
 static bool pli_crash_modules(int unit)
 {
     if (unit == 0)
@@ -12041,7 +12195,8 @@ static bool pli_crash_modules(int unit)
     return unit == 0;
 }
 
-/* Writes what there is so far. Nobody can be told that it failed. */
+/* Writes what there is so far, with one call: lines of several processes do not mix in a log.
+   Nobody can be told that it failed. */
 static void pli_crash_flush(void)
 {
     pli_write_all(2, pli_crash.text.data, pli_crash.text.size);
@@ -12081,7 +12236,8 @@ static void pli_crash_die(const siginfo_t *info)
     syscall(SYS_exit_group, 128 + info->si_signo);
 }
 
-/* The report has failed at some point: it goes on behind it. */
+/* The report has failed at some point: it goes on behind it, from within this second handler. What
+   the first one was doing is never taken up again: this one ends the program. */
 static void pli_crash_again(const siginfo_t *info)
 {
     pli_crash.text.size = 0;
@@ -12124,7 +12280,8 @@ static size_t pli_crash_stack_bytes(void)
     return (size_t)sysconf(_SC_PAGESIZE) + PLI_CRASH_STACK;
 }
 
-/* Gives the calling thread a stack for signals, unless it has one of its own. */
+/* Gives the calling thread a stack for signals, unless it has one of its own. A thread can do that
+   only for itself; so it is what a thread does first. */
 static void pli_crash_enter(pli_thread *t)
 {
     stack_t now;
@@ -12162,7 +12319,8 @@ static const pli_thread_hooks pli_crash_hooks = {
 
 /* -- Installing -- */
 
-/* Takes the signals that the program does not handle, or gives them back. */
+/* Takes the signals that the program does not handle, or gives them back. Not restarted, since
+   nothing goes on afterwards; NODEFER, or a second fault would end all without a word. */
 static void pli_crash_handle(bool on)
 {
     struct sigaction ours, now;
@@ -12183,7 +12341,8 @@ static void pli_crash_handle(bool on)
     }
 }
 
-/* What the report needs, before anything is broken. */
+/* What the report needs, before anything is broken: modules and their unwind tables, memory for the
+   text and for the stacks of others, the handler that asks them. */
 static pl_result pli_crash_prepare(void)
 {
     pli_lock_take(&pli_stacks.lock);
