@@ -516,8 +516,9 @@ int pl_mutex_fraction_set(int n);
 /* pl_profile_write writes a profile by name ("cpu") to out, then flushes it. debug 0: a protobuf,
    compressed. debug 1: text, as Go's net/http/pprof prints it. debug 2: the newest samples one by
    one with their times, at most 512 a thread; of goroutine and goroutineleak, what pl_stacks_write
-   writes. A profile that is being taken is written as it is now. Errors: PL_INVALID when there is no such profile, nothing was collected yet, or debug is
-   something else; PL_IO, PL_NOMEM, PL_UNSUPPORTED outside Linux.
+   writes. A profile that is being taken is written as it is now. Errors: PL_INVALID when there is
+   no such profile, nothing was collected yet, or debug is something else; PL_IO, PL_NOMEM,
+   PL_UNSUPPORTED outside Linux.
    Threads: any. Signal-safe: no. */
 pl_result pl_profile_write(const char *name, FILE *out, int debug);
 
@@ -2453,6 +2454,7 @@ typedef struct pli_thread {
     uint32_t own;                    /* 1: it works for perflab, and is none of the program's */
     void *signal_stack;              /* see >>crash; NULL: none */
     struct pli_ring *ring;           /* its events; kept for the next thread */
+    struct pli_memo *memo;           /* its last walk: see >>unwind; kept, too */
     pli_cpu_thread cpu;
 } __attribute__((aligned(PLI_CACHE_LINE))) pli_thread;
 
@@ -4040,6 +4042,30 @@ static void pli_row_keep_sig(uintptr_t pc, uint64_t row)
 
 /* -- The walk -- */
 
+/* -- What walks remember: see "walks that repeat" below -- */
+
+#define PLI_TRAIL_FRAMES 48
+#define PLI_TRAIL_WORDS (4 * PLI_TRAIL_FRAMES)
+
+/* Where the value of a register came from: the number of a word that was read, or that the walk
+   began with it. */
+enum { PLI_FROM_START = -1, PLI_FROM_BEFORE = -2 };
+enum { PLI_KEPT_FP, PLI_KEPT_BX, PLI_KEPT_LR, PLI_KEPT };
+
+/* One walk: where it was, and which words of the stack led it. Words are kept inverted, and so are
+   registers that may hold anything: who searches memory for pointers must not find them here. */
+typedef struct pli_trail {
+    int frames, words;                    /* frames: 0, none */
+    bool cut;                             /* it ended for want of room */
+    bool start_used[PLI_KEPT];            /* the walk used what was in the register when it began */
+    uintptr_t pcs[PLI_TRAIL_FRAMES];      /* the result, marks included */
+    struct { uintptr_t pc, sp, kept[PLI_KEPT]; } at[PLI_TRAIL_FRAMES];
+    int16_t from[PLI_TRAIL_FRAMES][PLI_KEPT];
+    int16_t first[PLI_TRAIL_FRAMES];      /* how many words had been read at this frame */
+    struct { uintptr_t at, word; } read[PLI_TRAIL_WORDS];
+    bool used[PLI_TRAIL_WORDS];           /* the walk went by this word */
+} pli_trail;
+
 /* What has been checked during one walk. */
 typedef struct pli_walk {
     const pli_code_map *map;
@@ -4050,7 +4076,31 @@ typedef struct pli_walk {
     bool frozen;         /* modules must not be read during this walk */
     uintptr_t *window;   /* the stack is another thread's: a page of it is copied here. NULL: it is
                             read where it is */
+    pli_trail *trail;    /* what was read is noted here; NULL: nowhere */
+    int from[PLI_KEPT];  /* where fp and bx came from, for the trail */
 } pli_walk;
+
+/* A word was read. One that has no room makes the walk one that is not repeated. */
+static void pli_trail_note_sig(pli_trail *trail, uintptr_t at, uintptr_t word)
+{
+    if (trail->words < PLI_TRAIL_WORDS) {
+        trail->read[trail->words].at = ~at, trail->read[trail->words].word = ~word;
+        trail->used[trail->words] = true;
+    }
+    trail->words++;
+}
+
+/* The walk goes by what a register holds. What it only saw being saved may be anything. */
+static void pli_walk_use_sig(pli_walk *w, int which)
+{
+    int from = w->from[which];
+    if (!w->trail)
+        return;
+    if (from == PLI_FROM_START)
+        w->trail->start_used[which] = true;
+    else if (from < PLI_TRAIL_WORDS)
+        w->trail->used[from] = true;
+}
 
 /* An address at the outer end of the main thread's stack, or 0. From an sp that is near on, all of
    that stack can be read: the kernel keeps other memory away and lets the stack grow. Saves a third
@@ -4068,6 +4118,8 @@ static pli_walk pli_walk_begin_sig(const pli_regs *regs, const pli_code_map *map
     w.frozen = pli_modules_frozen_sig();
     w.regs = *regs;
     w.exact = true;
+    for (int i = 0; i < PLI_KEPT; i++)
+        w.from[i] = PLI_FROM_START;
     uintptr_t end = PLI_LOAD(pli_stack_end);
     if (end - regs->sp < PLI_STACK_NEAR) {
         w.low = regs->sp & ~(uintptr_t)(PLI_PAGE - 1);
@@ -4093,6 +4145,8 @@ static bool pli_load_sig(pli_walk *w, uintptr_t at, uintptr_t *word)
             w->low = page, w->high = page + PLI_PAGE;
     }
     *word = w->window ? w->window[(at - w->low) / sizeof *word] : *(const uintptr_t *)at;
+    if (w->trail)
+        pli_trail_note_sig(w->trail, at, *word);
     return true;
 }
 
@@ -4176,6 +4230,12 @@ static uintptr_t pli_walk_cfa_sig(pli_walk *w, const pli_row *row)
 {
     const pli_regs *r = &w->regs;
     uintptr_t offset = (uintptr_t)(intptr_t)row->cfa_offset, cfa = 0;
+    if (row->cfa == PLI_CFA_FP || row->cfa == PLI_CFA_AT_FP)
+        pli_walk_use_sig(w, PLI_KEPT_FP);
+    if (row->cfa == PLI_CFA_BX)
+        pli_walk_use_sig(w, PLI_KEPT_BX);
+    if (row->cfa == PLI_CFA_LR || row->ra.at == PLI_AT_SAME)
+        pli_walk_use_sig(w, PLI_KEPT_LR);
     if (row->cfa == PLI_CFA_SP)
         cfa = r->sp + offset;
     else if (row->cfa == PLI_CFA_FP)
@@ -4199,8 +4259,25 @@ static bool pli_walk_saved_sig(pli_walk *w, pli_rule rule, uintptr_t cfa, uintpt
     uintptr_t offset = (uintptr_t)(intptr_t)rule.offset, fp = w->regs.fp;
     if (rule.at == PLI_AT_CFA)
         return pli_load_sig(w, cfa + offset, value);
+    if (rule.at == PLI_AT_FP)
+        pli_walk_use_sig(w, PLI_KEPT_FP);
     if (rule.at == PLI_AT_FP && fp >= w->regs.sp && fp < cfa)
         return pli_load_sig(w, fp + offset, value);
+    return true;
+}
+
+/* The same for one that calls keep: the word is noted as one that may never be used. */
+static bool pli_walk_kept_sig(pli_walk *w, pli_rule rule, uintptr_t cfa, int which,
+                              uintptr_t *value)
+{
+    int words = w->trail ? w->trail->words : 0;
+    if (!pli_walk_saved_sig(w, rule, cfa, value))
+        return false;
+    if (w->trail && w->trail->words > words) {
+        w->from[which] = words;
+        if (words < PLI_TRAIL_WORDS)
+            w->trail->used[words] = false;
+    }
     return true;
 }
 
@@ -4214,7 +4291,8 @@ static bool pli_walk_row_sig(pli_walk *w, pli_row row)
     if (row.ra.at == PLI_AT_SAME && (!PLI_RA_IN_REGISTER || !w->exact))
         return false;
     return cfa && pli_walk_saved_sig(w, row.ra, cfa, &ra) &&
-           pli_walk_saved_sig(w, row.fp, cfa, &fp) && pli_walk_saved_sig(w, row.bx, cfa, &bx) &&
+           pli_walk_kept_sig(w, row.fp, cfa, PLI_KEPT_FP, &fp) &&
+           pli_walk_kept_sig(w, row.bx, cfa, PLI_KEPT_BX, &bx) &&
            pli_walk_to_sig(w, cfa, ra, fp, bx);
 }
 
@@ -4228,6 +4306,9 @@ static bool pli_walk_signal_sig(pli_walk *w)
             return false;
     w->regs = regs;
     w->exact = true;
+    if (w->trail) /* the third and the last of these words; all five are compared */
+        for (int i = 0; i < PLI_KEPT; i++)
+            w->from[i] = w->trail->words - 3 + (i == PLI_KEPT_BX ? 2 : i == PLI_KEPT_LR);
     return true;
 }
 
@@ -4291,6 +4372,8 @@ static bool pli_guess_is_fp_sig(pli_walk *w, uintptr_t fp, uintptr_t sp)
 static bool pli_walk_guess_sig(pli_walk *w)
 {
     uintptr_t pc = w->regs.pc, sp = w->regs.sp, fp = w->regs.fp, ra, up, fp_ra = 0, saved = 0;
+    pli_walk_use_sig(w, PLI_KEPT_FP);
+    pli_walk_use_sig(w, PLI_KEPT_LR);
     if (w->frozen) /* code may not be looked at: trust the frame pointer */
         return fp >= sp && pli_load_sig(w, fp, &up) && pli_load_sig(w, fp + 8, &ra) && up > fp &&
                pli_walk_to_sig(w, fp + 16, ra, up, 0);
@@ -4498,6 +4581,207 @@ static uintptr_t pli_callee_sig(uintptr_t ra)
         target = target ? pli_guess_callee_sig(&w, target) : 0;
     pli_modules_leave_sig();
     return target;
+}
+
+/* -- Walks that repeat --
+
+   A program that allocates does so again and again from the same places. Where a walk goes depends
+   on three things: the registers it begins with, the words it reads from the stack, and the tables.
+   So a thread keeps its last walk, with all words that it read. A walk that comes to a frame of the
+   last one, with the same registers, and finds all words from there on unchanged, would go the same
+   way again: the rest is copied.
+
+       last walk   here ─► push ─► parse ─► main ─► libc       words read: a b c d e f g h
+                                     ▲ same registers, and d ... h are what they were
+       this walk   here ─► pop ──────┘ then main, libc
+
+   To compare a word takes a tenth of what a frame costs. The words are compared from the inside
+   out: as long as they are the same, so is the extent of the stack.
+
+   Invariant: trail[now] is a whole walk, or has no frames. */
+
+typedef struct pli_memo {
+    uint32_t busy;       /* a handler that allocates finds it so, and walks on its own */
+    uint32_t generation; /* of the modules */
+    int now;             /* which of the two is the last walk; the other one is being made */
+    pli_trail trail[2];
+    const void *repeated; /* what the last walk was made into: see pli_live_maker */
+    uint64_t size;       /* for blocks of this size, */
+    const void *ra;      /* by a call that returned to here */
+    uint32_t epoch;
+    int inner;
+} pli_memo;
+
+/* The first word from `from` on that led the old walk and is another one now; words, if none is. */
+static int pli_trail_changed_sig(const pli_trail *old, int from)
+{
+    for (; from < old->words; from++)
+        if (old->used[from] && *(const uintptr_t *)~old->read[from].at != ~old->read[from].word)
+            break;
+    return from;
+}
+
+/* Whether the old walk went by what the register held at this frame. */
+static bool pli_trail_uses_sig(const pli_trail *old, int frame, int which)
+{
+    int from = old->from[frame][which];
+    return from == PLI_FROM_START ? old->start_used[which] : old->used[from];
+}
+
+/* Whether the rest of the old walk, from that frame on, would be the same now. *bad is the last
+   word that is known to be another one: what begins before it need not be looked at. */
+static bool pli_trail_holds_sig(const pli_trail *old, int frame, const pli_regs *regs, int *bad)
+{
+    if (old->first[frame] <= *bad || old->at[frame].pc != regs->pc ||
+        old->at[frame].sp != regs->sp)
+        return false;
+    const uintptr_t kept[PLI_KEPT] = {regs->fp, regs->bx, regs->lr};
+    for (int i = 0; i < PLI_KEPT; i++)
+        if (old->at[frame].kept[i] != ~kept[i] && pli_trail_uses_sig(old, frame, i))
+            return false;
+    int changed = pli_trail_changed_sig(old, old->first[frame]);
+    if (changed < old->words)
+        *bad = changed;
+    return changed == old->words;
+}
+
+/* Adds the frame where the walk is. */
+static void pli_trail_add_sig(pli_trail *trail, const pli_walk *w)
+{
+    int frame = trail->frames++;
+    trail->pcs[frame] = w->regs.pc - !w->exact;
+    trail->at[frame].pc = w->regs.pc, trail->at[frame].sp = w->regs.sp;
+    trail->at[frame].kept[PLI_KEPT_FP] = ~w->regs.fp;
+    trail->at[frame].kept[PLI_KEPT_BX] = ~w->regs.bx;
+    trail->at[frame].kept[PLI_KEPT_LR] = ~w->regs.lr;
+    trail->first[frame] = (int16_t)trail->words;
+    for (int i = 0; i < PLI_KEPT; i++)
+        trail->from[frame][i] = (int16_t)w->from[i];
+}
+
+/* Copies frames and the words that belong to them to a place in another walk. */
+static void pli_trail_copy_sig(pli_trail *to, int frame, int word, const pli_trail *from, int begin,
+                               int end, int words_end)
+{
+    int first = begin < from->frames ? from->first[begin] : 0, moved = word - first;
+    for (int i = begin; i < end; i++, frame++) {
+        to->pcs[frame] = from->pcs[i], to->at[frame] = from->at[i];
+        to->first[frame] = (int16_t)(from->first[i] + moved);
+        for (int k = 0; k < PLI_KEPT; k++)
+            to->from[frame][k] = (int16_t)(from->from[i][k] >= first ? from->from[i][k] + moved :
+                                           begin > 0 ? PLI_FROM_BEFORE : from->from[i][k]);
+    }
+    memcpy(to->read + word, from->read + first, (size_t)(words_end - first) * sizeof *to->read);
+    memcpy(to->used + word, from->used + first, (size_t)(words_end - first) * sizeof *to->used);
+}
+
+/* From this frame on, registers have what the new walk had in them there. Where the rest of the old
+   one used that, it is used now. */
+static void pli_trail_mend_sig(pli_trail *whole, int frame, const pli_walk *w,
+                               const bool used[PLI_KEPT])
+   { for (int k = 0; k < PLI_KEPT; k++) { uintptr_t value = k == PLI_KEPT_FP ? w->regs.fp : k ==
+   PLI_KEPT_BX ? w->regs.bx : w->regs.lr;
+        for (int i = frame; i < whole->frames && whole->from[i][k] == PLI_FROM_BEFORE; i++)
+            whole->from[i][k] = (int16_t)w->from[k], whole->at[i].kept[k] = ~value;
+        if (used[k] && w->from[k] == PLI_FROM_START)
+            whole->start_used[k] = true;
+        else if (used[k])
+            whole->used[w->from[k]] = true;
+    }
+}
+
+/* The whole walk of which trail is the begin, and the old one from that frame on the rest; NULL for
+   want of room. Mostly only a call in the innermost functions is another one: then the begin goes
+   into the old walk, so that the rest need not be copied. */
+static pli_trail *pli_trail_join_sig(pli_trail *trail, pli_trail *old, int frame, int max,
+                                     const pli_walk *w)
+{
+    int frames = old->frames - frame, words = old->words - old->first[frame];
+    bool used[PLI_KEPT];
+    for (int i = 0; i < PLI_KEPT; i++)
+        used[i] = pli_trail_uses_sig(old, frame, i);
+    int joint = trail->frames;
+    if (joint + frames > max || trail->words + words > PLI_TRAIL_WORDS)
+        return NULL;
+    if (joint == frame && trail->words == old->first[frame]) {
+        for (int i = frame; i < old->frames; i++)
+            for (int k = 0; k < PLI_KEPT; k++)
+                if (old->from[i][k] < old->first[frame])
+                    old->from[i][k] = PLI_FROM_BEFORE;
+        pli_trail_copy_sig(old, 0, 0, trail, 0, joint, trail->words);
+        memcpy(old->start_used, trail->start_used, sizeof old->start_used);
+        pli_trail_mend_sig(old, joint, w, used);
+        return old;
+    }
+    pli_trail_copy_sig(trail, joint, trail->words, old, frame, old->frames, old->words);
+    trail->frames += frames, trail->words += words, trail->cut = old->cut;
+    pli_trail_mend_sig(trail, joint, w, used);
+    return trail;
+}
+
+/* The end of a walk that met no old one: as pli_unwind_sig's. */
+static void pli_trail_end_sig(pli_trail *trail, int max, bool cut, pli_walk *w)
+{
+    trail->cut = cut;
+    w->regs.sp = UINTPTR_MAX; /* no walk meets this */
+    if (cut && trail->frames < max)
+        pli_trail_add_sig(trail, w);
+    if (cut)
+        trail->pcs[trail->frames - 1] = PLI_PC_TRUNCATED;
+    if (w->frozen)
+        trail->words = PLI_TRAIL_WORDS + 1; /* a guess, which is not to be repeated */
+}
+
+/* Walks from regs as pli_unwind_sig would, with the old walk's help, and returns the whole. max is
+   the same each time. */
+static pli_trail *pli_trail_make_sig(pli_trail *trail, pli_trail *old, const pli_regs *regs,
+                                     int max)
+{
+    pli_walk w = pli_walk_begin_sig(regs, pli_modules_enter_sig());
+    bool cut = false;
+    int meets = 0, bad = -1;
+    pli_trail *joined = NULL;
+    memset(trail, 0, offsetof(pli_trail, pcs));
+    w.trail = trail;
+    do {
+        /* Frames of the old walk further in than this one are passed by. An old walk that was cut
+           can only go on in one that has as many frames. */
+        while (meets < old->frames && old->at[meets].sp < w.regs.sp)
+            meets++;
+        if (!w.frozen && meets < old->frames && (!old->cut || meets == trail->frames) &&
+            pli_trail_holds_sig(old, meets, &w.regs, &bad) &&
+            (joined = pli_trail_join_sig(trail, old, meets, max, &w)) != NULL)
+            break;
+        pli_trail_add_sig(trail, &w);
+    } while (trail->frames < max && pli_walk_step_sig(&w, &cut));
+    if (!joined && trail->frames == max && !cut)
+        cut = pli_walk_step_sig(&w, &cut) || cut;
+    pli_modules_leave_sig();
+    if (!joined)
+        pli_trail_end_sig(trail, max, cut, &w);
+    return joined ? joined : trail;
+}
+
+/* The stack from regs, as pli_unwind_sig gives it, but by the memo: what comes back may point into
+   it, until its next use. Only one that is not busy, and for the thread's own stack. *same: it is
+   the stack of the last time. */
+static const pli_trail *pli_unwind_again_sig(const pli_regs *regs, int max, pli_memo *memo,
+                                             bool *same)
+{
+    uint32_t generation = PLI_LOAD_ACQUIRE(pli_modules.generation) + 1; /* 0: none yet */
+    pli_trail *old = &memo->trail[memo->now], *trail = &memo->trail[!memo->now];
+    int bad = -1;
+    if (memo->generation != generation || old->words > PLI_TRAIL_WORDS)
+        old->frames = 0;
+    memo->generation = generation;
+    *same = old->frames > 0 && pli_trail_holds_sig(old, 0, regs, &bad);
+    if (*same)
+        return old;
+    if (max > PLI_TRAIL_FRAMES)
+        max = PLI_TRAIL_FRAMES;
+    pli_trail *whole = pli_trail_make_sig(trail, old, regs, max);
+    memo->now = whole == &memo->trail[1];
+    return whole;
 }
 
 /* -- An index for programs without .eh_frame_hdr: static ones, on some systems -- */
@@ -6529,23 +6813,73 @@ static const pli_site *pli_live_site(uint64_t made)
     return (const pli_site *)(void *)(pli_live.sites.arena + (made >> 32) * 16);
 }
 
+/* The calling thread's memo, when it may be used; give it back by busy = 0. */
+static pli_memo *pli_live_memo(void)
+{
+    pli_thread *t = pli_self;
+    if (t->state != PLI_THREAD_USED || (t->memo && PLI_LOAD(t->memo->busy)))
+        return NULL;
+    if (!t->memo)
+        t->memo = pli_os_reserve(sizeof *t->memo);
+    if (t->memo)
+        PLI_STORE(t->memo->busy, 1);
+    return t->memo;
+}
+
+/* Which frame of a stack is the first that is not perflab's own: the one a call of which returns to
+   ra. Which frames those are depends on what the compiler inlined and which calls it made jumps.
+   But the address to which the entry point returns is in the stack, whatever it did. */
+static int pli_live_inner(const uintptr_t *pcs, int depth, const void *ra)
+{
+    uintptr_t caller = pli_os_strip_sig((uintptr_t)ra) - 1;
+    int inner = 0;
+    while (inner < PLI_LIVE_INNER && inner < depth && pcs[inner] != caller)
+        inner++;
+    return inner < PLI_LIVE_INNER && inner < depth ? inner : 0;
+}
+
+/* The site of a stack, without its inner frames. */
+static const pli_site *pli_live_site_of(const uintptr_t *pcs, int depth, int inner, uint64_t size)
+{
+    depth = depth - inner < PLI_LIVE_DEPTH ? depth - inner : PLI_LIVE_DEPTH;
+    pli_site_key key = {NULL, size, pli_modules_epoch_sig(), depth, pcs + inner};
+    return pli_site_find_sig(&pli_live.sites, &key);
+}
+
+/* By the memo: when nothing has changed, not even the size, it is the site of the last time. */
+static const pli_site *pli_live_site_again(pli_memo *memo, const pli_regs *here, uint64_t size,
+                                           const void *ra)
+{
+    bool same;
+    uint32_t epoch = pli_modules_epoch_sig();
+    const pli_trail *trail = pli_unwind_again_sig(here, PLI_LIVE_DEPTH + PLI_LIVE_INNER, memo,
+                                                  &same);
+    same = same && memo->epoch == epoch && memo->ra == ra;
+    if (!same)
+        memo->inner = pli_live_inner(trail->pcs, trail->frames, ra);
+    if (!same || memo->size != size || !memo->repeated)
+        memo->repeated = pli_live_site_of(trail->pcs, trail->frames, memo->inner, size);
+    memo->epoch = epoch, memo->ra = ra, memo->size = size;
+    return memo->repeated;
+}
+
 /* The word for something of this size that is made now, by a call that returns to ra: the frames
    inside are perflab's own. 0 when there is no room for another stack. Called inside malloc: takes
    no lock, no memory but pages from the system, and leaves errno alone. */
 static PLI_COLD uint64_t pli_live_maker(uint64_t size, const void *ra)
 {
-    /* Which frames are perflab's own depends on what the compiler inlined and which calls it made
-       jumps. But the address to which the entry point returns is in the stack, whatever it did. */
-    uintptr_t pcs[PLI_LIVE_DEPTH + PLI_LIVE_INNER], caller = pli_os_strip_sig((uintptr_t)ra) - 1;
-    int saved_errno = errno, inner = 0;
+    uintptr_t pcs[PLI_LIVE_DEPTH + PLI_LIVE_INNER];
+    int saved_errno = errno;
     pli_regs here = pli_regs_here();
-    int depth = pli_unwind_sig(&here, pcs, PLI_LIVE_DEPTH + PLI_LIVE_INNER);
-    while (inner < PLI_LIVE_INNER && inner < depth && pcs[inner] != caller)
-        inner++;
-    inner = inner < PLI_LIVE_INNER && inner < depth ? inner : 0;
-    depth = depth - inner < PLI_LIVE_DEPTH ? depth - inner : PLI_LIVE_DEPTH;
-    pli_site_key key = {NULL, size, pli_modules_epoch_sig(), depth, pcs + inner};
-    const pli_site *site = pli_site_find_sig(&pli_live.sites, &key);
+    pli_memo *memo = pli_live_memo();
+    const pli_site *site;
+    if (memo) {
+        site = pli_live_site_again(memo, &here, size, ra);
+        PLI_STORE(memo->busy, 0);
+    } else {
+        int depth = pli_unwind_sig(&here, pcs, PLI_LIVE_DEPTH + PLI_LIVE_INNER);
+        site = pli_live_site_of(pcs, depth, pli_live_inner(pcs, depth, ra), size);
+    }
     errno = saved_errno;
     uint64_t place = site ? (uint64_t)((const char *)site - pli_live.sites.arena) / 16 : 0;
     return site ? place << 32 | (PLI_LOAD(pli_live.generation) & PLI_LIVE_GENERATION) : 0;
@@ -11989,8 +12323,8 @@ int pl_num_threads(void)
        modules             what was known at the last refresh, and met on the way
 
    How it ends, and why not simply by abort: the handler takes its leave (default action), blocks
-   the signal, queues it again with all that the kernel told of it, and returns. The mask of what was
-   interrupted comes back with the return, and with it the signal, before the first instruction:
+   the signal, queues it again with all that the kernel told of it, and returns. The mask of what
+   was interrupted comes back with the return, and with it the signal, before another instruction:
 
        registers of the fault ◄── return ◄── queued: SIGSEGV, code 1, address 0x8
        core, status: signal 11, not that of a handler

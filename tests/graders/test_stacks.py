@@ -56,7 +56,8 @@ def report(path: str, address: int, build_id: str, name: str = "outer+0x2") -> s
 
 def frames(text: str) -> List[Tuple[str, str]]:
     """Label, and what stands between address and module, of each frame."""
-    found = re.findall(r"^(#\d+ +| {5})0x[0-9a-f]{16}  (.*)  /\S+\+0x[0-9a-f]+$", text, re.MULTILINE)
+    found = re.findall(r"^(#\d+ +| {5})0x[0-9a-f]{16}  (.*)  /\S+\+0x[0-9a-f]+$", text,
+                       re.MULTILINE)
     return [(label.strip(), middle) for label, middle in found]
 
 
