@@ -4450,139 +4450,6 @@ static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
     return cut ? pli_stack_mark_sig(pcs, n, max) : n;
 }
 
-/* -- From outside: another thread's stack --
-
-   Of a thread that sleeps in the kernel, /proc tells sp and pc, but not fp. That is enough as long
-   as cfa counts from sp, as in all of glibc, and as soon as a function has saved fp it is known
-   again. When a function needs it before that, it is looked for:
-
-       sp ──► locals            of a function whose cfa = fp + 16
-              ...
-       fp ──► caller's fp       fp is where a return address follows, which stands behind a call of
-              return address    this very function
-              ...
-
-   Several places may look so: what was called earlier has left its frames in the locals. So each
-   is tried, and has to lead to the root of the stack. The best is the one on whose way most calls
-   name the function that they return from: a frame from earlier leads to callers that have called
-   something else by now.
-
-   Other registers are not looked for: what needs them ends the walk, as truncated. */
-
-#define PLI_LOST_FP_REACH ((uintptr_t)256 << 10) /* how large the frame may be */
-#define PLI_LOST_FP_TRIES 64
-
-/* How well a return address suits the function where the walk is: 2, its call names it; 1, its call
-   does not tell, or names a function near by, which may have jumped on to this one; 0, neither. A
-   handler returns to code that no call stands before. */
-static int pli_call_suits_sig(pli_walk *w, uintptr_t start, uintptr_t pc, uintptr_t ra)
-{
-    uintptr_t target = 0;
-    if (ra >= PLI_PC_MARKS && pli_text_known_sig(w, ra) &&
-        pli_os_is_restorer_sig((const uint8_t *)ra, w->last_text_end))
-        return 2;
-    if (!pli_guess_fits_sig(w, pc, ra))
-        return 0;
-    pli_os_follows_call_sig((const uint8_t *)ra, &target);
-    if (target && target < w->last_text_end)
-        target = pli_guess_callee_sig(w, target);
-    return target && target == start ? 2 : 1;
-}
-
-/* Where the function begins in which the walk is; 0 when its tables do not tell. */
-static uintptr_t pli_walk_function_sig(pli_walk *w)
-{
-    pli_fde fde;
-    uintptr_t pc = w->regs.pc - !w->exact;
-    pli_code code = pli_code_at_sig(w->map, pc, w->frozen);
-    return !w->frozen && pli_fde_find_sig(&code.tables, pc, &fde) ? fde.start : 0;
-}
-
-/* How many calls on the way to the root are of other functions than they lead to; INT32_MAX when
-   the root is not reached, or the way leads out of all code. */
-static int pli_walk_doubts_sig(pli_walk w, int max)
-{
-    bool cut = false;
-    int doubts = 0;
-    w.low = w.high = 0; /* the window has moved on since */
-    for (int n = 0; n < max; n++) {
-        uintptr_t start = pli_walk_function_sig(&w), pc = w.regs.pc;
-        if (!pli_walk_step_sig(&w, &cut))
-            break;
-        if (!w.exact && !pli_text_known_sig(&w, w.regs.pc))
-            return INT32_MAX;
-        doubts += !w.exact && pli_call_suits_sig(&w, start, pc, w.regs.pc) == 0;
-    }
-    return cut ? INT32_MAX : doubts;
-}
-
-/* Finds the fp of the function where the walk is; 0 when no place suits. */
-static uintptr_t pli_walk_lost_fp_sig(pli_walk *w, int max)
-{
-    uintptr_t start = pli_walk_function_sig(w), pc = w->regs.pc, best = 0, ra;
-    uintptr_t at = (w->regs.sp + 15) & ~(uintptr_t)15, end = at + PLI_LOST_FP_REACH;
-    int64_t least = INT32_MAX; /* the place with the fewest doubts; of such, one that is named */
-    int tries = 0;
-    for (; at < end && tries < PLI_LOST_FP_TRIES && pli_load_sig(w, at + 8, &ra); at += 16) {
-        int suits = pli_call_suits_sig(w, start, pc, ra);
-        if (suits == 0)
-            continue;
-        pli_walk further = *w;
-        further.regs.fp = at;
-        int64_t doubts = 2 * (int64_t)pli_walk_doubts_sig(further, max) + (suits == 1);
-        w->low = w->high = 0;
-        tries++;
-        if (doubts < least)
-            least = doubts, best = at;
-        if (least == 0)
-            break;
-    }
-    return best;
-}
-
-/* Whether the walk has stopped for want of fp. */
-static bool pli_walk_wants_fp_sig(pli_walk *w)
-{
-    uint64_t row = pli_row_find_sig(w);
-    if (row == PLI_CFA_UNKNOWN || row == PLI_CFA_SIGNAL || row == PLI_CFA_OUTERMOST)
-        return false;
-    int cfa = pli_row_unpack_sig(row).cfa;
-    return cfa == PLI_CFA_FP || cfa == PLI_CFA_AT_FP;
-}
-
-/* pli_unwind_sig for a thread that sleeps at sp and pc. `window` has room for a page. Whether it
-   has slept all the time is for the caller to find out. */
-static int pli_unwind_outside_sig(uintptr_t sp, uintptr_t pc, uintptr_t *window, uintptr_t *pcs,
-                                  int max)
-{
-    pli_regs regs = {pc, sp, 0, 0, 0};
-    pli_walk w = pli_walk_begin_sig(&regs, pli_modules_enter_sig());
-    bool cut, found = true;
-    w.low = w.high = 0, w.window = window;
-    int n = pli_walk_all_sig(&w, pcs, max, &cut);
-    while (cut && n < max && found && pli_walk_wants_fp_sig(&w)) {
-        uintptr_t fp = pli_walk_lost_fp_sig(&w, max - n);
-        found = fp != 0 && fp != w.regs.fp;
-        w.regs.fp = fp;
-        if (found)
-            n += pli_walk_all_sig(&w, pcs + n - 1, max - n + 1, &cut) - 1;
-    }
-    pli_modules_leave_sig();
-    return cut ? pli_stack_mark_sig(pcs, n, max) : n;
-}
-
-/* Where the call went that stands before this address; 0 when its code does not tell. */
-static uintptr_t pli_callee_sig(uintptr_t ra)
-{
-    uintptr_t target = 0;
-    pli_walk w = pli_walk_begin_sig(&(pli_regs){ra, 0, 0, 0, 0}, pli_modules_enter_sig());
-    if (!w.frozen && pli_text_known_sig(&w, ra) && ra - w.last_text_start >= 8 &&
-        pli_os_follows_call_sig((const uint8_t *)ra, &target) && target < w.last_text_end)
-        target = target ? pli_guess_callee_sig(&w, target) : 0;
-    pli_modules_leave_sig();
-    return target;
-}
-
 /* -- Walks that repeat --
 
    A program that allocates does so again and again from the same places. Where a walk goes depends
@@ -11320,7 +11187,7 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
 
        /proc/self/task/TID/syscall
          "running"                 computes, or waits for a processor ──► is asked
-         "7 0x7ffe.. ... sp pc"    sleeps in system call 7 ──► is walked from outside (>>unwind)
+         "7 0x7ffe.. ... sp pc"    sleeps in system call 7 ──► is walked from outside
 
    A walk from outside is good if the thread has not run meanwhile: the line is the same afterwards,
    and so is the count of its turns on a processor (/proc/self/task/TID/schedstat). Else it is
@@ -11474,6 +11341,139 @@ static bool pli_slept(int tid, const pli_parked *found)
 {
     pli_parked now;
     return pli_look(tid, &now) == PLI_LOOK_PARKED && memcmp(&now, found, sizeof now) == 0;
+}
+
+/* -- From outside: another thread's stack --
+
+   Of a thread that sleeps in the kernel, /proc tells sp and pc, but not fp. That is enough as long
+   as cfa counts from sp, as in all of glibc, and as soon as a function has saved fp it is known
+   again. When a function needs it before that, it is looked for:
+
+       sp ──► locals            of a function whose cfa = fp + 16
+              ...
+       fp ──► caller's fp       fp is where a return address follows, which stands behind a call of
+              return address    this very function
+              ...
+
+   Several places may look so: what was called earlier has left its frames in the locals. So each
+   is tried, and has to lead to the root of the stack. The best is the one on whose way most calls
+   name the function that they return from: a frame from earlier leads to callers that have called
+   something else by now.
+
+   Other registers are not looked for: what needs them ends the walk, as truncated. */
+
+#define PLI_LOST_FP_REACH ((uintptr_t)256 << 10) /* how large the frame may be */
+#define PLI_LOST_FP_TRIES 64
+
+/* How well a return address suits the function where the walk is: 2, its call names it; 1, its call
+   does not tell, or names a function near by, which may have jumped on to this one; 0, neither. A
+   handler returns to code that no call stands before. */
+static int pli_call_suits_sig(pli_walk *w, uintptr_t start, uintptr_t pc, uintptr_t ra)
+{
+    uintptr_t target = 0;
+    if (ra >= PLI_PC_MARKS && pli_text_known_sig(w, ra) &&
+        pli_os_is_restorer_sig((const uint8_t *)ra, w->last_text_end))
+        return 2;
+    if (!pli_guess_fits_sig(w, pc, ra))
+        return 0;
+    pli_os_follows_call_sig((const uint8_t *)ra, &target);
+    if (target && target < w->last_text_end)
+        target = pli_guess_callee_sig(w, target);
+    return target && target == start ? 2 : 1;
+}
+
+/* Where the function begins in which the walk is; 0 when its tables do not tell. */
+static uintptr_t pli_walk_function_sig(pli_walk *w)
+{
+    pli_fde fde;
+    uintptr_t pc = w->regs.pc - !w->exact;
+    pli_code code = pli_code_at_sig(w->map, pc, w->frozen);
+    return !w->frozen && pli_fde_find_sig(&code.tables, pc, &fde) ? fde.start : 0;
+}
+
+/* How many calls on the way to the root are of other functions than they lead to; INT32_MAX when
+   the root is not reached, or the way leads out of all code. */
+static int pli_walk_doubts_sig(pli_walk w, int max)
+{
+    bool cut = false;
+    int doubts = 0;
+    w.low = w.high = 0; /* the window has moved on since */
+    for (int n = 0; n < max; n++) {
+        uintptr_t start = pli_walk_function_sig(&w), pc = w.regs.pc;
+        if (!pli_walk_step_sig(&w, &cut))
+            break;
+        if (!w.exact && !pli_text_known_sig(&w, w.regs.pc))
+            return INT32_MAX;
+        doubts += !w.exact && pli_call_suits_sig(&w, start, pc, w.regs.pc) == 0;
+    }
+    return cut ? INT32_MAX : doubts;
+}
+
+/* Finds the fp of the function where the walk is; 0 when no place suits. */
+static uintptr_t pli_walk_lost_fp_sig(pli_walk *w, int max)
+{
+    uintptr_t start = pli_walk_function_sig(w), pc = w->regs.pc, best = 0, ra;
+    uintptr_t at = (w->regs.sp + 15) & ~(uintptr_t)15, end = at + PLI_LOST_FP_REACH;
+    int64_t least = INT32_MAX; /* the place with the fewest doubts; of such, one that is named */
+    int tries = 0;
+    for (; at < end && tries < PLI_LOST_FP_TRIES && pli_load_sig(w, at + 8, &ra); at += 16) {
+        int suits = pli_call_suits_sig(w, start, pc, ra);
+        if (suits == 0)
+            continue;
+        pli_walk further = *w;
+        further.regs.fp = at;
+        int64_t doubts = 2 * (int64_t)pli_walk_doubts_sig(further, max) + (suits == 1);
+        w->low = w->high = 0;
+        tries++;
+        if (doubts < least)
+            least = doubts, best = at;
+        if (least == 0)
+            break;
+    }
+    return best;
+}
+
+/* Whether the walk has stopped for want of fp. */
+static bool pli_walk_wants_fp_sig(pli_walk *w)
+{
+    uint64_t row = pli_row_find_sig(w);
+    if (row == PLI_CFA_UNKNOWN || row == PLI_CFA_SIGNAL || row == PLI_CFA_OUTERMOST)
+        return false;
+    int cfa = pli_row_unpack_sig(row).cfa;
+    return cfa == PLI_CFA_FP || cfa == PLI_CFA_AT_FP;
+}
+
+/* pli_unwind_sig for a thread that sleeps at sp and pc. `window` has room for a page. Whether it
+   has slept all the time is for the caller to find out. */
+static int pli_unwind_outside_sig(uintptr_t sp, uintptr_t pc, uintptr_t *window, uintptr_t *pcs,
+                                  int max)
+{
+    pli_regs regs = {pc, sp, 0, 0, 0};
+    pli_walk w = pli_walk_begin_sig(&regs, pli_modules_enter_sig());
+    bool cut, found = true;
+    w.low = w.high = 0, w.window = window;
+    int n = pli_walk_all_sig(&w, pcs, max, &cut);
+    while (cut && n < max && found && pli_walk_wants_fp_sig(&w)) {
+        uintptr_t fp = pli_walk_lost_fp_sig(&w, max - n);
+        found = fp != 0 && fp != w.regs.fp;
+        w.regs.fp = fp;
+        if (found)
+            n += pli_walk_all_sig(&w, pcs + n - 1, max - n + 1, &cut) - 1;
+    }
+    pli_modules_leave_sig();
+    return cut ? pli_stack_mark_sig(pcs, n, max) : n;
+}
+
+/* Where the call went that stands before this address; 0 when its code does not tell. */
+static uintptr_t pli_callee_sig(uintptr_t ra)
+{
+    uintptr_t target = 0;
+    pli_walk w = pli_walk_begin_sig(&(pli_regs){ra, 0, 0, 0, 0}, pli_modules_enter_sig());
+    if (!w.frozen && pli_text_known_sig(&w, ra) && ra - w.last_text_start >= 8 &&
+        pli_os_follows_call_sig((const uint8_t *)ra, &target) && target < w.last_text_end)
+        target = target ? pli_guess_callee_sig(&w, target) : 0;
+    pli_modules_leave_sig();
+    return target;
 }
 
 /* -- Asking -- */
