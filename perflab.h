@@ -8455,7 +8455,7 @@ static unsigned char *pli_bytes_extend(pli_bytes *b, size_t more)
 static void pli_bytes_add(pli_bytes *b, const void *bytes, size_t size)
 {
     unsigned char *end = pli_bytes_extend(b, size);
-    if (end)
+    if (end && size) /* of nothing there is no address */
         memcpy(end, bytes, size);
 }
 
@@ -13567,14 +13567,21 @@ static void pli_http_step(const pli_http_server *s, pli_http_conn *c, short even
 
 /* -- The thread -- */
 
+/* Whether a connection waits for a request of which nothing has come, not even to the kernel. */
+static bool pli_http_is_idle(const pli_http_conn *c)
+{
+    char byte;
+    return c->state == PLI_HTTP_READ && !c->parsed && c->in.size == 0 &&
+           recv(c->fd, &byte, 1, MSG_PEEK) < 0;
+}
+
 /* Closes the connection that has been idle longest; NULL: all are at work. */
 static pli_http_conn *pli_http_drop_idle(pli_http_server *s)
 {
     pli_http_conn *idle = NULL;
     for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++) {
         pli_http_conn *c = &s->conn[i];
-        if (c->state == PLI_HTTP_READ && !c->parsed && c->in.size == 0 &&
-            (!idle || c->since_ns < idle->since_ns))
+        if ((!idle || c->since_ns < idle->since_ns) && pli_http_is_idle(c))
             idle = c;
     }
     if (idle)
@@ -13707,39 +13714,52 @@ static void pli_http_say(const char *address, const char *what)
 /* The path of a Unix socket, absolute, so that a later chdir does not move it. */
 static pl_result pli_http_parse_path(pli_http_address *a, const char *path)
 {
+    const size_t room = sizeof a->of.path.sun_path;
     a->of.path.sun_family = AF_UNIX;
     a->size = sizeof a->of.path;
-    a->kind = 0;
-    pl_result result = pli_path_absolute(a->of.path.sun_path, sizeof a->of.path.sun_path, path);
-    return a->of.path.sun_path[0] || result != PL_OK ? result : PL_INVALID;
+    pl_result result = *path ? pli_path_absolute(a->of.path.sun_path, room, path) : PL_INVALID;
+    if (result != PL_OK)
+        pli_http_say(path, result == PL_IO ? "the folder cannot be written to" :
+                     "a path for unix: has 1 to 107 letters, its folders included");
+    return result;
 }
 
 /* "127.0.0.1:6060", "[::1]:6060", "localhost:6060" and, which is the same, ":6060"; by number only:
-   a name server would be asked before main, and might not answer. */
-static pl_result pli_http_parse_address(pli_http_address *a, const char *text)
+   a name server would be asked before main, and might not answer. False for anything else. */
+static bool pli_http_parse_number(pli_http_address *a, const char *text)
 {
     char name[64];
     int64_t port;
-    memset(a, 0, sizeof *a);
-    if (strncmp(text, "unix:", 5) == 0)
-        return pli_http_parse_path(a, text + 5);
     const char *colon = strrchr(text, ':');
-    pli_http_host_name(name, sizeof name, text);
-    if (text[0] == ':' || strcmp(name, "localhost") == 0)
-        strcpy(name, "127.0.0.1");
     if (!colon || !pli_parse_int64(colon + 1, 0, 65535, &port))
-        return PL_INVALID;
+        return false;
+    pli_http_host_name(name, sizeof name, text);
+    if (text == colon || strcmp(name, "localhost") == 0)
+        strcpy(name, "127.0.0.1");
     a->kind = pli_http_address_kind(name);
-    if (inet_pton(AF_INET, name, &a->of.v4.sin_addr) == 1) {
+    if (text[0] != '[' && inet_pton(AF_INET, name, &a->of.v4.sin_addr) == 1) {
         a->of.v4.sin_family = AF_INET;
         a->of.v4.sin_port = htons((uint16_t)port);
         a->size = sizeof a->of.v4;
-    } else if (inet_pton(AF_INET6, name, &a->of.v6.sin6_addr) == 1) {
+    } else if (text[0] == '[' && inet_pton(AF_INET6, name, &a->of.v6.sin6_addr) == 1) {
         a->of.v6.sin6_family = AF_INET6;
         a->of.v6.sin6_port = htons((uint16_t)port);
         a->size = sizeof a->of.v6;
     }
-    return a->size ? PL_OK : PL_INVALID;
+    return a->size > 0;
+}
+
+/* Says what is wrong with one that is none. */
+static pl_result pli_http_parse_address(pli_http_address *a, const char *text)
+{
+    memset(a, 0, sizeof *a);
+    if (strncmp(text, "unix:", 5) == 0)
+        return pli_http_parse_path(a, text + 5);
+    if (pli_http_parse_number(a, text))
+        return PL_OK;
+    pli_http_say(text, "is no address: write 127.0.0.1:6060, [::1]:6060, :6060 or "
+                 "unix:/path/to/socket");
+    return PL_INVALID;
 }
 
 /* Removes a socket that an earlier process has left: if it is one, and nobody answers. */
@@ -13824,7 +13844,7 @@ static void pli_http_note_place(const pli_http_server *s, pli_http_address *a)
 {
     struct stat status;
     pli_http.pid = getpid();
-    pli_http.port = 0;
+    PLI_STORE(pli_http.port, 0);
     pli_http.path[0] = '\0';
     if (s->local) {
         memcpy(pli_http.path, a->of.path.sun_path, sizeof pli_http.path);
@@ -13833,7 +13853,8 @@ static void pli_http_note_place(const pli_http_server *s, pli_http_address *a)
         return;
     }
     getsockname(s->listener, &a->of.any, &a->size);
-    pli_http.port = ntohs(a->of.any.sa_family == AF_INET ? a->of.v4.sin_port : a->of.v6.sin6_port);
+    bool v4 = a->of.any.sa_family == AF_INET;
+    PLI_STORE(pli_http.port, ntohs(v4 ? a->of.v4.sin_port : a->of.v6.sin6_port));
 }
 
 /* Opens what the server needs; on failure all that was opened is there to be closed. */
@@ -13844,13 +13865,10 @@ static pl_result pli_http_open(pli_http_server *s, const pl_http_desc *desc, con
     for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
         s->conn[i].fd = -1;
     pl_result result = pli_http_keep(s, desc, address);
+    if (result == PL_OK)
+        result = pli_http_parse_address(&a, address);
     if (result != PL_OK)
         return result;
-    if (pli_http_parse_address(&a, address) != PL_OK) {
-        pli_http_say(address, "is no address: write 127.0.0.1:6060, [::1]:6060, :6060 or "
-                     "unix:/path/to/socket");
-        return PL_INVALID;
-    }
     s->local = a.kind == 0, s->beyond = a.kind == 1;
     s->waker = pli_os_event();
     s->listener = s->waker >= 0 ? pli_http_listen(&a) : -1;
@@ -13870,7 +13888,7 @@ static void pli_http_close(pli_http_server *s)
         pli_mix_sig(status.st_dev, status.st_ino) == pli_http.path_file)
         unlink(pli_http.path);
     pli_http.path[0] = '\0';
-    pli_http.port = 0;
+    PLI_STORE(pli_http.port, 0);
     pli_http_close_fd(&s->listener);
     pli_http_close_fd(&s->waker);
     munmap(s, sizeof *s);
@@ -13885,7 +13903,7 @@ static void pli_http_fork_child(pli_thread *t)
     pli_http.lock.state = 0;
     pli_http.server = NULL;
     pli_http.path[0] = '\0';
-    pli_http.port = 0;
+    PLI_STORE(pli_http.port, 0);
     if (!s)
         return;
     for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
