@@ -35,6 +35,8 @@
        >>gzip        growing buffers, and the compression of everything that leaves
        >>profile     what was collected, as files that other tools read
        >>stack       the calling thread's own stack
+       >>stacks      the stacks of all threads, and what they wait for
+       >>crash       what a program says before it dies of a fault
        >>leak        what was made since a mark and is still there
        >>machine     facts that explain a measurement, and what mends a noisy machine
        >>flags       the command line of a benchmark program
@@ -473,6 +475,58 @@ pl_result pl_symbolize(const void *pc, pl_frame *out);
    that calls it. Errors: PL_INVALID when out is NULL, PL_IO, PL_UNSUPPORTED outside Linux.
    Threads: any. Signal-safe: no. */
 pl_result pl_stack_write(FILE *out);
+
+/* All threads as pl_stacks_write prints them, with the modules that they run in:
+
+       thread 4711 (server) [in epoll_wait]:
+       #0   0x00007f21c5f0a1b3  epoll_wait+0x43  /lib/x86_64-linux-gnu/libc.so.6+0x1051b3
+       #1   0x000055d0c8f3a20e  serve+0x2c  /home/me/server+0x120e
+       started by thread 4700 at
+            0x000055d0c8f3a7a1  main+0x51  /home/me/server+0x17a1
+
+       modules:
+       0x000055d0c8f39000-0x000055d0c8f3e000  /home/me/server  build id 5d0c...
+
+   What stands in brackets: running; in a system call, and on which descriptor; or what it waits for
+   in pthreads, and which thread it waits for. (leaked): it waits for ever, see "goroutineleak". The
+   starter of a thread is known from the moment anything is collected. */
+
+/* pl_stacks_write writes the stacks of all threads but perflab's own to out, then flushes it. The
+   same is pl_profile_write("goroutine", out, 2). Threads that sleep are not woken: they are seen
+   from outside. Threads that compute get a signal, SIGPROF; those that have it blocked are waited
+   for, 0.1 s at most, and have no stack. Errors: PL_INVALID when out is NULL; PL_IO, also when the
+   system's list of threads cannot be read; PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads: any.
+   Signal-safe: no. */
+pl_result pl_stacks_write(FILE *out);
+
+/* pl_num_threads returns how many threads the program has, perflab's own not counted; 0 where the
+   system does not tell. Threads: any. Signal-safe: no. */
+int pl_num_threads(void);
+
+/* -- Crashes -------------------------------------------------------------------------------------
+
+   What a program says on stderr before it dies of a fault:
+
+       perflab: the program crashed: SIGSEGV, there is no memory at the address: 0x0000000000000008
+       signal 11, code 1, process 4711, thread 4712 (worker)
+
+       rax    0x0000000000000000  rbx    0x00007ffd3a6f5e58 ...
+       thread 4712 [crashed]:
+       #0   0x000055d0c8f3a1b3  parse+0x1a  /home/me/search+0x11b3
+       #1   0x000055d0c8f3a20e  main+0x2c  /home/me/search+0x120e
+
+   then all other threads, and the modules with their build ids, as pl_stacks_write has them. Then
+   the signal ends the program as it would have: same status, and a core where limits allow one.
+   `python3 -m graders symbolize REPORT` adds source lines and inlined calls, also for a stripped
+   program, from its separate debug file. */
+
+/* pl_crash_install has SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP and SIGSYS reported. A
+   signal that the program handles, now or later, stays its own. The calling thread and those that
+   start from now on get a stack for signals, so that a full stack can be reported; of older threads
+   it cannot, unless they have one. The report needs no malloc and no lock; a fault of its own costs
+   a line of it. Call it early in main. Errors: PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads: any.
+   Signal-safe: no. */
+pl_result pl_crash_install(void);
 
 /* -- Leaks ---------------------------------------------------------------------------------------
 
@@ -1226,7 +1280,7 @@ PLI_SOMETIMES static void pli_os_nap(void)
 
 /* Copies memory of this process that may be gone: false then. Where the kernel has no such call
    (emulators, strict filters), the memory is taken to be there. */
-static bool pli_os_copy(void *to, uintptr_t from, size_t size)
+static bool pli_os_copy_sig(void *to, uintptr_t from, size_t size)
 {
     struct iovec here = {to, size}, there = {(void *)from, size};
     int saved_errno = errno;
@@ -1237,6 +1291,36 @@ static bool pli_os_copy(void *to, uintptr_t from, size_t size)
         memcpy(to, (const void *)from, size);
     errno = saved_errno;
     return refused || n == (long)size;
+}
+
+/* Queues a signal for one thread of this process, with all that its handler is told. Returns 0 or
+   errno. */
+static int pli_os_queue_sig(int tid, int number, const siginfo_t *info)
+{
+    return syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, number, info) == 0 ? 0 : errno;
+}
+
+/* Who holds the mutex for which a thread sleeps at this word; 0 when the C library does not note
+   it: musl does so only for recursive and error checking ones. */
+static int pli_os_mutex_owner(uintptr_t word)
+{
+    int owner = 0, type = 1;
+#if PLI_GLIBC /* lock, count, owner */
+    if (!pli_os_copy_sig(&owner, word + 8, sizeof owner))
+        owner = 0;
+#else /* type, lock: the owner and a bit that somebody waits */
+    if (!pli_os_copy_sig(&type, word - 4, sizeof type) ||
+        !pli_os_copy_sig(&owner, word, sizeof owner))
+        type = 0;
+#endif
+    return type & 15 ? owner & 0x3fffffff : 0;
+}
+
+/* The thread that a join waits for, of which the kernel shows the second number it was given: that
+   is the thread's own in glibc. 0: not known. */
+static int pli_os_joined(uintptr_t expected)
+{
+    return PLI_GLIBC ? (int)expected : 0;
 }
 
 /* Asks the resolver of an IFUNC as the dynamic linker does; 0 where it is not known how. */
@@ -1342,6 +1426,34 @@ static pli_regs pli_regs_of_signal_sig(const void *context)
 #else
     (void)u;
     return (pli_regs){0, 0, 0, 0, 0};
+#endif
+}
+
+/* Register number i of what was interrupted, for people; false behind the last. */
+static bool pli_os_register(const void *context, int i, const char **name, uint64_t *value)
+{
+    const ucontext_t *u = context;
+#if defined(__x86_64__)
+    static const char *const names[] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
+        "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "eflags"};
+    static const int at[] = {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
+        REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP, REG_EFL};
+    if (i >= (int)(sizeof at / sizeof *at))
+        return false;
+    *name = names[i], *value = (uint64_t)u->uc_mcontext.gregs[at[i]];
+    return true;
+#elif defined(__aarch64__)
+    static const char names[][4] = {"x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9",
+        "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22",
+        "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp", "pc"};
+    if (i >= (int)(sizeof names / sizeof *names))
+        return false;
+    *name = names[i];
+    *value = i < 31 ? u->uc_mcontext.regs[i] : i == 31 ? u->uc_mcontext.sp : u->uc_mcontext.pc;
+    return true;
+#else
+    (void)u, (void)i, (void)name, (void)value;
+    return false;
 #endif
 }
 
@@ -2321,7 +2433,7 @@ typedef struct pli_counts {
 } pli_counts;
 
 enum { PLI_THREAD_FREE, PLI_THREAD_USED };
-enum { PLI_WANT_CPU = 1, PLI_WANT_LEAK = 2 };
+enum { PLI_WANT_CPU = 1, PLI_WANT_LEAK = 2, PLI_WANT_STARTS = 4, PLI_WANT_CRASH = 8 };
 
 /* What the sampler keeps of a thread: see >>cpu. */
 typedef struct pli_cpu_thread {
@@ -2339,7 +2451,10 @@ typedef struct pli_thread {
     uintptr_t start;                 /* the function it runs; 0: unknown */
     const struct pli_labels *labels; /* of what it does now; written by the thread itself */
     uint64_t made;                   /* who started it, and since when: see >>live; 0: unknown */
-    uint32_t own;                    /* 1: one of perflab's own, no business of the program's */
+    const struct pli_site *started;  /* the stack that started it: see >>site; NULL: not met yet */
+    int starter;                     /* the thread that did; 0: unknown */
+    uint32_t own;                    /* 1: it works for perflab, and is none of the program's */
+    void *signal_stack;              /* see >>crash; NULL: none */
     struct pli_ring *ring;           /* its events; kept for the next thread */
     pli_cpu_thread cpu;
 } __attribute__((aligned(PLI_CACHE_LINE))) pli_thread;
@@ -2357,7 +2472,13 @@ typedef struct pli_thread_hooks {
     void (*fork_child)(pli_thread *t); /* in the child, for the one thread that went on */
 } pli_thread_hooks;
 
-#define PLI_COLLECTORS_MAX 8
+/* Who counts where threads are started: see >>site. */
+typedef struct pli_start_hooks {
+    const struct pli_site *(*site)(const void *ra); /* in pthread_create, which returns to ra */
+    void (*count)(pli_thread *t, const struct pli_site *site); /* in the new thread */
+} pli_start_hooks;
+
+#define PLI_COLLECTORS_MAX 16
 #define PLI_THREADS_CHUNK 64 /* blocks mapped at once */
 
 PLI_SOMETIMES static pli_thread pli_unborn, pli_orphan, pli_nested;
@@ -2373,6 +2494,8 @@ static struct {
     uint32_t wanted;     /* PLI_WANT_...: who has threads join when they start; atomic */
     uint32_t adopted;    /* 1: there may be adopted threads */
     uint64_t (*maker)(const void *ra); /* notes who starts a thread: `made` of it; atomic */
+    const pli_start_hooks *starts; /* who counts where threads are started; atomic */
+    void (*enter)(struct pli_thread *t); /* what a new thread does first; may be NULL; atomic */
     int collectors;
     const pli_thread_hooks *hooks[PLI_COLLECTORS_MAX];
 } pli_threads;
@@ -2387,6 +2510,8 @@ typedef struct pli_start {
     void *arg;
     const struct pli_labels *labels;
     uint64_t made;
+    const struct pli_site *started;
+    int starter;
 } pli_start;
 
 PLI_SOMETIMES static struct { pli_lock lock; pli_start *free; } pli_starts;
@@ -2540,7 +2665,9 @@ static pli_thread *pli_thread_begin(int tid)
     PLI_STORE(t->start, (uintptr_t)0);
     PLI_STORE(t->labels, (const struct pli_labels *)NULL);
     PLI_STORE(t->made, (uint64_t)0);
-    PLI_STORE(t->own, 0u);
+    PLI_STORE(t->started, (const struct pli_site *)NULL);
+    PLI_STORE(t->starter, 0);
+    PLI_STORE(t->own, 0);
     PLI_ADD(pli_threads.seen, 1);
     for (int i = 0; i < pli_threads.collectors; i++)
         if (pli_threads.hooks[i]->birth)
@@ -2577,6 +2704,14 @@ static PLI_COLD pli_thread *pli_thread_join(void)
     if (t)
         pli_thread_exit(t);
     return &pli_orphan;
+}
+
+/* The calling thread works for perflab: it is left out where the program's threads are shown. */
+PLI_SOMETIMES static void pli_thread_is_own(void)
+{
+    pli_thread *t = pli_thread_join();
+    if (t != &pli_orphan)
+        PLI_STORE(t->own, 1);
 }
 
 /* -- Threads that have not met perflab by themselves -- */
@@ -2641,6 +2776,8 @@ static pli_start *pli_start_take(void *(*run)(void *), void *arg, const void *ra
 {
     uint64_t (*maker)(const void *) = PLI_LOAD(pli_threads.maker);
     uint64_t made = maker ? maker(ra) : 0;
+    const pli_start_hooks *starts = PLI_LOAD(pli_threads.starts);
+    const struct pli_site *started = starts ? starts->site(ra) : NULL;
     pli_lock_take(&pli_starts.lock);
     pli_start *start = pli_starts.free;
     if (start)
@@ -2649,7 +2786,8 @@ static pli_start *pli_start_take(void *(*run)(void *), void *arg, const void *ra
     if (!start)
         start = pli_keep(sizeof *start);
     if (start)
-        *start = (pli_start){NULL, run, arg, pli_self->labels, made};
+        *start = (pli_start){NULL, run, arg, pli_self->labels, made, started,
+                             started ? pli_os_tid_sig() : 0};
     return start;
 }
 
@@ -2675,6 +2813,12 @@ static void *pli_start_run(void *argument)
         PLI_STORE(t->labels, start.labels);
         if (start.made)
             PLI_STORE(t->made, start.made);
+        PLI_STORE(t->starter, start.starter);
+        if (start.started)
+            PLI_LOAD(pli_threads.starts)->count(t, start.started);
+        void (*enter)(pli_thread *) = PLI_LOAD(pli_threads.enter);
+        if (enter)
+            enter(t);
     }
     /* A creator may have blocked all signals, as is usual for worker threads, and the mask is
        inherited: the timer of this thread would then never be heard. */
@@ -2755,9 +2899,7 @@ PLI_SOMETIMES static int pli_thread_start_own(pthread_t *thread, void *(*run)(vo
 PLI_SOMETIMES static void pli_thread_make_own(const char *name)
 {
     prctl(PR_SET_NAME, name, 0L, 0L, 0L);
-    pli_thread *t = pli_thread_join();
-    if (t != &pli_orphan)
-        PLI_STORE(t->own, 1u);
+    pli_thread_is_own();
 }
 
 #endif /* PLI_LINUX */
@@ -3274,6 +3416,42 @@ static pl_result pli_modules_refresh(void)
     return failed ? PL_NOMEM : PL_OK;
 }
 
+#if PLI_FIND_OBJECT
+
+/* In an emergency: has the library at an address in the list, if it was loaded since the last
+   refresh. The dynamic linker's lock may be held for ever, and is not taken. The map stays as it
+   is, since to change it one has to wait for handlers. */
+static void pli_modules_meet_at(uintptr_t pc)
+{
+    struct dl_find_object object;
+    struct dl_phdr_info info;
+    bool failed = false, known = false;
+    for (pli_module *m = PLI_LOAD_ACQUIRE(pli_modules.all); m; m = PLI_LOAD_ACQUIRE(m->next))
+        known |= pc >= m->start && pc < m->end && m->last_epoch == PLI_EPOCH_NOW;
+    if (known || _dl_find_object((void *)pc, &object) != 0)
+        return;
+    const ElfW(Ehdr) *elf = object.dlfo_map_start;
+    if (!pli_os_readable_sig((uintptr_t)elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+        !pli_lock_take_or_try(&pli_modules.lock, true))
+        return;
+    memset(&info, 0, sizeof info);
+    info.dlpi_addr = object.dlfo_link_map->l_addr, info.dlpi_name = object.dlfo_link_map->l_name;
+    info.dlpi_phdr = (const ElfW(Phdr) *)((uintptr_t)elf + elf->e_phoff);
+    info.dlpi_phnum = elf->e_phnum;
+    pli_module_meet(&info, 0, &failed);
+    pli_lock_give(&pli_modules.lock);
+}
+
+#else
+
+/* Nothing tells without a lock: what was loaded since the last refresh has no name. */
+static void pli_modules_meet_at(uintptr_t pc)
+{
+    (void)pc;
+}
+
+#endif
+
 /* The module that had this address in that epoch, or NULL. */
 static const pli_module *pli_module_at(uintptr_t pc, uint32_t epoch)
 {
@@ -3344,9 +3522,9 @@ PLI_HOOK int dlclose(void *handle)
 
    Invariant: no byte outside of the segment that holds the tables is read, whatever they say. */
 
-/* Addresses that are no code but marks in a stack: time that is known of without its stack, and the
-   root of a stack that was cut. */
-enum { PLI_PC_LOST = 1, PLI_PC_TRUNCATED = 2, PLI_PC_MARKS = 16 };
+/* Addresses that are no code but marks in a stack: time that is known of without its stack, the
+   root of a stack that was cut, and the start of a thread that nobody has seen. */
+enum { PLI_PC_LOST = 1, PLI_PC_TRUNCATED = 2, PLI_PC_UNSEEN = 3, PLI_PC_MARKS = 16 };
 
 /* -- Rows -- */
 
@@ -3927,6 +4105,8 @@ typedef struct pli_walk {
     uintptr_t last_text_start, last_text_end; /* where the last address was found */
     bool exact;          /* pc was interrupted; else it is a return address */
     bool frozen;         /* modules must not be read during this walk */
+    uintptr_t *window;   /* the stack is another thread's: a page of it is copied here. NULL: it is
+                            read where it is */
 } pli_walk;
 
 /* An address at the outer end of the main thread's stack, or 0. From an sp that is near on, all of
@@ -3962,14 +4142,14 @@ static bool pli_load_sig(pli_walk *w, uintptr_t at, uintptr_t *word)
         /* The range grows upwards by pages, as the walk does. An address elsewhere begins a new
            range: a handler on a signal stack goes on, past its frame, on the thread's own stack. */
         uintptr_t page = at & ~(uintptr_t)(PLI_PAGE - 1);
-        if (!pli_os_readable_sig(page))
+        if (w->window ? !pli_os_copy_sig(w->window, page, PLI_PAGE) : !pli_os_readable_sig(page))
             return false;
-        if (page == w->high)
+        if (page == w->high && !w->window)
             w->high += PLI_PAGE;
         else
             w->low = page, w->high = page + PLI_PAGE;
     }
-    *word = *(const uintptr_t *)at;
+    *word = w->window ? w->window[(at - w->low) / sizeof *word] : *(const uintptr_t *)at;
     return true;
 }
 
@@ -4207,6 +4387,30 @@ static bool pli_walk_step_sig(pli_walk *w, bool *cut)
     return moved && w->regs.pc >= PLI_PC_MARKS;
 }
 
+/* Goes on from where the walk is, up to max addresses, and returns how many; *cut: the root was not
+   reached. */
+static int pli_walk_all_sig(pli_walk *w, uintptr_t *pcs, int max, bool *cut)
+{
+    int n = 0;
+    *cut = false;
+    pcs[n++] = w->regs.pc - !w->exact;
+    while (n < max && pli_walk_step_sig(w, cut))
+        pcs[n++] = w->regs.pc - !w->exact;
+    if (n == max && !*cut)
+        *cut = pli_walk_step_sig(w, cut) || *cut; /* is there more? */
+    return n;
+}
+
+/* Marks a stack that was cut, in place of its last address if there is no more room. */
+static int pli_stack_mark_sig(uintptr_t *pcs, int n, int max)
+{
+    if (n == max && n > 1)
+        n--;
+    if (n < max)
+        pcs[n++] = PLI_PC_TRUNCATED;
+    return n;
+}
+
 /* Writes the stack from regs, leaf first, and returns how many addresses it has: at most max. The
    leaf is as it is, and so is what was interrupted by a signal; each other one lies inside the call
    that it is to return from (the return address less one), so that all can be looked up as they
@@ -4214,19 +4418,126 @@ static bool pli_walk_step_sig(pli_walk *w, bool *cut)
 static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
 {
     pli_walk w = pli_walk_begin_sig(regs, pli_modules_enter_sig());
-    bool cut = false;
-    int n = 0;
-    pcs[n++] = w.regs.pc;
-    while (n < max && pli_walk_step_sig(&w, &cut))
-        pcs[n++] = w.regs.pc - !w.exact;
-    if (n == max && !cut)
-        cut = pli_walk_step_sig(&w, &cut) || cut; /* is there more? */
+    bool cut;
+    int n = pli_walk_all_sig(&w, pcs, max, &cut);
     pli_modules_leave_sig();
-    if (cut && n == max && n > 1)
-        pcs[n - 1] = PLI_PC_TRUNCATED;
-    else if (cut && n < max)
-        pcs[n++] = PLI_PC_TRUNCATED;
-    return n;
+    return cut ? pli_stack_mark_sig(pcs, n, max) : n;
+}
+
+/* -- From outside: another thread's stack --
+
+   Of a thread that sleeps in the kernel, /proc tells sp and pc, but not fp. That is enough as long
+   as cfa counts from sp, as in all of glibc, and as soon as a function has saved fp it is known
+   again. When a function needs it before that, it is looked for:
+
+       sp ──► locals            of a function whose cfa = fp + 16
+              ...
+       fp ──► caller's fp       fp is where a return address follows, which stands behind a call of
+              return address    this very function
+              ...
+
+   Several places may look so: what was called earlier has left its frames in the locals. So each
+   is tried, and has to lead to the root of the stack. The best is the one on whose way most calls
+   name the function that they return from: a frame from earlier leads to callers that have called
+   something else by now.
+
+   Other registers are not looked for: what needs them ends the walk, as truncated. */
+
+#define PLI_LOST_FP_REACH ((uintptr_t)256 << 10) /* how large the frame may be */
+#define PLI_LOST_FP_TRIES 64
+
+/* How well a return address suits the function where the walk is: 2, its call names it; 1, its call
+   does not tell; 0, it is behind no call, or that of another function. */
+static int pli_call_suits_sig(pli_walk *w, uintptr_t start, uintptr_t pc, uintptr_t ra)
+{
+    uintptr_t target = 0;
+    if (!start) /* no tables: near is good enough */
+        return pli_guess_fits_sig(w, pc, ra);
+    if (ra < PLI_PC_MARKS || !pli_text_known_sig(w, ra) || ra - w->last_text_start < 8 ||
+        !pli_os_follows_call_sig((const uint8_t *)ra, &target))
+        return 0;
+    if (target && target < w->last_text_end)
+        target = pli_guess_callee_sig(w, target);
+    return !target ? 1 : target == start ? 2 : 0;
+}
+
+/* Where the function begins in which the walk is; 0 when its tables do not tell. */
+static uintptr_t pli_walk_function_sig(pli_walk *w)
+{
+    pli_fde fde;
+    uintptr_t pc = w->regs.pc - !w->exact;
+    pli_code code = pli_code_at_sig(w->map, pc, w->frozen);
+    return !w->frozen && pli_fde_find_sig(&code.tables, pc, &fde) ? fde.start : 0;
+}
+
+/* How many calls on the way to the root are of other functions than they lead to; INT_MAX when the
+   root is not reached. */
+static int pli_walk_doubts_sig(pli_walk w, int max)
+{
+    bool cut = false;
+    int doubts = 0;
+    w.low = w.high = 0; /* the window has moved on since */
+    for (int n = 0; n < max; n++) {
+        uintptr_t start = pli_walk_function_sig(&w), pc = w.regs.pc;
+        if (!pli_walk_step_sig(&w, &cut))
+            break;
+        doubts += !w.exact && pli_call_suits_sig(&w, start, pc, w.regs.pc) == 0;
+    }
+    return cut ? INT32_MAX : doubts;
+}
+
+/* Finds the fp of the function where the walk is; 0 when no place suits. */
+static uintptr_t pli_walk_lost_fp_sig(pli_walk *w, int max)
+{
+    uintptr_t start = pli_walk_function_sig(w), pc = w->regs.pc, best = 0, ra;
+    uintptr_t at = (w->regs.sp + 15) & ~(uintptr_t)15, end = at + PLI_LOST_FP_REACH;
+    int least = INT32_MAX, tries = 0;
+    for (; at < end && tries < PLI_LOST_FP_TRIES && pli_load_sig(w, at + 8, &ra); at += 16) {
+        int suits = pli_call_suits_sig(w, start, pc, ra);
+        if (suits == 0)
+            continue;
+        pli_walk further = *w;
+        further.regs.fp = at;
+        int doubts = pli_walk_doubts_sig(further, max);
+        w->low = w->high = 0;
+        tries++;
+        if (doubts < least)
+            least = doubts, best = at;
+        if (least == 0 && suits == 2)
+            break;
+    }
+    return best;
+}
+
+/* Whether the walk has stopped for want of fp. */
+static bool pli_walk_wants_fp_sig(pli_walk *w)
+{
+    uint64_t row = pli_row_find_sig(w);
+    if (row == PLI_CFA_UNKNOWN || row == PLI_CFA_SIGNAL || row == PLI_CFA_OUTERMOST)
+        return false;
+    int cfa = pli_row_unpack_sig(row).cfa;
+    return cfa == PLI_CFA_FP || cfa == PLI_CFA_AT_FP;
+}
+
+/* pli_unwind_sig for a thread that sleeps at sp and pc. `window` has room for a page. Whether it
+   has slept all the time is for the caller to find out. */
+static int pli_unwind_outside_sig(uintptr_t sp, uintptr_t pc, uintptr_t *window, uintptr_t *pcs,
+                                  int max)
+{
+    pli_regs regs = {pc, sp, 0, 0, 0};
+    pli_walk w = pli_walk_begin_sig(&regs, pli_modules_enter_sig());
+    bool cut, found = true;
+    w.low = w.high = 0, w.window = window;
+    int n = pli_walk_all_sig(&w, pcs, max, &cut);
+    while (cut && n < max && found && pli_walk_wants_fp_sig(&w)) {
+        uintptr_t fp = pli_walk_lost_fp_sig(&w, max - n);
+        found = fp != 0 && fp != w.regs.fp;
+        w.regs.fp = fp;
+        if (found)
+            n += pli_walk_all_sig(&w, pcs + n - 1, max - n + 1, &cut) - 1;
+    }
+    pli_modules_leave_sig();
+    return cut ? pli_stack_mark_sig(pcs, n, max) : n;
 }
 
 /* -- An index for programs without .eh_frame_hdr: static ones, on some systems -- */
@@ -4672,6 +4983,8 @@ static void pli_labels_fork_child(void)
 
 /* -- How a profile is seen from outside: a list of sample types over sites -- */
 
+struct pli_bytes; /* see >>gzip */
+
 #define PLI_VIEW_TYPES 4
 #define PLI_VIEW_NOTES 8
 #define PLI_VIEW_NOTE 120
@@ -4699,6 +5012,8 @@ typedef struct pli_profile_view {
     const char *drop_frames, *keep_frames; /* regular expressions over function names */
     const char *contention;                /* the title of this kind of text; NULL: the usual one */
     int64_t sampling;                      /* there: one in so many is kept; 0: not said */
+    /* debug=2 of what is about threads: appends it; NULL: the newest events, see below */
+    void (*threads)(struct pli_bytes *out, bool emergency);
     uint64_t events_since;                 /* ticks: the threads' rings have its events; 0: not */
     int notes;
     char note[PLI_VIEW_NOTES][PLI_VIEW_NOTE]; /* for people: how it was taken, what is missing */
@@ -4735,6 +5050,90 @@ PLI_SOMETIMES static void pli_profile_source_add(pli_profile_source *source)
     while (!__atomic_compare_exchange_n(&pli_profile_sources, &source->next, source, 0,
                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         continue;
+}
+
+/* -- Who starts threads --
+
+   From the moment anything is collected, each pthread_create notes the stack of its caller, and the
+   new thread counts there. Threads that nobody has seen begin, since they are older or were started
+   past the hook, count at a stack that consists of a mark: so all counts together are the threads
+   that there are, and those that have ended since the recording began.
+
+       [mark] 3      main+0x2c 1      grow_pool, main 8
+                                            ▲
+       thread block: started ───────────────┘      starter: the number of the thread that did it */
+
+#define PLI_STARTED_DEPTH 32
+#define PLI_STARTED_INNER 8 /* at most so many frames are perflab's own */
+#define PLI_STARTED_BUFFER ((size_t)1 << 20)
+
+/* Once open, the table stays: threads point into it. */
+static struct { pli_lock lock; pli_sites sites; const pli_site *unseen; } pli_started;
+
+/* The stack of a call that returns to ra: what lies before that address is perflab's own. */
+static PLI_COLD const pli_site *pli_started_site(const void *ra)
+{
+    uintptr_t pcs[PLI_STARTED_DEPTH + PLI_STARTED_INNER];
+    uintptr_t caller = pli_os_strip_sig((uintptr_t)ra) - 1;
+    pli_regs here = pli_regs_here();
+    int depth = pli_unwind_sig(&here, pcs, PLI_STARTED_DEPTH + PLI_STARTED_INNER), inner = 0;
+    while (inner < PLI_STARTED_INNER && inner < depth && pcs[inner] != caller)
+        inner++;
+    inner = inner < PLI_STARTED_INNER && inner < depth ? inner : 0;
+    depth = depth - inner < PLI_STARTED_DEPTH ? depth - inner : PLI_STARTED_DEPTH;
+    pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), depth, pcs + inner};
+    return pli_site_find_sig(&pli_started.sites, &key);
+}
+
+/* Counts a thread where it was started. Somebody who looked a moment ago, when it had a block but
+   had not come this far, has counted it as unseen: that is taken back. */
+static void pli_started_count(pli_thread *t, const pli_site *site)
+{
+    const pli_site *other = __atomic_exchange_n(&t->started, site, __ATOMIC_ACQ_REL);
+    PLI_ADD(((pli_site *)(uintptr_t)site)->value[0], 1);
+    if (other)
+        PLI_ADD(((pli_site *)(uintptr_t)other)->value[0], -1);
+}
+
+/* In a fork's child there is one thread, which nobody has seen begin. */
+static void pli_started_fork_child(pli_thread *t)
+{
+    size_t position = 0;
+    pli_started.lock.state = 0;
+    for (pli_site *site; (site = pli_sites_next(&pli_started.sites, &position)) != NULL;)
+        PLI_STORE(site->value[0], 0);
+    if (t->state == PLI_THREAD_USED)
+        PLI_STORE(t->started, (const pli_site *)NULL);
+}
+
+static const pli_thread_hooks pli_started_thread_hooks = {
+    NULL, NULL, NULL, NULL, pli_started_fork_child};
+static const pli_start_hooks pli_started_hooks = {pli_started_site, pli_started_count};
+
+/* Opens the table. Under the lock. */
+static pl_result pli_started_open(void)
+{
+    static const uintptr_t mark[] = {PLI_PC_UNSEEN};
+    static const pli_site_key key = {NULL, 0, 0, 1, mark};
+    pl_result result = pli_unwind_prepare();
+    if (result == PL_OK)
+        result = pli_sites_open(&pli_started.sites, PLI_STARTED_BUFFER);
+    if (result != PL_OK)
+        return result;
+    pli_started.unseen = pli_site_find_sig(&pli_started.sites, &key);
+    pli_collector_add(&pli_started_thread_hooks);
+    PLI_STORE_RELEASE(pli_threads.starts, &pli_started_hooks);
+    pli_threads_want(PLI_WANT_STARTS, true);
+    return PL_OK;
+}
+
+/* Begins to record who starts threads, for good; every collector calls this when it starts. */
+PLI_SOMETIMES static pl_result pli_started_watch(void)
+{
+    pli_lock_take(&pli_started.lock);
+    pl_result result = pli_started.unseen ? PL_OK : pli_started_open();
+    pli_lock_give(&pli_started.lock);
+    return result;
 }
 
 /* ==== >>event ====================================================================================
@@ -4983,6 +5382,45 @@ static void pli_cpu_forward_sig(int number, siginfo_t *info, void *context)
         own.sa_handler(number);
 }
 
+/* -- Asked by another thread: where are you? See >>stacks --
+
+   A slot for each thread that is asked at one time. Its word has the number of the question too, so
+   that a signal which comes too late finds another one there, and does nothing:
+
+       asker      IDLE ──► ASKED n                                  ──► reads the stack
+       handler               └─────► WALKING n ──► ANSWERED n
+       asker                 └─► IDLE, gives up                                             */
+
+#define PLI_ASK_COOKIE ((uintptr_t)0x701c << 48)
+#define PLI_ASK_SLOTS ((size_t)16 << 10) /* 34 MiB of addresses; memory is what is used of it */
+#define PLI_ASK_STATE(number, phase) ((uint32_t)(number) << 2 | (phase))
+
+enum { PLI_ASK_IDLE, PLI_ASK_ASKED, PLI_ASK_WALKING, PLI_ASK_ANSWERED };
+
+typedef struct pli_ask_slot {
+    uint32_t state;  /* atomic */
+    int depth;
+    uintptr_t pcs[PLI_STACK_MAX];
+} pli_ask_slot;
+
+static pli_ask_slot *pli_ask_slots; /* once mapped, they stay; atomic */
+
+/* The value of a signal: cookie, number of the question (16 bits), slot (32 bits). */
+static void pli_ask_answer_sig(uintptr_t value, const void *context)
+{
+    pli_ask_slot *slots = PLI_LOAD_ACQUIRE(pli_ask_slots);
+    uint32_t number = (uint32_t)(value >> 32) & 0xffff;
+    uint32_t asked = PLI_ASK_STATE(number, PLI_ASK_ASKED);
+    pli_ask_slot *slot = slots ? &slots[(uint32_t)value % PLI_ASK_SLOTS] : NULL;
+    if (!slot || !__atomic_compare_exchange_n(&slot->state, &asked,
+                                              PLI_ASK_STATE(number, PLI_ASK_WALKING), 0,
+                                              __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return;
+    pli_regs regs = pli_regs_of_signal_sig(context);
+    slot->depth = pli_unwind_sig(&regs, slot->pcs, PLI_STACK_MAX);
+    PLI_STORE_RELEASE(slot->state, PLI_ASK_STATE(number, PLI_ASK_ANSWERED));
+}
+
 /* SIGPROF. The engine is looked at after busy was raised: whoever switches it off and then finds
    nobody busy may free what handlers use. */
 static void pli_cpu_handler_sig(int number, siginfo_t *info, void *context)
@@ -4990,6 +5428,8 @@ static void pli_cpu_handler_sig(int number, siginfo_t *info, void *context)
     int saved_errno = errno;
     uintptr_t value = (uintptr_t)info->si_value.sival_ptr;
     bool own = info->si_code == SI_TIMER && value - PLI_CPU_BLOCK(value) == PLI_CPU_COOKIE;
+    bool asked = (info->si_code == SI_TIMER || info->si_code == SI_QUEUE) &&
+                 value - PLI_CPU_BLOCK(value) == PLI_ASK_COOKIE;
     __atomic_add_fetch(&pli_cpu.busy, 1, __ATOMIC_SEQ_CST);
     uint32_t engine = __atomic_load_n(&pli_cpu.engine, __ATOMIC_SEQ_CST);
     bool process = engine == PLI_CPU_ITIMER && info->si_code == SI_KERNEL;
@@ -4998,7 +5438,9 @@ static void pli_cpu_handler_sig(int number, siginfo_t *info, void *context)
     if (process)
         pli_cpu_process_tick_sig(context);
     __atomic_sub_fetch(&pli_cpu.busy, 1, __ATOMIC_RELEASE);
-    if (!own && !process)
+    if (asked)
+        pli_ask_answer_sig(value, context);
+    if (!own && !process && !asked)
         pli_cpu_forward_sig(number, info, context);
     errno = saved_errno;
 }
@@ -5124,6 +5566,7 @@ static void pli_cpu_death(pli_thread *t)
 static void *pli_cpu_look_around(void *unused)
 {
     const struct timespec pause = {0, 10000000};
+    pli_thread_is_own();
     for (; PLI_LOAD(pli_cpu.engine) != PLI_CPU_OFF; nanosleep(&pause, NULL))
         pli_threads_meet();
     return unused;
@@ -5256,6 +5699,7 @@ static void pli_cpu_begin(void)
     pli_cpu.start_seen = PLI_LOAD(pli_threads.seen);
     pli_os_unblock(SIGPROF);
     __atomic_store_n(&pli_cpu.engine, PLI_CPU_TIMERS, __ATOMIC_SEQ_CST);
+    pli_started_watch();
     pli_threads_want(PLI_WANT_CPU, true);
     pli_lock_take(&pli_threads.lock);
     for (pli_thread *t = pli_threads.all; t; t = t->next)
@@ -7110,6 +7554,7 @@ static pl_result pli_sync_prepare(void)
     if (result != PL_OK)
         return result;
     pli_collector_add(&pli_sync_hooks);
+    pli_started_watch();
     pli_profile_source_add(&pli_block_source);
     pli_profile_source_add(&pli_mutex_source);
     return PL_OK;
@@ -7490,7 +7935,7 @@ static bool pli_image_read(const pli_image *image, uint64_t offset, void *to, si
     if (!pli_image_holds(image, offset, size))
         return false;
     if (image->fd < 0)
-        return pli_os_copy(to, image->base + offset, size);
+        return pli_os_copy_sig(to, image->base + offset, size);
     for (size_t done = 0; done < size;) {
         ssize_t n = pread(image->fd, (char *)to + done, size - done, (off_t)(offset + done));
         if (n == 0 || (n < 0 && errno != EINTR))
@@ -7607,7 +8052,7 @@ static bool pli_elf_has_headers(const pli_elf *elf, const pli_module *m)
     for (int i = 0; same && i < m->phdr_count; i++)
         same = pli_image_read(&elf->image, elf->header.e_phoff + (uint64_t)i * sizeof in_file,
                               &in_file, sizeof in_file) &&
-               pli_os_copy(&in_memory, (uintptr_t)&m->phdrs[i], sizeof in_memory) &&
+               pli_os_copy_sig(&in_memory, (uintptr_t)&m->phdrs[i], sizeof in_memory) &&
                memcmp(&in_file, &in_memory, sizeof in_file) == 0;
     return same;
 }
@@ -7740,7 +8185,7 @@ static void pli_dynamic_read(pli_dynamic *d, const pli_module *m, const pli_imag
     ElfW(Dyn) entry;
     memset(d, 0, sizeof *d);
     for (int i = 0; i < m->phdr_count; i++) {
-        if (!pli_os_copy(&header, (uintptr_t)&m->phdrs[i], sizeof header))
+        if (!pli_os_copy_sig(&header, (uintptr_t)&m->phdrs[i], sizeof header))
             return;
         if (header.p_type != PT_DYNAMIC)
             continue;
@@ -8818,8 +9263,10 @@ static uint64_t pli_writer_mapping_at(pli_writer *w, const pli_place *name, uint
 /* What an address is called, marks included. Names that have to be made are made in `made`. */
 static void pli_place_text(pli_place *name, uintptr_t pc, char *made, size_t size)
 {
-    if (pc == PLI_PC_LOST || pc == PLI_PC_TRUNCATED)
-        name->name = name->shown = pc == PLI_PC_LOST ? "lostProfileEvent" : "[truncated]";
+    static const char *const marks[] = {NULL, "lostProfileEvent", "[truncated]",
+                                        "[started before anything was recorded]"};
+    if (pc >= PLI_PC_LOST && pc <= PLI_PC_UNSEEN)
+        name->name = name->shown = marks[pc];
     else if (!name->module)
         name->name = name->shown = "[unknown]";
     if (name->shown)
@@ -9304,11 +9751,13 @@ static pl_result pli_write_all(int fd, const unsigned char *data, size_t size)
 static pl_result pli_profile_encode(const pli_profile_view *view, int debug, bool emergency,
                                     pli_bytes *out)
 {
-    if (debug < 0 || debug > 2 || (debug == 2 && !view->events_since))
+    if (debug < 0 || debug > 2 || (debug == 2 && !view->events_since && !view->threads))
         return PL_INVALID;
     if (!emergency)
         pli_modules_refresh();
-    if (debug == 2)
+    if (debug == 2 && view->threads)
+        view->threads(out, emergency);
+    else if (debug == 2)
         pli_view_timeline(view, emergency, out);
     else if (debug == 1)
         pli_view_text(view, emergency, out);
@@ -9546,6 +9995,1269 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
     return ferror(out) ? PL_IO : PL_OK;
 }
 
+/* ==== >>stacks ===================================================================================
+   The stacks of all threads, and what each of them waits for: pl_stacks_write, and the profiles
+   goroutine, goroutineleak and threadcreate, whose names are Go's so that its tools find them.
+
+   Nobody's sleep is disturbed. A signal would end it: poll, nanosleep and others return EINTR then,
+   whatever SA_RESTART says. So each thread is looked at first:
+
+       /proc/self/task/TID/syscall
+         "running"                 computes, or waits for a processor ──► is asked
+         "7 0x7ffe.. ... sp pc"    sleeps in system call 7 ──► is walked from outside (>>unwind)
+
+   A walk from outside is good if the thread has not run meanwhile: the line is the same afterwards,
+   and so is the count of its turns on a processor (/proc/self/task/TID/schedstat). Else it is
+   looked at again.
+
+   Who computes is asked by a timer on its own CPU clock, which is set to the next moment and sends
+   SIGPROF: the handler of >>cpu walks the thread's own stack into a slot. A thread that goes to
+   sleep before that has its clock stand still, so the signal does not reach it there; the next look
+   finds it asleep. Threads that do not answer, since they have SIGPROF blocked or get no processor,
+   are waited for at most PLI_STACKS_WAIT_NS, all together.
+
+   Invariant: pli_stacks.lock guards all of this but the slots, which handlers write (see >>cpu). */
+
+#if PLI_LINUX
+
+#define PLI_STACKS_WAIT_NS 100000000u
+#define PLI_STACKS_LOOKS 3 /* who is found running so often in a row does not only pass by */
+#define PLI_STACKS_BUFFER ((size_t)16 << 20)
+
+/* Where a thread was found. nr is the number of its system call, -1: none, as in a page fault. */
+typedef struct pli_parked { long nr; uintptr_t arg[6], sp, pc; uint64_t turns; } pli_parked;
+
+enum { PLI_LOOK_GONE, PLI_LOOK_HIDDEN, PLI_LOOK_RUNNING, PLI_LOOK_PARKED };
+
+/* How far it is with a thread: not yet, has a stack, has none and will get none, has ended. */
+enum { PLI_TAKEN_OPEN, PLI_TAKEN_WALKED, PLI_TAKEN_WITHOUT, PLI_TAKEN_GONE };
+
+/* What a thread waits for, as far as the functions of pthreads tell. */
+enum { PLI_WAIT_OTHER, PLI_WAIT_MUTEX, PLI_WAIT_COND, PLI_WAIT_SEM, PLI_WAIT_JOIN, PLI_WAIT_BARRIER,
+       PLI_WAIT_RWLOCK };
+
+/* One thread. Its stack is in the slot with the same number. */
+typedef struct pli_taken {
+    int tid, how, looks;
+    int timer;               /* the kernel's number + 1; 0: none */
+    bool self, own, insists; /* insists: it was sent a signal that may reach it while it sleeps */
+    bool leaked;
+    char letter;             /* the state as ps shows it: R, S, D, T, Z ...; 0: not asked */
+    char name[16];
+    int look, wait, holder;  /* holder: the thread that it waits for; 0: unknown, or any */
+    pli_parked at;
+    const pli_labels *labels;
+    const pli_site *started;
+    int starter;
+    uintptr_t start;         /* the function it runs; 0: unknown */
+} pli_taken;
+
+static struct {
+    pli_lock lock;
+    pli_taken *taken;       /* PLI_ASK_SLOTS of them */
+    int *tid;               /* as the system lists them */
+    int count, missed;      /* missed: threads beyond that */
+    uint32_t number;        /* of the question */
+    bool may_ask, emergency;
+    uintptr_t window[PLI_PAGE / sizeof(uintptr_t)];
+    pli_sites sites;        /* their values are those of the last profile */
+} pli_stacks;
+
+/* -- Looking -- */
+
+/* Reads a small file of a thread; false when it is not there. */
+static bool pli_task_read(int tid, const char *name, char *text, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
+    return pli_os_read_file(path, text, size) == PL_OK && text[0];
+}
+
+/* The letter behind the name in "4711 (a (b) c) S 1 ...": the last parenthesis ends the name. */
+static char pli_task_letter(int tid)
+{
+    char text[256];
+    const char *end = pli_task_read(tid, "stat", text, sizeof text) ? strrchr(text, ')') : NULL;
+    return end && end[1] ? end[2] : '\0';
+}
+
+/* How often a thread had its turn on a processor: the third number of schedstat, 0 where the kernel
+   does not count. */
+static uint64_t pli_task_turns(int tid)
+{
+    char text[96], *last = NULL;
+    if (pli_task_read(tid, "schedstat", text, sizeof text))
+        last = strrchr(text, ' ');
+    return last ? strtoull(last, NULL, 10) : 0;
+}
+
+/* Takes the line apart: number, six arguments, sp, pc; or -1, sp, pc. */
+static bool pli_parked_parse(const char *text, pli_parked *p)
+{
+    char *at, *end;
+    uintptr_t word[8] = {0};
+    int count = 0;
+    p->nr = strtol(text, &at, 10);
+    if (at == text)
+        return false; /* "running" */
+    for (; count < 8 && (word[count] = strtoull(at, &end, 16), end > at); at = end)
+        count++;
+    memcpy(p->arg, word, sizeof p->arg);
+    if (count == 2)
+        memset(p->arg, 0, sizeof p->arg);
+    p->sp = count >= 2 ? word[count - 2] : 0;
+    p->pc = count >= 2 ? word[count - 1] : 0;
+    return true;
+}
+
+/* Where a thread is now. Some kernels and some sandboxes do not show it (HIDDEN). */
+static int pli_look(int tid, pli_parked *p)
+{
+    char text[256];
+    memset(p, 0, sizeof *p);
+    p->turns = pli_task_turns(tid);
+    if (!pli_task_read(tid, "syscall", text, sizeof text))
+        return pli_task_letter(tid) ? PLI_LOOK_HIDDEN : PLI_LOOK_GONE;
+    if (!pli_parked_parse(text, p))
+        return PLI_LOOK_RUNNING;
+    return p->sp ? PLI_LOOK_PARKED : PLI_LOOK_GONE; /* one that has ended has no stack */
+}
+
+/* Whether it has slept in the same place since it was found there. */
+static bool pli_slept(int tid, const pli_parked *found)
+{
+    pli_parked now;
+    return pli_look(tid, &now) == PLI_LOOK_PARKED && memcmp(&now, found, sizeof now) == 0;
+}
+
+/* -- What a thread waits for -- */
+
+/* Whether this is a futex wait without a limit; with one, it ends by itself. */
+static bool pli_is_endless_futex(const pli_parked *p)
+{
+    int op = (int)p->arg[1] & 127; /* the command, without its flags */
+    return p->nr == SYS_futex && p->arg[3] == 0 &&
+           (op == 0 || op == 6 || op == 9 || op == 13); /* WAIT LOCK_PI WAIT_BITSET LOCK_PI2 */
+}
+
+/* Whether a system call goes on by itself after a handler that has SA_RESTART, so that nothing is
+   lost by a signal. */
+static bool pli_restarts(const pli_parked *p)
+{
+    return pli_is_endless_futex(p) || p->nr == SYS_wait4 || p->nr == SYS_waitid;
+}
+
+/* What a function of the C library waits for, by its name. */
+static int pli_wait_of_name(const char *name)
+{
+    static const struct { const char *begin; int wait; } known[] = {
+        {"pthread_mutex_", PLI_WAIT_MUTEX}, {"mtx_", PLI_WAIT_MUTEX},
+        {"pthread_cond_", PLI_WAIT_COND}, {"cnd_", PLI_WAIT_COND}, {"sem_", PLI_WAIT_SEM},
+        {"pthread_join", PLI_WAIT_JOIN}, {"pthread_clockjoin", PLI_WAIT_JOIN},
+        {"pthread_timedjoin", PLI_WAIT_JOIN}, {"thrd_join", PLI_WAIT_JOIN},
+        {"pthread_barrier_", PLI_WAIT_BARRIER}, {"pthread_rwlock_", PLI_WAIT_RWLOCK}};
+    name += strspn(name, "_");
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncmp(name, known[i].begin, strlen(known[i].begin)) == 0)
+            return known[i].wait;
+    return PLI_WAIT_OTHER;
+}
+
+#define PLI_WAIT_FRAMES 8 /* the C library's function is not further out */
+
+/* Finds out what a thread sleeps for: the innermost function that has a known name tells. */
+static void pli_taken_explain(pli_taken *t, const pli_ask_slot *slot)
+{
+    t->wait = PLI_WAIT_OTHER, t->holder = 0;
+    if (t->how != PLI_TAKEN_WALKED || t->look != PLI_LOOK_PARKED || t->at.nr != SYS_futex)
+        return;
+    for (int i = 0; i < slot->depth && i < PLI_WAIT_FRAMES && t->wait == PLI_WAIT_OTHER; i++) {
+        pli_place place = slot->pcs[i] < PLI_PC_MARKS ? pli_place_of_mark(slot->pcs[i]) :
+            pli_place_at(slot->pcs[i], pli_modules_epoch_sig(), pli_stacks.emergency);
+        t->wait = place.name ? pli_wait_of_name(place.name) : PLI_WAIT_OTHER;
+    }
+    if (t->wait == PLI_WAIT_MUTEX)
+        t->holder = pli_os_mutex_owner(t->at.arg[0]);
+    else if (t->wait == PLI_WAIT_JOIN)
+        t->holder = pli_os_joined(t->at.arg[2]);
+}
+
+/* -- Asking -- */
+
+/* Whether SIGPROF comes to the handler of >>cpu. Where sigaction is not hooked, the program may
+   have taken it away since. */
+static bool pli_may_ask(void)
+{
+    struct sigaction now;
+    return pli_cpu.prepared && pli_libc_action(SIGPROF, NULL, &now) == 0 &&
+           (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == pli_cpu_handler_sig;
+}
+
+/* Opens the slot for an answer, and returns the value for the signal. A handler that is still at
+   work there, for a question from before, keeps the slot: 0. */
+static uintptr_t pli_ask_open(int slot)
+{
+    uint32_t state = PLI_LOAD_ACQUIRE(pli_ask_slots[slot].state), number = pli_stacks.number;
+    if ((state & 3) == PLI_ASK_WALKING)
+        return 0;
+    PLI_STORE_RELEASE(pli_ask_slots[slot].state, PLI_ASK_STATE(number, PLI_ASK_ASKED));
+    return PLI_ASK_COOKIE | (uintptr_t)number << 32 | (uintptr_t)(uint32_t)slot;
+}
+
+/* Sends the signal at once. */
+static void pli_ask_now(pli_taken *t, uintptr_t value)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_signo = SIGPROF, info.si_code = SI_QUEUE;
+    info.si_pid = getpid(), info.si_uid = getuid();
+    info.si_value.sival_ptr = (void *)value;
+    pli_os_queue_sig(t->tid, SIGPROF, &info);
+}
+
+/* Has the thread's CPU clock send it. Where the kernel refuses a timer, it is sent at once: the
+   thread was running a moment ago. */
+static void pli_ask_when_running(pli_taken *t, uintptr_t value)
+{
+    int timer;
+    if (pli_os_timer_make(pli_os_thread_clock(t->tid), t->tid, SIGPROF, value, &timer) != 0) {
+        pli_ask_now(t, value);
+        return;
+    }
+    t->timer = timer + 1;
+    pli_os_timer_set(timer, 1, 0);
+}
+
+/* No answer is expected any more. False while the handler is at work, or when it is through. */
+static bool pli_ask_withdraw(pli_taken *t, int slot)
+{
+    uint32_t asked = PLI_ASK_STATE(pli_stacks.number, PLI_ASK_ASKED);
+    uint32_t state = PLI_LOAD_ACQUIRE(pli_ask_slots[slot].state);
+    if (t->timer)
+        pli_os_timer_end(t->timer - 1);
+    t->timer = 0;
+    return (state & 3) == PLI_ASK_IDLE || state >> 2 != pli_stacks.number ||
+           __atomic_compare_exchange_n(&pli_ask_slots[slot].state, &asked, PLI_ASK_IDLE, 0,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* -- Taking all stacks -- */
+
+/* Walks a sleeping thread. It stays open if it has run meanwhile; or if its root was not reached
+   and it may be asked without harm: then it tells itself, with all its registers. */
+static void pli_taken_walk(pli_taken *t, int slot, bool last)
+{
+    pli_ask_slot *s = &pli_ask_slots[slot];
+    s->depth = pli_unwind_outside_sig(t->at.sp, t->at.pc, pli_stacks.window, s->pcs, PLI_STACK_MAX);
+    if (!pli_slept(t->tid, &t->at))
+        return;
+    bool cut = s->pcs[s->depth - 1] == PLI_PC_TRUNCATED;
+    if (cut && !last && pli_stacks.may_ask && pli_restarts(&t->at)) {
+        uintptr_t value = pli_ask_open(slot);
+        t->insists = true;
+        if (value)
+            pli_ask_now(t, value);
+        return;
+    }
+    t->how = PLI_TAKEN_WALKED;
+}
+
+/* Asks a thread that was seen running some times in a row; or one of which nothing more is known
+   than that it is not asleep. */
+static void pli_taken_ask(pli_taken *t, int slot)
+{
+    if (!pli_stacks.may_ask)
+        t->how = PLI_TAKEN_WITHOUT;
+    else if (!t->timer && ++t->looks == PLI_STACKS_LOOKS) {
+        uintptr_t value = pli_ask_open(slot);
+        if (value)
+            pli_ask_when_running(t, value);
+    }
+}
+
+/* One look at a thread whose stack is not known yet. */
+static void pli_taken_try(pli_taken *t, int slot, bool last)
+{
+    uint32_t answered = PLI_ASK_STATE(pli_stacks.number, PLI_ASK_ANSWERED);
+    if (PLI_LOAD_ACQUIRE(pli_ask_slots[slot].state) == answered) {
+        t->how = PLI_TAKEN_WALKED;
+        return;
+    }
+    if (t->insists && !last)
+        return;
+    t->look = pli_look(t->tid, &t->at);
+    if (t->look == PLI_LOOK_GONE)
+        t->how = PLI_TAKEN_GONE;
+    else if (t->look == PLI_LOOK_PARKED && pli_ask_withdraw(t, slot))
+        pli_taken_walk(t, slot, last);
+    else if (t->look == PLI_LOOK_RUNNING || (t->look == PLI_LOOK_HIDDEN &&
+                                             (t->letter = pli_task_letter(t->tid)) == 'R'))
+        pli_taken_ask(t, slot);
+    else if (t->look == PLI_LOOK_HIDDEN)
+        t->how = PLI_TAKEN_WITHOUT;
+}
+
+/* The time is up. A handler that is at work is through in a moment. */
+static void pli_taken_give_up(pli_taken *t, int slot)
+{
+    pli_taken_try(t, slot, true);
+    if (t->how != PLI_TAKEN_OPEN)
+        return;
+    for (int i = 0; !pli_ask_withdraw(t, slot) && t->how == PLI_TAKEN_OPEN && i < 20000; i++) {
+        pli_os_nap();
+        if ((PLI_LOAD_ACQUIRE(pli_ask_slots[slot].state) & 3) == PLI_ASK_ANSWERED)
+            t->how = PLI_TAKEN_WALKED;
+    }
+    if (t->how == PLI_TAKEN_OPEN)
+        t->how = PLI_TAKEN_WITHOUT;
+}
+
+/* Looks until all have a stack, or the time is up. */
+static void pli_stacks_wait(void)
+{
+    uint64_t end = pl_now_ns() + PLI_STACKS_WAIT_NS;
+    for (int open = 1; open > 0;) {
+        bool last = pl_now_ns() > end;
+        open = 0;
+        for (int i = 0; i < pli_stacks.count; i++) {
+            pli_taken *t = &pli_stacks.taken[i];
+            if (t->how == PLI_TAKEN_OPEN)
+                last ? pli_taken_give_up(t, i) : pli_taken_try(t, i, false);
+            open += t->how == PLI_TAKEN_OPEN;
+        }
+        if (open > 0)
+            pli_os_nap();
+    }
+    for (int i = 0; i < pli_stacks.count; i++)
+        if (pli_stacks.taken[i].timer)
+            pli_ask_withdraw(&pli_stacks.taken[i], i);
+}
+
+/* What its block knows of a thread. Under pli_threads.lock. */
+static void pli_taken_know(pli_taken *t)
+{
+    const pli_thread *block = pli_thread_of_sig(t->tid);
+    if (!block)
+        return;
+    t->own = PLI_LOAD(block->own);
+    t->labels = PLI_LOAD(block->labels);
+    t->started = PLI_LOAD(block->started);
+    t->starter = PLI_LOAD(block->starter);
+    t->start = PLI_LOAD(block->start);
+}
+
+/* A thread may have held the locks when fork copied them. */
+static void pli_stacks_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_stacks.lock.state = 0;
+    if (pli_ask_slots)
+        for (int i = 0; i < pli_stacks.count; i++)
+            pli_ask_slots[i].state = PLI_ASK_IDLE;
+}
+
+static const pli_thread_hooks pli_stacks_hooks = {NULL, NULL, NULL, NULL, pli_stacks_fork_child};
+
+/* Memory for the list, and the handler: once. In an emergency what is not there is done without. */
+static pl_result pli_stacks_prepare(void)
+{
+    if (!pli_stacks.taken) {
+        size_t each = sizeof *pli_stacks.taken + sizeof *pli_stacks.tid;
+        char *memory = pli_os_reserve(PLI_ASK_SLOTS * each);
+        pli_ask_slot *slots = pli_os_reserve(PLI_ASK_SLOTS * sizeof *slots);
+        if (!memory || !slots)
+            return PL_NOMEM;
+        pli_stacks.tid = (int *)(void *)(memory + PLI_ASK_SLOTS * sizeof *pli_stacks.taken);
+        PLI_STORE_RELEASE(pli_ask_slots, slots);
+        pli_stacks.taken = (pli_taken *)(void *)memory;
+        pli_collector_add(&pli_stacks_hooks);
+    }
+    if (!pli_cpu.prepared && pli_lock_take_or_try(&pli_cpu.lock, pli_stacks.emergency)) {
+        pli_cpu_prepare();
+        pli_lock_give(&pli_cpu.lock);
+    }
+    return pli_stacks.emergency ? PL_OK : pli_unwind_prepare();
+}
+
+/* Lists the threads. Numbers count up to 16 bits, as signals carry them. */
+static pl_result pli_stacks_list(void)
+{
+    int room = (int)PLI_ASK_SLOTS, self = pli_os_tid_sig();
+    int count = pli_os_numbers("/proc/self/task", pli_stacks.tid, room);
+    if (count <= 0)
+        return PL_IO;
+    pli_stacks.number = (pli_stacks.number + 1) & 0xffff;
+    pli_stacks.count = count < room ? count : room;
+    pli_stacks.missed = count - pli_stacks.count;
+    pli_stacks.may_ask = pli_may_ask();
+    bool locked = pli_lock_take_or_try(&pli_threads.lock, pli_stacks.emergency);
+    for (int i = 0; i < pli_stacks.count; i++) {
+        pli_taken *t = &pli_stacks.taken[i];
+        memset(t, 0, sizeof *t);
+        t->tid = pli_stacks.tid[i];
+        t->self = t->tid == self;
+        if (locked)
+            pli_taken_know(t);
+        pli_task_read(t->tid, "comm", t->name, sizeof t->name);
+    }
+    if (locked)
+        pli_lock_give(&pli_threads.lock);
+    return PL_OK;
+}
+
+/* The calling thread's own stack. */
+static PL_NOINLINE void pli_stacks_take_self(void)
+{
+    pli_regs here = pli_regs_here();
+    for (int i = 0; i < pli_stacks.count; i++) {
+        pli_taken *t = &pli_stacks.taken[i];
+        pli_ask_slot *slot = &pli_ask_slots[i];
+        if (!t->self)
+            continue;
+        slot->depth = pli_unwind_sig(&here, slot->pcs, PLI_STACK_MAX);
+        t->how = PLI_TAKEN_WALKED, t->look = PLI_LOOK_RUNNING;
+    }
+}
+
+/* -- Who waits for ever --
+
+   In C nobody knows who could unlock, post or signal: any thread may have the address. What can be
+   decided is this. A thread that waits without a limit of time, in pthreads, can go on only if one
+   of certain threads acts:
+
+       mutex                       the thread that holds it
+       join                        the thread that is joined
+       condition, semaphore,       any thread of the program, or a handler of its signals
+       barrier, read-write lock
+
+   It is leaked when all of these have ended or are leaked themselves: a deadlock, whoever waits
+   behind one, a mutex whose holder has ended, and a program of which every thread waits so. It is
+   found by taking all who wait so for leaked, and then letting go, again and again, of each whom
+   somebody could help who is not.
+
+   Stacks are taken one after the other, so a circle might be made of moments that never were at
+   the same time. Those who are left are looked at again: if none of them has had a turn since, then
+   they all waited together. */
+
+/* Signals that tell of a fault of the thread itself: their handlers wake nobody. */
+#define PLI_FAULTS ((uint64_t)1 << (SIGSEGV - 1) | (uint64_t)1 << (SIGBUS - 1) |                   \
+                    (uint64_t)1 << (SIGFPE - 1) | (uint64_t)1 << (SIGILL - 1) |                    \
+                    (uint64_t)1 << (SIGABRT - 1) | (uint64_t)1 << (SIGTRAP - 1) |                  \
+                    (uint64_t)1 << (SIGSYS - 1))
+
+/* Whether a handler of the program's might wake a thread. 32 to 34 are the C library's own. */
+static bool pli_catches_signals(void)
+{
+    char text[2048];
+    uint64_t others = PLI_FAULTS | (uint64_t)7 << 31;
+    struct sigaction own = pli_cpu.own[PLI_LOAD_ACQUIRE(pli_cpu.own_now)];
+    if (pli_may_ask() && (own.sa_handler == SIG_DFL || own.sa_handler == SIG_IGN))
+        others |= (uint64_t)1 << (SIGPROF - 1);
+    if (pli_farewell.sa_handler)
+        others |= (uint64_t)1 << (SIGTERM - 1) | (uint64_t)1 << (SIGINT - 1) |
+                  (uint64_t)1 << (SIGHUP - 1);
+    bool read = pli_os_read_file("/proc/self/status", text, sizeof text) == PL_OK;
+    const char *line = read ? strstr(text, "\nSigCgt:") : NULL;
+    return !line || (strtoull(line + strlen("\nSigCgt:"), NULL, 16) & ~others) != 0;
+}
+
+/* Whether it might be leaked: private to this process (bit 7 of the command; joins do without). */
+static bool pli_may_be_leaked(const pli_taken *t)
+{
+    bool private = ((int)t->at.arg[1] & 128) || t->wait == PLI_WAIT_JOIN;
+    if (t->own || t->self || t->wait == PLI_WAIT_OTHER || !pli_is_endless_futex(&t->at) || !private)
+        return false;
+    return t->holder > 0 || (t->wait != PLI_WAIT_MUTEX && t->wait != PLI_WAIT_JOIN);
+}
+
+/* Whether one thread that is not leaked could help this one. `helper`: there is such a thread, or a
+   handler of the program's. */
+static bool pli_has_help(const pli_taken *t, bool helper)
+{
+    if (t->holder == 0)
+        return helper;
+    for (int i = 0; i < pli_stacks.count; i++)
+        if (pli_stacks.taken[i].tid == t->holder && pli_stacks.taken[i].how != PLI_TAKEN_GONE)
+            return !pli_stacks.taken[i].leaked;
+    pli_parked holder; /* younger than the list, or ended */
+    return pli_look(t->holder, &holder) != PLI_LOOK_GONE;
+}
+
+/* Lets go of those who could be helped, until nothing changes. */
+static void pli_leaked_narrow(bool catches)
+{
+    for (bool changed = true; changed;) {
+        bool helper = catches || pli_stacks.missed > 0;
+        changed = false;
+        for (int i = 0; i < pli_stacks.count; i++) {
+            const pli_taken *t = &pli_stacks.taken[i];
+            helper |= !t->leaked && !t->own && t->how != PLI_TAKEN_GONE;
+        }
+        for (int i = 0; i < pli_stacks.count; i++) {
+            pli_taken *t = &pli_stacks.taken[i];
+            if (t->leaked && pli_has_help(t, helper))
+                t->leaked = false, changed = true;
+        }
+    }
+}
+
+/* Marks the threads that wait for ever. */
+static void pli_leaked_find(void)
+{
+    bool catches = pli_catches_signals(), any = false;
+    for (int i = 0; i < pli_stacks.count; i++)
+        any |= pli_stacks.taken[i].leaked = pli_may_be_leaked(&pli_stacks.taken[i]);
+    if (!any)
+        return;
+    pli_leaked_narrow(catches);
+    for (int i = 0; i < pli_stacks.count; i++) {
+        pli_taken *t = &pli_stacks.taken[i];
+        int holder = t->wait == PLI_WAIT_MUTEX ? pli_os_mutex_owner(t->at.arg[0]) : t->holder;
+        t->leaked = t->leaked && holder == t->holder && pli_slept(t->tid, &t->at);
+    }
+    pli_leaked_narrow(catches);
+}
+
+/* Takes all stacks. Under pli_stacks.lock. In an emergency: without malloc, and without waiting for
+   other locks. */
+static pl_result pli_stacks_take(bool emergency)
+{
+    int saved_errno = errno;
+    pli_stacks.emergency = emergency;
+    pl_result result = pli_stacks_prepare();
+    if (result == PL_OK)
+        result = pli_stacks_list();
+    if (result == PL_OK) {
+        pli_stacks_take_self();
+        pli_stacks_wait();
+        for (int i = 0; i < pli_stacks.count; i++)
+            pli_taken_explain(&pli_stacks.taken[i], &pli_ask_slots[i]);
+        pli_leaked_find();
+    }
+    errno = saved_errno;
+    return result;
+}
+
+/* -- As text --
+
+       thread 4711 (server) [in epoll_wait]:
+       #0   0x00007f21c5f0a1b3  epoll_wait+0x43  /lib/x86_64-linux-gnu/libc.so.6+0x1051b3
+       #1   0x000055d0c8f3a20e  serve+0x2c  /home/me/server+0x120e
+       started by thread 4700 at
+            0x000055d0c8f3a7a1  main+0x51  /home/me/server+0x17a1
+
+   The last column finds the place again in the file, with any debugger; the modules stand at the
+   end with their build ids, so that the right file can be found: `python3 -m graders symbolize`
+   does both. */
+
+/* What is known of an address in a stack. A program that has jumped into data is in no function. */
+static pli_place pli_place_in_stack(uintptr_t pc, bool emergency)
+{
+    bool code = false;
+    pli_place place = pc < PLI_PC_MARKS ? pli_place_of_mark(pc) :
+                      pli_place_at(pc, pli_modules_epoch_sig(), emergency);
+    for (int i = 0; place.module && i < place.module->texts; i++)
+        code |= pc >= place.module->text[i].start && pc < place.module->text[i].end;
+    if (place.module && !code)
+        place.name = place.shown = "[no code]", place.start = pc;
+    return place;
+}
+
+/* One line. */
+static void pli_text_stack_frame(pli_bytes *out, int number, uintptr_t pc, bool emergency)
+{
+    char made[PLI_UNNAMED_MAX];
+    pli_place place = pli_place_in_stack(pc, emergency);
+    pli_place_text(&place, pc, made, sizeof made);
+    if (number >= 0)
+        pli_bytes_format(out, "#%-3d ", number);
+    else
+        pli_bytes_text(out, "     ");
+    if (pc >= PLI_PC_MARKS || pc == 0)
+        pli_bytes_format(out, "0x%016" PRIxPTR "  ", pc);
+    pli_bytes_text(out, place.shown);
+    if (place.module) {
+        pli_bytes_format(out, "+0x%" PRIxPTR "  ", pc - place.start);
+        pli_bytes_text(out, place.module->path);
+        pli_bytes_format(out, "+0x%" PRIxPTR, pc - place.module->bias);
+    }
+    pli_bytes_byte(out, '\n');
+}
+
+/* A stack, from the innermost function on; the same line again and again, as in a recursion that
+   has no end, is counted instead. Returns the place of the next line to print. */
+static int pli_text_stack_line(pli_bytes *out, const uintptr_t *pcs, int depth, int at,
+                               bool emergency)
+{
+    int same = 0;
+    pli_text_stack_frame(out, at, pcs[at], emergency);
+    while (at + same + 1 < depth && pcs[at + same + 1] == pcs[at])
+        same++;
+    if (same < 3)
+        return at + 1;
+    pli_bytes_format(out, "     ... the same %d times more\n", same);
+    return at + same + 1;
+}
+
+/* What is loaded, and which builds these are. */
+static void pli_text_builds(pli_bytes *out)
+{
+    char id[2 * PLI_BUILD_ID_MAX + 1];
+    pli_bytes_text(out, "modules:\n");
+    for (const pli_module *m = PLI_LOAD_ACQUIRE(pli_modules.all); m;
+         m = PLI_LOAD_ACQUIRE(m->next)) {
+        if (m->last_epoch != PLI_EPOCH_NOW)
+            continue;
+        pli_build_id_text(m, id);
+        pli_bytes_format(out, "0x%016" PRIxPTR "-0x%016" PRIxPTR "  ", m->start, m->end);
+        pli_bytes_text(out, m->path);
+        pli_bytes_format(out, "  build id %s\n", *id ? id : "none");
+    }
+}
+
+/* A system call's name; NULL for the rarer ones. */
+static const char *pli_syscall_name(long nr)
+{
+#define PLI_CALL(name) {SYS_##name, #name},
+    static const struct { long nr; const char *name; } known[] = {
+        PLI_CALL(read) PLI_CALL(write) PLI_CALL(readv) PLI_CALL(writev) PLI_CALL(pread64)
+        PLI_CALL(pwrite64) PLI_CALL(openat) PLI_CALL(close) PLI_CALL(fsync) PLI_CALL(fdatasync)
+        PLI_CALL(ppoll) PLI_CALL(pselect6) PLI_CALL(epoll_pwait) PLI_CALL(nanosleep)
+        PLI_CALL(clock_nanosleep) PLI_CALL(futex) PLI_CALL(wait4) PLI_CALL(waitid) PLI_CALL(accept)
+        PLI_CALL(accept4) PLI_CALL(connect) PLI_CALL(recvfrom) PLI_CALL(recvmsg) PLI_CALL(sendto)
+        PLI_CALL(sendmsg) PLI_CALL(rt_sigtimedwait) PLI_CALL(rt_sigsuspend) PLI_CALL(flock)
+        PLI_CALL(fcntl) PLI_CALL(ioctl) PLI_CALL(splice) PLI_CALL(msgrcv) PLI_CALL(semop)
+        PLI_CALL(mmap) PLI_CALL(munmap) PLI_CALL(madvise) PLI_CALL(restart_syscall)
+#ifdef SYS_poll /* younger processors have only the newer forms */
+        PLI_CALL(poll) PLI_CALL(select) PLI_CALL(epoll_wait) PLI_CALL(pause) PLI_CALL(open)
+#endif
+        PLI_CALL(exit)};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].nr == nr)
+            return known[i].name;
+    return NULL;
+}
+
+/* Whether the first argument of a system call is a descriptor. */
+static bool pli_syscall_has_fd(long nr)
+{
+    return nr == SYS_read || nr == SYS_write || nr == SYS_readv || nr == SYS_writev ||
+           nr == SYS_accept || nr == SYS_accept4 || nr == SYS_connect || nr == SYS_recvfrom ||
+           nr == SYS_recvmsg || nr == SYS_sendto || nr == SYS_sendmsg || nr == SYS_flock;
+}
+
+/* What a thread that waits in pthreads waits for. */
+static void pli_text_wait(pli_bytes *out, const pli_taken *t)
+{
+    static const char *const words[] = {"", "a mutex", "a condition", "a semaphore",
+                                        "the end of a thread", "a barrier", "a read-write lock"};
+    if (t->wait == PLI_WAIT_JOIN && t->holder)
+        pli_bytes_format(out, "waits for the end of thread %d", t->holder);
+    else if (t->holder)
+        pli_bytes_format(out, "waits for a mutex that thread %d holds", t->holder);
+    else
+        pli_bytes_format(out, "waits for %s", words[t->wait]);
+}
+
+/* Why a thread has no stack. */
+static const char *pli_taken_why(const pli_taken *t)
+{
+    char text[2048], *line;
+    if (t->look == PLI_LOOK_HIDDEN)
+        return "the system does not show where it sleeps";
+    if (!pli_stacks.may_ask)
+        return "another handler has SIGPROF";
+    line = pli_task_read(t->tid, "status", text, sizeof text) ? strstr(text, "\nSigBlk:") : NULL;
+    if (line && (strtoull(line + strlen("\nSigBlk:"), NULL, 16) >> (SIGPROF - 1) & 1))
+        return "it has SIGPROF blocked";
+    return "it has not answered in time";
+}
+
+/* What a thread does: the text in brackets. */
+static void pli_text_state(pli_bytes *out, const pli_taken *t)
+{
+    const char *name = pli_syscall_name(t->at.nr);
+    if (t->look != PLI_LOOK_PARKED)
+        pli_bytes_text(out, t->look == PLI_LOOK_HIDDEN && t->letter != 'R' ? "sleeps" : "running");
+    else if (t->wait != PLI_WAIT_OTHER)
+        pli_text_wait(out, t);
+    else if (t->at.nr < 0)
+        pli_bytes_text(out, "stopped, or waits for memory");
+    else if (name)
+        pli_bytes_format(out, "in %s", name);
+    else
+        pli_bytes_format(out, "in system call %ld", t->at.nr);
+    if (t->look == PLI_LOOK_PARKED && pli_syscall_has_fd(t->at.nr))
+        pli_bytes_format(out, ", descriptor %d", (int)t->at.arg[0]);
+    if (t->how == PLI_TAKEN_WITHOUT)
+        pli_bytes_format(out, "; no stack: %s", pli_taken_why(t));
+    pli_bytes_text(out, t->leaked ? " (leaked)" : "");
+}
+
+/* A thread with its stack. */
+static void pli_text_thread(pli_bytes *out, const pli_taken *t, const pli_ask_slot *slot)
+{
+    bool emergency = pli_stacks.emergency;
+    pli_bytes_format(out, "thread %d (%s) [", t->tid, t->name);
+    pli_text_state(out, t);
+    pli_bytes_text(out, "]:\n");
+    pli_text_labels(out, t->labels);
+    for (int i = 0; t->how == PLI_TAKEN_WALKED && i < slot->depth;)
+        i = pli_text_stack_line(out, slot->pcs, slot->depth, i, emergency);
+    if (t->how != PLI_TAKEN_WALKED && t->start)
+        pli_text_stack_frame(out, 0, t->start, emergency);
+    if (t->started && t->starter)
+        pli_bytes_format(out, "started by thread %d at\n", t->starter);
+    for (int i = 0; t->started && t->starter && i < t->started->depth; i++)
+        pli_text_stack_frame(out, -1, t->started->pcs[i], emergency);
+    pli_bytes_byte(out, '\n');
+}
+
+/* The form of debug=2: what was taken last, but perflab's own threads. */
+static void pli_stacks_text(pli_bytes *out, bool emergency)
+{
+    (void)emergency;
+    for (int i = 0; i < pli_stacks.count; i++) {
+        const pli_taken *t = &pli_stacks.taken[i];
+        if (!t->own && t->how != PLI_TAKEN_GONE)
+            pli_text_thread(out, t, &pli_ask_slots[i]);
+    }
+    if (pli_stacks.missed)
+        pli_bytes_format(out, "and %d more threads\n\n", pli_stacks.missed);
+    pli_text_builds(out);
+}
+
+/* -- As profiles -- */
+
+/* Counts a thread at its stack; one without has the mark of a cut one, and its function. */
+static void pli_stacks_count(const pli_taken *t, const pli_ask_slot *slot)
+{
+    uintptr_t none[2] = {PLI_PC_TRUNCATED, t->start};
+    bool walked = t->how == PLI_TAKEN_WALKED;
+    pli_site_key key = {t->labels, 0, pli_modules_epoch_sig(),
+                        walked ? slot->depth : t->start ? 2 : 1, walked ? slot->pcs : none};
+    pli_sites_count_sig(&pli_stacks.sites, &key, 1, 0);
+}
+
+/* The table stays from profile to profile, with its values set anew: two of them can be compared
+   site by site. */
+static void pli_stacks_count_all(bool leaked)
+{
+    size_t position = 0;
+    pli_stacks.sites.lost = 0;
+    for (pli_site *site; (site = pli_sites_next(&pli_stacks.sites, &position)) != NULL;)
+        PLI_STORE(site->value[0], 0);
+    for (int i = 0; i < pli_stacks.count; i++) {
+        const pli_taken *t = &pli_stacks.taken[i];
+        if (!t->own && t->how != PLI_TAKEN_GONE && (!leaked || t->leaked))
+            pli_stacks_count(t, &pli_ask_slots[i]);
+    }
+    pli_stacks.sites.lost += pli_stacks.missed;
+}
+
+/* One sample type, which counts, under the profile's own name. */
+static void pli_count_view(pli_profile_view *view, const pli_sites *sites)
+{
+    view->sites = sites;
+    view->types = 1;
+    view->type[0] = (pli_sample_type){view->name, "count", 0, 1};
+    view->period_type = view->name, view->period_unit = "count";
+    view->period = 1;
+    view->time_ns = (int64_t)pli_os_clock_ns_sig(CLOCK_REALTIME);
+}
+
+/* The lock is held until the profile is encoded: pli_stacks_done gives it back. */
+static pl_result pli_stacks_fill(pli_profile_view *view, bool emergency, bool leaked)
+{
+    if (!pli_lock_take_or_try(&pli_stacks.lock, emergency))
+        return PL_BUSY;
+    pl_result result = pli_stacks_take(emergency);
+    if (result == PL_OK && !pli_stacks.sites.slots)
+        result = pli_sites_open(&pli_stacks.sites, PLI_STACKS_BUFFER);
+    if (result != PL_OK) {
+        pli_lock_give(&pli_stacks.lock);
+        return result;
+    }
+    pli_stacks_count_all(leaked);
+    pli_count_view(view, &pli_stacks.sites);
+    view->threads = pli_stacks_text;
+    return PL_OK;
+}
+
+static pl_result pli_goroutine_fill(pli_profile_view *view, bool emergency)
+{
+    return pli_stacks_fill(view, emergency, false);
+}
+
+static pl_result pli_goroutineleak_fill(pli_profile_view *view, bool emergency)
+{
+    return pli_stacks_fill(view, emergency, true);
+}
+
+static void pli_stacks_done(void)
+{
+    pli_lock_give(&pli_stacks.lock);
+}
+
+/* Each thread that has no place yet counts as unseen. */
+static pl_result pli_threadcreate_fill(pli_profile_view *view, bool emergency)
+{
+    pl_result result = emergency ? PL_BUSY : pli_started_watch();
+    if (result != PL_OK)
+        return result;
+    pli_threads_meet();
+    for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next) {
+        const pli_site *none = NULL;
+        if (PLI_LOAD(t->state) == PLI_THREAD_USED && !PLI_LOAD(t->own) &&
+            __atomic_compare_exchange_n(&t->started, &none, pli_started.unseen, 0,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            PLI_ADD(((pli_site *)(uintptr_t)pli_started.unseen)->value[0], 1);
+    }
+    pli_count_view(view, &pli_started.sites);
+    return PL_OK;
+}
+
+static pli_profile_source pli_goroutine_source = {
+    "goroutine", pli_goroutine_fill, pli_stacks_done, NULL};
+static pli_profile_source pli_goroutineleak_source = {
+    "goroutineleak", pli_goroutineleak_fill, pli_stacks_done, NULL};
+static pli_profile_source pli_threadcreate_source = {
+    "threadcreate", pli_threadcreate_fill, NULL, NULL};
+
+/* These profiles need nobody to start them. */
+__attribute__((constructor)) static void pli_stacks_register(void)
+{
+    pli_profile_source_add(&pli_goroutine_source);
+    pli_profile_source_add(&pli_goroutineleak_source);
+    pli_profile_source_add(&pli_threadcreate_source);
+}
+
+#endif /* PLI_LINUX */
+
+/* Puts the text together first, so that a slow reader keeps nobody else waiting. */
+pl_result pl_stacks_write(FILE *out)
+{
+#if PLI_LINUX
+    pli_bytes text = {NULL, 0, 0, false};
+    if (!out)
+        return PL_INVALID;
+    pli_lock_take(&pli_stacks.lock);
+    pl_result result = pli_stacks_take(false);
+    if (result == PL_OK)
+        pli_stacks_text(&text, false);
+    pli_lock_give(&pli_stacks.lock);
+    if (result == PL_OK && text.failed)
+        result = PL_NOMEM;
+    if (result == PL_OK && (fwrite(text.data, 1, text.size, out) != text.size || fflush(out)))
+        result = PL_IO;
+    pli_bytes_free(&text);
+    return result;
+#else
+    (void)out;
+    return PL_UNSUPPORTED;
+#endif
+}
+
+/* The system's list, without perflab's own threads. A main thread that has ended stays in the list
+   until the program ends. */
+int pl_num_threads(void)
+{
+#if PLI_LINUX
+    int none, count = pli_os_numbers("/proc/self/task", &none, 0);
+    pli_lock_take(&pli_threads.lock);
+    for (pli_thread *t = pli_threads.all; t; t = t->next)
+        count -= t->state == PLI_THREAD_USED && PLI_LOAD(t->own);
+    pli_lock_give(&pli_threads.lock);
+    return count - (count > 1 && pli_task_letter(getpid()) == 'Z');
+#else
+    return 0;
+#endif
+}
+
+/* ==== >>crash ====================================================================================
+   What a program says before it dies of a fault: the signal in words, the registers, the stack of
+   the thread, the modules, and the stacks of all other threads. Then it dies of the same signal, as
+   if nobody had looked: the parent sees the same status, and a core has the registers of the fault.
+
+       fault ──► handler ──► head ──► registers ──► stack ──► modules ──► threads ──► the signal
+                    ▲                                 │ a fault of the report's own      again
+                    └─────────────────────────────────┘ goes on behind it
+
+   The handler runs on a stack of its own, since the thread's may be what is full. Nothing is
+   allocated and no lock is waited for: what was interrupted may be malloc, or hold any of them.
+   Memory is believed nothing of: if the report itself faults, the handler is entered once more,
+   and goes on with what comes next. So each line stands as soon as it is known.
+
+   A second thread that crashes meanwhile waits for the first one's report, which has it in its list
+   of threads, and dies with it.
+
+   A handler that the program has for one of these signals stays, whether it was there before or
+   comes later: who handles faults knows why. */
+
+#if PLI_LINUX
+
+/* What is told: nothing; the thread that crashed; all threads; the same, and the kernel is asked
+   for a core as large as the limit allows. */
+enum { PLI_CRASH_NONE, PLI_CRASH_SINGLE, PLI_CRASH_ALL, PLI_CRASH_CORE };
+
+#define PLI_CRASH_STACK ((size_t)128 << 10) /* of addresses; memory is what the handler touches */
+#define PLI_CRASH_FAULTS 8 /* so many faults of its own end the report */
+#define PLI_CRASH_WAIT 200000 /* naps of 50 us: how long others wait for the report */
+
+static const int pli_crash_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+#define PLI_CRASH_SIGNALS ((int)(sizeof pli_crash_signals / sizeof *pli_crash_signals))
+
+static struct {
+    pli_lock lock;       /* who installs */
+    int level, pid;
+    int reporter;        /* the thread that reports; 0: none yet; atomic */
+    siginfo_t info;      /* of the fault, as everything below */
+    const void *context;
+    int stage, unit;     /* what comes next */
+    int faults;          /* of the report itself */
+    bool locked;         /* pli_stacks.lock is ours */
+    int depth;
+    uintptr_t pcs[PLI_STACK_MAX];
+    pli_bytes text;      /* not written yet */
+} pli_crash;
+
+/* -- In words -- */
+
+/* What a signal is called, and what its codes mean. Code 0 has the name. */
+static const char *pli_crash_words(int number, int code)
+{
+    static const struct { int number, code; const char *text; } known[] = {
+        {SIGSEGV, 0, "SIGSEGV"}, {SIGBUS, 0, "SIGBUS"}, {SIGFPE, 0, "SIGFPE"},
+        {SIGILL, 0, "SIGILL"}, {SIGABRT, 0, "SIGABRT"}, {SIGTRAP, 0, "SIGTRAP"},
+        {SIGSYS, 0, "SIGSYS"},
+        {SIGSEGV, SEGV_MAPERR, "there is no memory at the address"},
+        {SIGSEGV, SEGV_ACCERR, "this memory must not be used so"},
+        {SIGSEGV, SI_KERNEL, "an address that no memory can have"},
+        {SIGBUS, BUS_ADRALN, "the address is not aligned"},
+        {SIGBUS, BUS_ADRERR, "behind the end of the file that is mapped there"},
+        {SIGBUS, BUS_OBJERR, "the memory is broken"},
+        {SIGFPE, FPE_INTDIV, "integer division by zero"},
+        {SIGFPE, FPE_INTOVF, "integer overflow"},
+        {SIGFPE, FPE_FLTDIV, "floating-point division by zero"},
+        {SIGFPE, FPE_FLTOVF, "floating-point overflow"},
+        {SIGFPE, FPE_FLTUND, "floating-point underflow"},
+        {SIGFPE, FPE_FLTRES, "inexact floating-point result"},
+        {SIGFPE, FPE_FLTINV, "invalid floating-point operation"},
+        {SIGILL, ILL_ILLOPC, "not an instruction"},
+        {SIGILL, ILL_ILLOPN, "not an instruction, or __builtin_trap"},
+        {SIGILL, ILL_PRVOPC, "an instruction that only the system may use"},
+        {SIGTRAP, TRAP_BRKPT, "a breakpoint"}, {SIGTRAP, SI_KERNEL, "a breakpoint"},
+        {SIGTRAP, TRAP_TRACE, "a single step"},
+        {SIGSYS, 1, "a system call that is not allowed here"},
+        {SIGABRT, SI_TKILL, "abort was called, or an assertion failed"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].number == number && known[i].code == code)
+            return known[i].text;
+    return code == SI_TKILL ? "raised by the program" :
+           code == SI_USER || code == SI_QUEUE ? "sent by process" : "for an unknown reason";
+}
+
+/* Whether the kernel says at which address it happened. */
+static bool pli_crash_has_address(const siginfo_t *info)
+{
+    int n = info->si_signo;
+    return info->si_code > 0 && info->si_code != SI_KERNEL &&
+           (n == SIGSEGV || n == SIGBUS || n == SIGFPE || n == SIGILL);
+}
+
+#define PLI_CRASH_NEAR ((uintptr_t)64 << 10) /* how far below sp a function writes */
+
+/* A fault close to sp is one at the end of the stack: what is inside of it can be used. */
+static bool pli_crash_is_overflow(const siginfo_t *info, const void *context)
+{
+    uintptr_t sp = pli_regs_of_signal_sig(context).sp, at = (uintptr_t)info->si_addr;
+    return info->si_signo == SIGSEGV && pli_crash_has_address(info) &&
+           at - (sp - PLI_CRASH_NEAR) < 2 * PLI_CRASH_NEAR;
+}
+
+/* -- The parts of the report. Each gives one unit of itself, and false behind the last -- */
+
+static bool pli_crash_head(int unit)
+{
+    const siginfo_t *info = &pli_crash.info;
+    char name[16] = "";
+    if (unit > 0)
+        return false;
+    pli_task_read(pli_crash.reporter, "comm", name, sizeof name);
+    pli_bytes_format(&pli_crash.text, "perflab: the program crashed: %s, %s",
+                     pli_crash_words(info->si_signo, 0),
+                     pli_crash_words(info->si_signo, info->si_code));
+    if (pli_crash_has_address(info))
+        pli_bytes_format(&pli_crash.text, ": 0x%016" PRIxPTR, (uintptr_t)info->si_addr);
+    if (info->si_code == SI_USER || info->si_code == SI_QUEUE)
+        pli_bytes_format(&pli_crash.text, ": %d", (int)info->si_pid);
+    if (pli_crash_is_overflow(info, pli_crash.context))
+        pli_bytes_text(&pli_crash.text, ", at the end of the stack: it has overflowed");
+    pli_bytes_format(&pli_crash.text, "\nsignal %d, code %d, process %d, thread %d (%s)\n\n",
+                     info->si_signo, info->si_code, (int)getpid(), pli_crash.reporter, name);
+    return true;
+}
+
+/* Three registers a line. */
+static bool pli_crash_registers(int unit)
+{
+    const char *name;
+    uint64_t value;
+    int shown = 0;
+    for (; shown < 3 && pli_os_register(pli_crash.context, 3 * unit + shown, &name, &value);
+         shown++)
+        pli_bytes_format(&pli_crash.text, "%s%-6s 0x%016" PRIx64, shown ? "  " : "", name, value);
+    pli_bytes_byte(&pli_crash.text, '\n');
+    return shown > 0;
+}
+
+/* The walk first, then frame by frame: names are read from files, which takes a moment. */
+static bool pli_crash_stack(int unit)
+{
+    pli_regs regs = pli_regs_of_signal_sig(pli_crash.context);
+    if (unit == 0) {
+        pli_bytes_format(&pli_crash.text, "thread %d [crashed]:\n", pli_crash.reporter);
+        pli_crash.depth = 1;
+        pli_crash.pcs[0] = regs.pc;
+        pli_crash.depth = pli_unwind_sig(&regs, pli_crash.pcs, PLI_STACK_MAX);
+        return true;
+    }
+    if (unit <= pli_crash.depth) {
+        pli_modules_meet_at(pli_crash.pcs[unit - 1]);
+        pli_crash.unit = 1 + pli_text_stack_line(&pli_crash.text, pli_crash.pcs, pli_crash.depth,
+                                                 unit - 1, true);
+        return true;
+    }
+    pli_bytes_byte(&pli_crash.text, '\n');
+    return false;
+}
+
+/* Taking all stacks is unit 0; then one thread after the other. */
+static bool pli_crash_threads(int unit)
+{
+    const pli_taken *t = &pli_stacks.taken[unit - 1];
+    if (pli_crash.level == PLI_CRASH_SINGLE)
+        return false;
+    if (unit == 0) {
+        pli_crash.locked = pli_lock_take_or_try(&pli_stacks.lock, true);
+        if (!pli_crash.locked || pli_stacks_take(true) != PL_OK) {
+            pli_bytes_text(&pli_crash.text, "the other threads cannot be shown\n\n");
+            pli_crash.locked = false;
+        }
+        return pli_crash.locked;
+    }
+    if (!pli_crash.locked || unit > pli_stacks.count)
+        return false;
+    if (t->tid != pli_crash.reporter && t->how != PLI_TAKEN_GONE)
+        pli_text_thread(&pli_crash.text, t, &pli_ask_slots[unit - 1]);
+    return true;
+}
+
+/* Last, since libraries may have been met on the way. */
+static bool pli_crash_modules(int unit)
+{
+    if (unit == 0)
+        pli_text_builds(&pli_crash.text);
+    return unit == 0;
+}
+
+/* Writes what there is so far. Nobody can be told that it failed. */
+static void pli_crash_flush(void)
+{
+    pli_write_all(2, pli_crash.text.data, pli_crash.text.size);
+    pli_crash.text.size = 0;
+}
+
+/* All of it; or the rest, after a fault of its own. The unit is counted up before it is tried. */
+static void pli_crash_report(void)
+{
+    static bool (*const stages[])(int) = {pli_crash_head, pli_crash_registers, pli_crash_stack,
+                                          pli_crash_threads, pli_crash_modules};
+    while (pli_crash.stage < (int)(sizeof stages / sizeof *stages)) {
+        int unit = pli_crash.unit++;
+        if (!stages[pli_crash.stage](unit))
+            pli_crash.stage++, pli_crash.unit = 0;
+        pli_crash_flush();
+    }
+}
+
+/* -- The handler -- */
+
+/* The signal comes again, with what the kernel told of it, as soon as this handler returns to what
+   was interrupted; and then nobody handles it. */
+static void pli_crash_die(const siginfo_t *info)
+{
+    struct sigaction none;
+    sigset_t set;
+    memset(&none, 0, sizeof none);
+    pli_libc_action(info->si_signo, &none, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, info->si_signo);
+    pli_os_sigmask_sig(SIG_BLOCK, &set, NULL);
+    if (pli_os_queue_sig(pli_os_tid_sig(), info->si_signo, info) == 0)
+        return;
+    pli_os_sigmask_sig(SIG_UNBLOCK, &set, NULL); /* a filter forbids it */
+    raise(info->si_signo);
+    syscall(SYS_exit_group, 128 + info->si_signo);
+}
+
+/* The report has failed at some point: it goes on behind it. */
+static void pli_crash_again(const siginfo_t *info)
+{
+    pli_crash.text.size = 0;
+    if (++pli_crash.faults > PLI_CRASH_FAULTS)
+        return;
+    pli_bytes_format(&pli_crash.text, "(what should stand here cannot be read: %s)\n",
+                     pli_crash_words(info->si_signo, 0));
+    pli_crash_report();
+}
+
+/* For all of these signals. A vfork's child, which has its parent's memory, only dies. */
+static void pli_crash_handler(int number, siginfo_t *info, void *context)
+{
+    int self = pli_os_tid_sig(), first = 0, saved_errno = errno;
+    bool ours = PLI_LOAD(pli_crash.pid) == getpid();
+    (void)number;
+    if (!ours) {
+        pli_crash_die(info);
+    } else if (__atomic_compare_exchange_n(&pli_crash.reporter, &first, self, 0, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_SEQ_CST)) {
+        pli_crash.info = *info, pli_crash.context = context;
+        pli_crash_report();
+        pli_crash_die(&pli_crash.info);
+    } else if (first == self) {
+        pli_crash_again(info);
+        pli_crash_die(&pli_crash.info);
+    } else {
+        for (int i = 0; i < PLI_CRASH_WAIT; i++)
+            pli_os_nap();
+        pli_crash_die(info);
+    }
+    errno = saved_errno;
+}
+
+/* -- Stacks for the handler -- */
+
+/* A page that nobody may touch, then the stack. */
+static size_t pli_crash_stack_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE) + PLI_CRASH_STACK;
+}
+
+/* Gives the calling thread a stack for signals, unless it has one of its own. */
+static void pli_crash_enter(pli_thread *t)
+{
+    stack_t now;
+    size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+    if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE))
+        return;
+    char *memory = pli_os_map(pli_crash_stack_bytes());
+    if (!memory)
+        return;
+    mprotect(memory, guard, PROT_NONE);
+    sigaltstack(&(stack_t){.ss_sp = memory + guard, .ss_size = PLI_CRASH_STACK}, NULL);
+    t->signal_stack = memory;
+}
+
+/* A thread ends: in it, or in a fork's child, where it is not. One that ends from within a handler
+   still stands on it. */
+static void pli_crash_death(pli_thread *t)
+{
+    const stack_t none = {.ss_flags = SS_DISABLE};
+    if (t->signal_stack && (t->tid != pli_os_tid_sig() || sigaltstack(&none, NULL) == 0))
+        munmap(t->signal_stack, pli_crash_stack_bytes());
+    t->signal_stack = NULL;
+}
+
+/* The child may crash, too. */
+static void pli_crash_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_crash.lock.state = 0;
+    PLI_STORE(pli_crash.pid, getpid());
+}
+
+static const pli_thread_hooks pli_crash_hooks = {
+    NULL, pli_crash_death, NULL, NULL, pli_crash_fork_child};
+
+/* -- Installing -- */
+
+/* Takes the signals that the program does not handle, or gives them back. */
+static void pli_crash_handle(bool on)
+{
+    struct sigaction ours, now;
+    memset(&ours, 0, sizeof ours);
+    ours.sa_sigaction = pli_crash_handler;
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_NODEFER;
+    sigfillset(&ours.sa_mask); /* but faults: those of the report come back to it */
+    for (int i = 0; i < PLI_CRASH_SIGNALS; i++)
+        sigdelset(&ours.sa_mask, pli_crash_signals[i]);
+    for (int i = 0; i < PLI_CRASH_SIGNALS; i++) {
+        bool known = pli_libc_action(pli_crash_signals[i], NULL, &now) == 0;
+        if (known && on && now.sa_handler == SIG_DFL)
+            pli_libc_action(pli_crash_signals[i], &ours, NULL);
+        if (known && !on && (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == pli_crash_handler) {
+            memset(&now, 0, sizeof now);
+            pli_libc_action(pli_crash_signals[i], &now, NULL);
+        }
+    }
+}
+
+/* What the report needs, before anything is broken. */
+static pl_result pli_crash_prepare(void)
+{
+    pli_lock_take(&pli_stacks.lock);
+    pli_stacks.emergency = false;
+    pl_result result = pli_stacks_prepare();
+    pli_lock_give(&pli_stacks.lock);
+    if (result != PL_OK)
+        return result;
+    if (!pli_crash.text.capacity)
+        pli_bytes_grow(&pli_crash.text, 1);
+    if (pli_crash.text.failed)
+        return PL_NOMEM;
+    pli_thread *t = pli_thread_join();
+    PLI_STORE(pli_crash.pid, getpid());
+    pli_collector_add(&pli_crash_hooks);
+    pli_started_watch();
+    PLI_STORE(pli_threads.enter, pli_crash_enter);
+    pli_threads_want(PLI_WANT_CRASH, true);
+    if (t != &pli_orphan && !t->signal_stack)
+        pli_crash_enter(t);
+    return PL_OK;
+}
+
+/* pl_crash_install at a level. NONE gives the signals back. */
+static pl_result pli_crash_install(int level)
+{
+    struct rlimit core;
+    pli_lock_take(&pli_crash.lock);
+    pl_result result = level == PLI_CRASH_NONE ? PL_OK : pli_crash_prepare();
+    if (level == PLI_CRASH_CORE && getrlimit(RLIMIT_CORE, &core) == 0) {
+        core.rlim_cur = core.rlim_max;
+        setrlimit(RLIMIT_CORE, &core);
+    }
+    if (result == PL_OK) {
+        pli_crash.level = level;
+        pli_crash_handle(level != PLI_CRASH_NONE);
+    }
+    pli_lock_give(&pli_crash.lock);
+    return result;
+}
+
+#endif /* PLI_LINUX */
+
+/* All threads are told of: which of them broke the memory that another one crashed on is not known
+   beforehand. */
+pl_result pl_crash_install(void)
+{
+#if PLI_LINUX
+    return pli_crash_install(PLI_CRASH_ALL);
+#else
+    return PL_UNSUPPORTED;
+#endif
+}
+
 /* ==== >>leak =====================================================================================
    What was made since a mark and is still there. A mark is a generation: a number that all that is
    made carries with it (see >>live), and that the next mark counts up.
@@ -9672,6 +11384,7 @@ static pl_result pli_leak_watch(void)
     if (result != PL_OK)
         return result;
     pli_threads_meet(); /* those before have no generation */
+    pli_started_watch();
     if (!pli_leak.prepared)
         pli_collector_add(&pli_leak_hooks);
     pli_leak.prepared = true;
@@ -9874,7 +11587,7 @@ static void pli_leak_search(pli_leaks *l, uintptr_t from, uintptr_t to, bool gap
         /* The check's own arrays have the addresses of all blocks. What is copied may be gone: by
            page, since memory comes and goes by pages. */
         bool own = at - (uintptr_t)l->block < l->bytes || at - (uintptr_t)l < sizeof *l;
-        if (own || (large && !pli_leak_page_used(l, at)) || !pli_os_copy(words, at, bytes))
+        if (own || (large && !pli_leak_page_used(l, at)) || !pli_os_copy_sig(words, at, bytes))
             continue;
         for (size_t i = 0; i < bytes / sizeof *words; i++)
             if (!gaps || !pli_leak_in_block(l, at + i * sizeof *words))

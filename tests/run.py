@@ -68,6 +68,7 @@ FOLDERS: Dict[str, Folder] = {
     "core": Folder(needs=("cc", "g++", "clang", "clang-rt", "musl-gcc", "jemalloc", "tcmalloc",
                            "mimalloc", "valgrind", "aarch64-gcc", "aarch64-libc", "qemu-aarch64",
                            "setarch"), alone=False),
+    "crash": Folder(needs=("cc", "clang", "musl-gcc"), alone=False),
     "compile": Folder(needs=("cc", "g++", "clang", "musl-gcc"), alone=False),
     "docs": Folder(needs=("cc", "g++", "clang", "cmake"), fast=True),
     "fuzz": Folder(needs=("cc",), alone=False),
