@@ -29,11 +29,16 @@
        >>heap        exact counts of the heap, per thread and summed up
        >>live        which blocks are live, and who made them
        >>malloc      the interposed entry points: malloc and its family, operator new and delete
+       >>allocs      the heap profile: what is live, what was made, and by whom
+       >>limit       how much memory a program may have, and whether it grows
        >>sync        where threads wait for one another: block and mutex profiles
        >>elf         programs and libraries as files, and in memory: their tables of symbols
        >>symbol      names for addresses
        >>gzip        growing buffers, and the compression of everything that leaves
-       >>profile     what was collected, as files that other tools read
+       >>pprof       profiles as the protobuf that other tools read
+       >>text        profiles as text
+       >>profile     from a name to bytes and files; what happened since a snapshot
+       >>own         profiles of what a program holds, made by itself
        >>stack       the calling thread's own stack
        >>stacks      the stacks of all threads, and what they wait for
        >>crash       what a program says before it dies of a fault
@@ -74,6 +79,16 @@
                        pl_profile_save("cpu", "cpu.pb.gz");
                        go tool pprof -top program cpu.pb.gz
 
+       Heap profile:   pl_heap_rate_set(524288);  work();
+                       pl_profile_save("heap", "heap.pb.gz");       what is live, and who made it
+                       go tool pprof -sample_index=alloc_space program heap.pb.gz
+
+       Own profile:    pl_profile *open_files = pl_profile_new("files");
+                       pl_profile_add(open_files, file, 0);  use(file);
+                       pl_profile_remove(open_files, file);
+
+       Memory limit:   pl_memlimit_set(800 << 20, empty_caches, NULL, 1 << 30);
+
        Waiting:        pl_block_rate_set(1);  pl_mutex_fraction_set(1);  work();
                        pl_profile_save("mutex", "mutex.pb.gz");     who lets others wait
                        pl_profile_save("block", "block.pb.gz");     who waits
@@ -92,11 +107,22 @@
            $ PERFLAB=cpu=cpu.pb.gz,hz=1000 ./program
            $ python3 -m graders top cpu.pb.gz            or: go tool pprof -http=: program cpu.pb.gz
 
-       cpu=FILE     a CPU profile of all threads, written when the program ends: by exit, _exit or
-                    a SIGTERM, SIGINT or SIGHUP that it does not handle. %p in the name is the
-                    number of the process; children without it append .PID
-       hz=N         samples a second of CPU time, 1 to 10,000; 100
-       The file is a gzipped pprof profile (profile.proto), which Go's tools, Parca, Pyroscope and
+       cpu=FILE         a CPU profile of all threads
+       hz=N             samples a second of CPU time, 1 to 10,000; 100
+       heap=FILE        who allocated what is live, and what was ever allocated
+       heaprate=BYTES   one byte in so many is chosen, and its block; 524288; 1: every block
+       block=FILE       where threads waited for one another
+       blockrate=NS     waits from this length on, of shorter ones a sample; 1
+       mutex=FILE       who held what others waited for
+       mutexfraction=N  one in so many; 1
+       signal=USR2      write the files now, when this signal comes, and go on
+       heaptrace=N      every N seconds a line on stderr: what is live, is it growing
+       memlimit=N       malloc fails beyond so many bytes (k, m, g may follow), or those of the
+                        control group: cgroup. Nine tenths are said on stderr
+       Files are written when the program ends: by exit, by _exit, or by a SIGTERM, SIGINT or SIGHUP
+       that it does not handle. %p in a name is the number of the process; children without it
+       append .PID. The heap's rate may be given without a file: for the calls below.
+       A file is a gzipped pprof profile (profile.proto), which Go's tools, Parca, Pyroscope and
        speedscope read. Functions are named by perflab itself; source lines come from the program's
        debug information (-g), which the reader looks up. -cpuprofile FILE does the same for what
        benchmarks time.
@@ -198,6 +224,30 @@
        pthread_cond_clockwait pthread_barrier_wait pthread_join sem_wait sem_timedwait
    Beside a sanitizer nothing is counted, nor in a static link, where libc keeps its own malloc;
    pl_memstats_write says so. A static link with musl needs PERFLAB_NO_INTERPOSE.
+
+   HOW IT FITS TOGETHER
+       All profiles take the same way, and what is written here once holds for each of them:
+
+           something happens      a tick of a thread's CPU clock, a malloc, a wait, a call of
+              │                   pl_profile_add                >>cpu >>malloc >>sync >>own
+              ▼
+           a stack is walked      from registers and tables, without a lock and without memory:
+              │                   a signal handler may do it    >>unwind on >>cfi on >>module
+              ▼
+           a site counts          one table a profile: stack, labels, size ──► up to four values;
+              │                   lock-free, bounded, what does not fit is counted as lost
+              ▼                                                 >>site
+           a view                 which values are meant, what they are called, what they were at
+              │                   a snapshot before             >>profile
+              ▼
+           names                  functions of addresses, long after the event, outside of any
+              │                   hot path                      >>symbol on >>elf
+              ▼
+           a file or a text       protobuf for tools, lines for people   >>pprof >>text
+
+       Exact counts of the heap need no stacks, and live in two words a thread (>>heap). Benchmarks
+       read them, and open and close the gates of the profiles (>>bench). PERFLAB starts all this in
+       a program that makes no call (>>env).
 
    WHAT IT DOES NOT DO
        It does not replace the allocator, start threads, write files or install signal handlers
@@ -348,6 +398,23 @@ void pl_step_aside(void);
    PL_IO when out reports an error. Threads: any, as far as out allows. Signal-safe: no. */
 pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
 
+/* pl_heap_rate_set has the profiles "heap" and "allocs" keep one allocated byte in `bytes`, at
+   random, and its block in place of all that were as likely; 1 keeps every block and is exact, 0
+   keeps no further ones, as at first. 524288 is Go's rate, and costs a few nanoseconds a block; 1
+   costs about 0.2 us (bench/README.md). Rounded down to a power of two. What was kept before stays
+   right. Blocks from before the first call are not known. Threads: any. Signal-safe: no. */
+void pl_heap_rate_set(int64_t bytes);
+
+/* pl_memlimit_set calls over_soft (NULL: nobody) when the live bytes of the heap come to be more
+   than soft_bytes, in the thread that asks for them, before it gets them; again when they have gone
+   down by an eighth in between. So a program can empty its caches. Beyond hard_bytes malloc and its
+   family fail with ENOMEM: to try what a program does then. 0: no limit; both 0: none any more.
+   PERFLAB=memlimit=64m sets a hard limit, and has it said on stderr when nine tenths are in use.
+   Errors: PL_INVALID when a limit is negative, PL_UNSUPPORTED where blocks are not counted.
+   Threads: any; over_soft may allocate and free. Signal-safe: no. */
+pl_result pl_memlimit_set(int64_t soft_bytes, void (*over_soft)(int64_t live_bytes, void *user),
+                          void *user, int64_t hard_bytes);
+
 /* -- CPU profile -------------------------------------------------------------------------------
 
    Who spends the time: the stacks of all threads are sampled as they use up CPU time. */
@@ -438,6 +505,24 @@ pl_result pl_profile_write(const char *name, FILE *out, int debug);
    place, so that there is never half a profile; where path is a pipe, a device or a link, it is
    written to. Errors: as pl_profile_write. Threads: any. Signal-safe: no. */
 pl_result pl_profile_save(const char *name, const char *path);
+
+/* A profile of one's own: of whatever a program holds, and at which stacks it got it. */
+typedef struct pl_profile pl_profile;
+
+/* pl_profile_new makes an empty profile of that name, which pl_profile_write and the port know from
+   then on; there is no end to it. NULL when the name is empty, longer than 63 bytes, has other
+   characters than letters, digits, '_', '-' and '.', or is taken; when there is no memory; and
+   outside Linux. Threads: any. Signal-safe: no. */
+pl_profile *pl_profile_new(const char *name);
+
+/* pl_profile_add counts `key`, any pointer, at the stack of the caller, or `skip` functions further
+   out, until it is removed. Errors: PL_INVALID when it is in already, p is NULL or skip negative,
+   PL_NOMEM. Threads: any. Signal-safe: no. */
+pl_result pl_profile_add(pl_profile *p, const void *key, int skip);
+
+/* pl_profile_remove takes the key out; one that is not in is none of its business.
+   Threads: any. Signal-safe: no. */
+void pl_profile_remove(pl_profile *p, const void *key);
 
 /* -- Stacks and names -------------------------------------------------------------------------- */
 
@@ -2058,6 +2143,39 @@ PLI_SOMETIMES static void pli_raise(int64_t *peak, int64_t value)
         continue;
 }
 
+/* The natural logarithm of a normal x > 0, to 1e-9: libm may not be linked. x = m * 2^e with m in
+   [0.7, 1.4]; ln m = 2 (y + y^3/3 + y^5/5 + ...) with y = (m - 1) / (m + 1), which is below 0.18.
+   (Abramowitz and Stegun, 4.1.27.) */
+PLI_SOMETIMES static double pli_ln(double x)
+{
+    union { double value; uint64_t bits; } m = {x};
+    int e = (int)(m.bits >> 52) - 1023;
+    m.bits = (m.bits & 0xfffffffffffffu) | (uint64_t)1023 << 52;
+    if (m.value > 1.4)
+        m.value /= 2, e++;
+    double y = (m.value - 1) / (m.value + 1), square = y * y, sum = 0;
+    for (int k = 11; k >= 1; k -= 2)
+        sum = sum * square + 1.0 / k;
+    return 2 * y * sum + e * 0.6931471805599453;
+}
+
+/* 1 - exp(-x) for x >= 0, to 1e-9: halved until the series x - x^2/2! + x^3/3! - ... is short, then
+   doubled again by 1 - e^-2x = (1 - e^-x) (2 - (1 - e^-x)), where nothing cancels. */
+PLI_SOMETIMES static double pli_one_less_exp(double x)
+{
+    int halved = 0;
+    if (x > 40)
+        return 1;
+    for (; x > 0.25; halved++)
+        x /= 2;
+    double sum = 0;
+    for (int k = 7; k >= 1; k--)
+        sum = x / k * (1 - sum);
+    while (halved-- > 0)
+        sum *= 2 - sum;
+    return sum;
+}
+
 typedef struct pli_pair { uint64_t key, value; } pli_pair;
 
 /* Sorts by key; equal ones keep their order. scratch has room for as many. A pass for each byte in
@@ -2426,6 +2544,9 @@ uint64_t pl_timer_ns(const pl_timer *t)
 typedef struct pli_counts {
     /* written by the owner, read by anyone: see >>heap */
     uint64_t born, died, top;
+    uint64_t start;     /* where died began */
+    int64_t until;      /* bytes from there to the next block that the heap profile chooses */
+    uint32_t rates;     /* the setting of the rate that `until` was drawn for */
     /* written by whoever made the epoch odd, read by anyone who sees the same even epoch before and
        after */
     uint64_t epoch, mallocs, frees, bytes;
@@ -4826,16 +4947,18 @@ static pli_site *pli_site_find_sig(pli_sites *s, const pli_site_key *key)
     return NULL;
 }
 
-/* Adds to the first two values of the site with this key: an event and how much it was. */
-static void pli_sites_count_sig(pli_sites *s, const pli_site_key *key, int64_t events, int64_t much)
+/* Adds to two values of the site with this key, from value[at] on: events, and how much they were.
+   */
+static void pli_sites_count_sig(pli_sites *s, const pli_site_key *key, int at, int64_t events,
+                                int64_t much)
 {
     pli_site *site = pli_site_find_sig(s, key);
     if (!site) {
         PLI_ADD(s->lost, events);
         return;
     }
-    PLI_ADD(site->value[0], events);
-    PLI_ADD(site->value[1], much);
+    PLI_ADD(site->value[at], events);
+    PLI_ADD(site->value[at + 1], much);
 }
 
 /* The sites one after the other: start with *position 0; NULL at the end. Sites that are added
@@ -4848,6 +4971,16 @@ PLI_SOMETIMES static pli_site *pli_sites_next(const pli_sites *s, size_t *positi
             return site;
     }
     return NULL;
+}
+
+/* Moves what stands in one value of each site to another one, or drops it. */
+PLI_SOMETIMES static void pli_sites_settle(const pli_sites *s, int from, int to, bool keep)
+{
+    size_t position = 0;
+    for (pli_site *site; (site = pli_sites_next(s, &position)) != NULL;) {
+        int64_t since = __atomic_exchange_n(&site->value[from], 0, __ATOMIC_RELAXED);
+        PLI_ADD(site->value[to], keep ? since : 0);
+    }
 }
 
 /* -- Labels --
@@ -4994,6 +5127,7 @@ typedef struct pli_sample_type {
     const char *type, *unit; /* "cpu", "nanoseconds" */
     int index;
     int64_t factor;
+    int64_t (*of)(const pli_site *site, const int64_t *value); /* instead of these two, or NULL */
 } pli_sample_type;
 
 /* A cpu profile is {samples/count: value[0]} and {cpu/nanoseconds: value[0] * period}. Zero is the
@@ -5014,7 +5148,10 @@ typedef struct pli_profile_view {
     int64_t sampling;                      /* there: one in so many is kept; 0: not said */
     /* debug=2 of what is about threads: appends it; NULL: the newest events, see below */
     void (*threads)(struct pli_bytes *out, bool emergency);
+    bool heap;                             /* the heap's kind of text; sampling is the rate */
     uint64_t events_since;                 /* ticks: the threads' rings have its events; 0: not */
+    const struct pli_profile_source *source;
+    const struct pli_snapshot *since;      /* what is to be taken off; NULL: nothing */
     int notes;
     char note[PLI_VIEW_NOTES][PLI_VIEW_NOTE]; /* for people: how it was taken, what is missing */
 } pli_profile_view;
@@ -5302,7 +5439,7 @@ static void pli_cpu_count_missing_sig(const pli_thread *t, int64_t weight)
     uintptr_t pcs[2] = {PLI_PC_LOST, PLI_LOAD(t->start)};
     pli_site_key key = {PLI_LOAD(t->labels), 0, pli_modules_epoch_sig(), pcs[1] ? 2 : 1, pcs};
     PLI_ADD(pli_cpu.missing, weight);
-    pli_sites_count_sig(&pli_cpu.sites, &key, weight, 0);
+    pli_sites_count_sig(&pli_cpu.sites, &key, 0, weight, 0);
 }
 
 /* Counts the stack that was interrupted, and notes when that was. */
@@ -5624,8 +5761,9 @@ static pl_result pli_cpu_view(pli_profile_view *view, bool emergency)
     uint64_t end = pli_cpu.stop_ns ? pli_cpu.stop_ns : pl_now_ns();
     view->sites = &pli_cpu.sites;
     view->types = 2;
-    view->type[0] = (pli_sample_type){"samples", "count", 0, 1};
-    view->type[1] = (pli_sample_type){"cpu", "nanoseconds", 0, (int64_t)pli_cpu.period_ns};
+    view->type[0] = (pli_sample_type){"samples", "count", 0, 1, NULL};
+    view->type[1] = (pli_sample_type){"cpu", "nanoseconds", 0, (int64_t)pli_cpu.period_ns,
+                                      NULL};
     view->period_type = "cpu", view->period_unit = "nanoseconds";
     view->period = (int64_t)pli_cpu.period_ns;
     view->time_ns = (int64_t)pli_cpu.start_unix_ns;
@@ -5833,13 +5971,8 @@ PLI_SOMETIMES static void pli_cpu_gate(bool open)
    then it stands in each site's second value. */
 PLI_SOMETIMES static void pli_cpu_settle(bool keep)
 {
-    size_t position = 0;
-    if (!pli_cpu.gated || !pli_cpu.valid)
-        return;
-    for (pli_site *site; (site = pli_sites_next(&pli_cpu.sites, &position)) != NULL;) {
-        int64_t since = __atomic_exchange_n(&site->value[1], 0, __ATOMIC_RELAXED);
-        PLI_ADD(site->value[0], keep ? since : 0);
-    }
+    if (pli_cpu.gated && pli_cpu.valid)
+        pli_sites_settle(&pli_cpu.sites, 1, 0, keep);
 }
 
 /* What >>env does before SIGTERM, SIGINT or SIGHUP ends the program; the handler is NULL until
@@ -6086,8 +6219,8 @@ static void pli_cpu_settle(bool keep)
 
    born - died is then what the thread has live, with the bytes in the upper bits, so that one
    comparison looks after the peak: above top, a new peak. An allocation costs one addition, one
-   comparison and one store; so does a free. The words start close below an overflow, and born
-   starts PLI_WINDOW bytes above died:
+   comparison and one store; so does a free. The words start below an overflow, and born starts
+   PLI_WINDOW bytes above died:
 
        born - died   0 ............. WINDOW ............. 2 WINDOW
                      |                 | start               |
@@ -6110,6 +6243,18 @@ static void pli_cpu_settle(bool keep)
    is before the blocks can reach 2^28: blocks of less than 8 bytes, as musl has them, are counted
    beside the words, and so are those of PLI_BIG_BLOCK and more.
 
+   The heap profile chooses blocks by their bytes, as Go's does: one byte in `rate` is hit, at
+   random, and its block is kept. Nothing is counted down for that. born starts so far below its
+   overflow as there are bytes to the next hit: the addition that overflows is the hit.
+
+       start                    born                                     2^64
+         | WINDOW |  allocated   |   bytes that are left to the next hit  |
+
+   At a rate of 512 KiB, with 700,000 bytes drawn and blocks of 100: the first 6,999 blocks take the
+   hot path, as if there were no profile; the 7,000th overflows born, is the hit, and the next
+   number is drawn. When a window ends before that, because 64 KiB more are live, what is left of
+   the 700,000 goes into the next one.
+
    Invariant: mallocs + blocks of born, frees + blocks of died, and the same for bytes, are exact at
    any moment at which no settling is under way (epoch even); pli_heap.live + the windows of all
    threads = live bytes. The blocks of UNBORN, ORPHAN and NESTED hold zeros: every comparison sends
@@ -6120,7 +6265,7 @@ static void pli_cpu_settle(bool keep)
 
 #define PLI_BLOCK_BITS 28
 #define PLI_WINDOW ((uint64_t)64 << 10)
-#define PLI_COUNT_START ((uint64_t)0 - ((uint64_t)1 << (30 + PLI_BLOCK_BITS)))
+#define PLI_COUNT_ROOM ((int64_t)1 << 30) /* bytes of the words from start to overflow, at most */
 #define PLI_ONE_BLOCK(bytes) (((uint64_t)(bytes) << PLI_BLOCK_BITS) + 1)
 #define PLI_BYTES_OF(word) ((word) >> PLI_BLOCK_BITS)
 #define PLI_BLOCKS_OF(word) ((word) & (((uint64_t)1 << PLI_BLOCK_BITS) - 1))
@@ -6135,13 +6280,18 @@ static struct {
     int64_t live;      /* settled live bytes of all threads, for the peak; atomic */
     int64_t peak;      /* atomic */
     uint32_t ready;
+    int64_t rate;      /* bytes to a hit of the heap profile, on average; 0: none; atomic */
+    uint32_t rates;    /* how often it was set; atomic */
+    uint32_t shut;     /* 1: nothing is chosen now: a benchmark is not timing; atomic */
+    bool gated;        /* shut moves */
 } pli_heap;
 
 /* What the two words hold now, and in *high the most that was live since the last settling. */
 static pli_totals pli_counts_window(const pli_counts *c, int64_t *high)
 {
-    uint64_t born = PLI_LOAD(c->born) - PLI_COUNT_START - (PLI_WINDOW << PLI_BLOCK_BITS);
-    uint64_t died = PLI_LOAD_ACQUIRE(c->died) - PLI_COUNT_START;
+    uint64_t start = PLI_LOAD(c->start);
+    uint64_t born = PLI_LOAD(c->born) - start - (PLI_WINDOW << PLI_BLOCK_BITS);
+    uint64_t died = PLI_LOAD_ACQUIRE(c->died) - start;
     /* The blocks' part of top may be below zero and have borrowed from the bytes: round. */
     uint64_t top = PLI_LOAD(c->top) + ((uint64_t)1 << (PLI_BLOCK_BITS - 1));
     *high = (int64_t)PLI_BYTES_OF(top) - (int64_t)PLI_WINDOW;
@@ -6152,13 +6302,45 @@ static pli_totals pli_counts_window(const pli_counts *c, int64_t *high)
 
 #if PLI_INTERPOSE
 
-/* Empties the window: nothing counted, live bytes in the middle. Three stores, so a reader between
+/* Empties the window: nothing counted, live bytes in the middle. Four stores, so a reader between
    them would see half of each: the epoch tells it to try again. */
 static void pli_counts_restart(pli_counts *c)
 {
-    PLI_STORE(c->died, PLI_COUNT_START);
-    PLI_STORE(c->born, PLI_COUNT_START + (PLI_WINDOW << PLI_BLOCK_BITS));
+    int64_t room = PLI_COUNT_ROOM - (int64_t)PLI_WINDOW;
+    room = c->until < room ? c->until : room;
+    uint64_t start = (uint64_t)0 - (((uint64_t)room + PLI_WINDOW) << PLI_BLOCK_BITS);
+    PLI_STORE(c->start, start);
+    PLI_STORE(c->died, start);
+    PLI_STORE(c->born, start + (PLI_WINDOW << PLI_BLOCK_BITS));
     PLI_STORE(c->top, PLI_WINDOW << PLI_BLOCK_BITS);
+}
+
+/* The bytes to the next hit: -ln(u) * rate with u uniform in (0, 1], that is, exponentially
+   distributed with mean `rate`. So every byte has the same chance, whatever came before it, and a
+   block of s bytes is kept with the probability 1 - exp(-s / rate). Rounded up: hits are whole
+   bytes. Rates of 1 and 0 choose all and none elsewhere. */
+static int64_t pli_heap_gap(int64_t rate)
+{
+    static uint64_t drawn;
+    if (rate <= 1)
+        return INT64_MAX / 2;
+    uint64_t random = pli_mix_sig(pl_ticks(), PLI_ADD(drawn, 1));
+    double u = (double)((random >> 11) + 1) / 9007199254740992.0; /* 2^53 */
+    return (int64_t)(-pli_ln(u) * (double)rate) + 1;
+}
+
+/* Takes what was allocated off the way to the next hit. True when that has been reached: by the
+   block that is being counted, since every hit ends a window. Under a new rate the way is drawn
+   anew, which is fair: an exponential distribution has no memory. */
+static bool pli_counts_draw(pli_counts *c, int64_t bytes)
+{
+    uint32_t rates = PLI_LOAD_ACQUIRE(pli_heap.rates);
+    bool hit = c->rates == rates && c->until <= bytes;
+    c->until -= bytes;
+    if (c->rates != rates || hit)
+        c->until = pli_heap_gap(PLI_LOAD(pli_heap.rate));
+    c->rates = rates;
+    return hit;
 }
 
 /* Makes the epoch odd, once it is even. The fence keeps what is written next behind that. */
@@ -6180,12 +6362,14 @@ static void pli_counts_release(pli_counts *c)
 }
 
 /* Called by the owner, with what it could not count in the words, or for a thread that is gone. All
-   of it goes in under one epoch: a reader, or a fork's child, sees the whole or nothing. */
-static void pli_counts_settle(pli_counts *c, pli_totals beside)
+   of it goes in under one epoch: a reader, or a fork's child, sees the whole or nothing. True when
+   the block in `beside` is one for the heap profile. */
+static bool pli_counts_settle(pli_counts *c, pli_totals beside)
 {
     int64_t high;
     pli_totals window = pli_counts_window(c, &high);
     pli_counts_hold(c);
+    bool hit = pli_counts_draw(c, window.bytes + beside.bytes);
     PLI_STORE(c->mallocs, c->mallocs + (uint64_t)(window.mallocs + beside.mallocs));
     PLI_STORE(c->frees, c->frees + (uint64_t)(window.frees + beside.frees));
     PLI_STORE(c->bytes, c->bytes + (uint64_t)(window.bytes + beside.bytes));
@@ -6194,6 +6378,7 @@ static void pli_counts_settle(pli_counts *c, pli_totals beside)
     pli_raise(&pli_heap.peak, PLI_LOAD(pli_heap.live) + high);
     pli_raise(&pli_heap.peak, PLI_ADD(pli_heap.live, window.live + beside.live));
     pli_counts_release(c);
+    return hit;
 }
 
 /* A block may have served another thread before: its totals went to pli_heap.gone at its death. */
@@ -6201,6 +6386,8 @@ static void pli_heap_birth(pli_thread *t)
 {
     t->heap.mallocs = t->heap.frees = t->heap.bytes = 0;
     t->heap.live = 0;
+    t->heap.rates = PLI_LOAD_ACQUIRE(pli_heap.rates);
+    t->heap.until = pli_heap_gap(PLI_LOAD(pli_heap.rate));
     pli_counts_restart(&t->heap);
 }
 
@@ -6238,8 +6425,9 @@ static PLI_COLD void pli_heap_prepare(void)
     PLI_STORE_RELEASE(pli_heap.ready, 1);
 }
 
-/* Counts for a thread without a block of its own. */
-static void pli_heap_count_orphan(pli_totals one)
+/* Counts for a thread without a block of its own, whose bytes to the next hit are drawn anew each
+   time: as likely to be hit as any. */
+static bool pli_heap_count_orphan(pli_totals one)
 {
     pli_totals *sum = &pli_heap.gone;
     PLI_ADD(sum->mallocs, one.mallocs);
@@ -6247,6 +6435,7 @@ static void pli_heap_count_orphan(pli_totals one)
     PLI_ADD(sum->bytes, one.bytes);
     PLI_ADD(sum->live, one.live);
     pli_raise(&pli_heap.peak, PLI_ADD(pli_heap.live, one.live));
+    return one.mallocs && pli_heap_gap(PLI_LOAD(pli_heap.rate)) <= one.bytes;
 }
 
 /* Counts a block in the words if it fits there; 0 if not. */
@@ -6263,12 +6452,16 @@ static int pli_counts_fit(pli_counts *c, size_t bytes, int born)
     return 1;
 }
 
-/* The slow path of both counting functions: no thread block yet, window left, new peak, or a block
-   that does not go through the words. */
-static PLI_COLD void pli_heap_count_slow(size_t bytes, int born)
+/* The slow path of both counting functions: no thread block yet, window left, new peak, a hit of
+   the heap profile, or a block that does not go through the words. True for a hit. Who sets a rate
+   makes `top` 0, and so leads the next block here: the rates are looked at after top was written,
+   so that either this sees the new one, or that 0 stays. */
+static PLI_COLD bool pli_heap_count_slow(size_t bytes, int born)
 {
+    static const pli_totals nothing;
     if (pli_self == &pli_nested)
-        return;
+        return false;
+    bool hit = false;
     int saved_errno = errno;
     if (!PLI_LOAD_ACQUIRE(pli_heap.ready))
         pli_heap_prepare();
@@ -6276,10 +6469,13 @@ static PLI_COLD void pli_heap_count_slow(size_t bytes, int born)
     pli_totals one = {born, !born, born ? n : 0, born ? n : -n};
     pli_thread *t = pli_thread_join();
     if (t == &pli_orphan)
-        pli_heap_count_orphan(one);
+        hit = pli_heap_count_orphan(one);
     else if (!pli_counts_fit(&t->heap, bytes, born))
-        pli_counts_settle(&t->heap, one);
+        hit = pli_counts_settle(&t->heap, one);
+    else if (PLI_LOAD(pli_heap.rates) != t->heap.rates)
+        pli_counts_settle(&t->heap, nothing);
     errno = saved_errno;
+    return hit;
 }
 
 /* Counts a block that was just allocated; 0 when that takes the slow path. */
@@ -6304,6 +6500,33 @@ static inline int pli_heap_died(size_t bytes)
         return 0;
     PLI_STORE(c->died, next);
     return 1;
+}
+
+/* Has all threads draw their way to the next hit anew, each at its next block. The nap is longer
+   than any store stays unseen, so that no thread that missed the new rate writes its top later than
+   this. What their windows have of a peak is kept first. */
+static void pli_heap_rate_change(int64_t rate)
+{
+    int64_t high;
+    PLI_STORE(pli_heap.rate, rate);
+    PLI_STORE_RELEASE(pli_heap.rates, PLI_LOAD(pli_heap.rates) + 1);
+    pli_os_nap();
+    pli_lock_take(&pli_threads.lock);
+    for (pli_thread *t = pli_threads.all; t; t = t->next) {
+        if (t->state != PLI_THREAD_USED)
+            continue;
+        pli_counts_window(&t->heap, &high);
+        pli_raise(&pli_heap.peak, PLI_LOAD(pli_heap.live) + high);
+        PLI_STORE(t->heap.top, 0);
+    }
+    pli_lock_give(&pli_threads.lock);
+}
+
+#else
+
+PLI_SOMETIMES static void pli_heap_rate_change(int64_t rate)
+{
+    PLI_STORE(pli_heap.rate, rate);
 }
 
 #endif /* PLI_INTERPOSE */
@@ -6354,17 +6577,27 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
 
 /* ==== >>live =====================================================================================
    Which blocks are live, and who made them: a table from the address of a block to one word. It
-   costs nothing until somebody watches; then it has every block that is made from there on, until
-   it is freed. >>leak is one reader of it.
+   costs nothing until somebody watches. >>leak has every block in it that is made from there on,
+   until it is freed; the heap profile those that it has chosen.
 
-       63                                 32 31                                  0
-       +------------------------------------+------------------------------------+
-       |  site: its place in the arena / 16 |  generation                        |    made
-       +------------------------------------+------------------------------------+
+       63                                 32 31      26 25  24                   0
+       +------------------------------------+----------+---+---------------------+
+       |  site: its place in the arena / 16 |  rate    | p |  generation         |    made
+       +------------------------------------+----------+---+---------------------+
 
    The site (see >>site) has the stack, from the function that called malloc on, and as its size the
-   usable bytes of the block. The generation is the number of marks that were set before.
-   Descriptors and threads carry the same word, with a site of size 0.
+   usable bytes of the block. The rate is what the heap profile chose it by: 0, it did not, or k + 1
+   for a rate of 2^k; p, that it is pending (see below). The generation is the number of marks that
+   were set before. Descriptors and threads carry the same word, with a site of size 0.
+
+   A free must find out whether its block is in the table. Mostly it is not, and that takes one
+   look at a filter: how many blocks of the table have these bits in their address.
+
+       address   ....  | 19 ... 4 | 3 2 1 0
+                          └────► filter[65,536], 2 bytes each: 0, not in the table
+
+   Neighbours have neighbouring places, so that a program which works on a few blocks touches few
+   lines of it.
 
    The table is a few hash tables, of which each is eight times as large as the one before:
 
@@ -6393,17 +6626,50 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
 #define PLI_LIVE_INNER 8  /* at most so many of them are perflab's own, and left out */
 #define PLI_LIVE_ARENA ((size_t)64 << 20) /* for sites: 200,000 stacks of 32 frames */
 #define PLI_LIVE_BUSY 1   /* a key: somebody is filling the entry */
+#define PLI_LIVE_GENERATION 0x1ffffffu
+#define PLI_LIVE_PENDING 0x2000000u
+#define PLI_LIVE_RATE(made) ((uint32_t)(made) >> 26)
+#define PLI_LIVE_FILTER(address) ((address) >> 4 & 0xffff)
+enum { PLI_LIVE_LEAK = 1, PLI_LIVE_HEAP = 2 }; /* who watches */
 
 /* Both atomic; key is ~address, or 0: free. */
 typedef struct pli_live_entry { uint64_t key, made; } pli_live_entry;
 
 static struct {
-    uint32_t on;         /* blocks are recorded; atomic */
+    uint32_t users;      /* PLI_LIVE_...; 0: nothing is recorded; atomic */
     uint32_t generation; /* of what is made now; atomic */
     int64_t lost;        /* blocks without a place, or whose stack had none; atomic */
     pli_live_entry *level[PLI_LIVE_LEVELS]; /* atomic; NULL: not yet */
     pli_sites sites;     /* once open, it stays */
+    uint16_t filter[0x10000]; /* atomic */
+    pli_lock lock;       /* who changes the users */
+    pli_lock rate_lock;  /* who changes the rate; taken first */
+    bool prepared;
 } pli_live;
+
+/* Whoever held a lock stayed with the parent. */
+static void pli_live_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_live.lock.state = pli_live.rate_lock.state = 0;
+}
+
+static const pli_thread_hooks pli_live_hooks = {NULL, NULL, NULL, NULL, pli_live_fork_child};
+
+/* Makes it ready to record, once. The first place in the arena is given up: a site there would be
+   number 0. */
+static pl_result pli_live_open(void)
+{
+    static const uintptr_t nowhere[1];
+    static const pli_site_key nobody = {NULL, 0, 0, 0, nowhere};
+    if (!pli_live.sites.slots && pli_sites_open(&pli_live.sites, PLI_LIVE_ARENA) != PL_OK)
+        return PL_NOMEM;
+    pli_site_find_sig(&pli_live.sites, &nobody);
+    if (!pli_live.prepared)
+        pli_collector_add(&pli_live_hooks);
+    pli_live.prepared = true;
+    return pli_unwind_prepare();
+}
 
 /* The site of what is made so. */
 static const pli_site *pli_live_site(uint64_t made)
@@ -6430,7 +6696,7 @@ static PLI_COLD uint64_t pli_live_maker(uint64_t size, const void *ra)
     const pli_site *site = pli_site_find_sig(&pli_live.sites, &key);
     errno = saved_errno;
     uint64_t place = site ? (uint64_t)((const char *)site - pli_live.sites.arena) / 16 : 0;
-    return site ? place << 32 | PLI_LOAD(pli_live.generation) : 0;
+    return site ? place << 32 | (PLI_LOAD(pli_live.generation) & PLI_LIVE_GENERATION) : 0;
 }
 
 /* A level's first entry; NULL when it is not mapped, and not to be, or there is no memory. */
@@ -6468,10 +6734,13 @@ static pli_live_entry *pli_live_find(uintptr_t address)
     return e;
 }
 
-/* Puts a block in. If it is there already, it was freed where nobody saw it. */
-PLI_SOMETIMES static void pli_live_put(uintptr_t address, uint64_t made)
+/* Puts a block in; false when there is no room, or its stack had none. If it is there already, it
+   was freed where nobody saw it. */
+PLI_SOMETIMES static bool pli_live_put(uintptr_t address, uint64_t made)
 {
-    pli_live_entry *e = made ? pli_live_find(address) : NULL;
+    bool known = made && PLI_LOAD(pli_live.filter[PLI_LIVE_FILTER(address)]);
+    pli_live_entry *e = known ? pli_live_find(address) : NULL;
+    bool fresh = !e;
     uint64_t free = 0;
     for (int way = 0; made && !e && (e = pli_live_way(address, way, true)) != NULL; way++, free = 0)
         if (PLI_LOAD(e->key) != 0 ||
@@ -6480,21 +6749,31 @@ PLI_SOMETIMES static void pli_live_put(uintptr_t address, uint64_t made)
             e = NULL;
     if (!e) {
         PLI_ADD(pli_live.lost, 1);
-        return;
+        return false;
     }
     /* The key last: a reader who sees it sees the word too. */
     PLI_STORE(e->made, made);
+    if (fresh)
+        PLI_ADD(pli_live.filter[PLI_LIVE_FILTER(address)], 1);
     PLI_STORE_RELEASE(e->key, ~(uint64_t)address);
+    return true;
 }
 
-/* A block is about to be freed: takes it out, and returns what was known of it, for whoever has to
-   put it back; 0 when it was not there. */
-PLI_SOMETIMES static uint64_t pli_live_died(const void *p)
+/* Whether the block may be in the table. */
+static inline bool pli_live_may_have(const void *p)
 {
-    pli_live_entry *e = PLI_LOAD(pli_live.on) ? pli_live_find((uintptr_t)p) : NULL;
-    uint64_t made = e ? PLI_LOAD(e->made) : 0;
-    if (e)
-        PLI_STORE_RELEASE(e->key, (uint64_t)0);
+    return PLI_LOAD(pli_live.filter[PLI_LIVE_FILTER((uintptr_t)p)]) != 0;
+}
+
+/* Takes a block out, and returns what was known of it; 0 when it was not there. */
+static uint64_t pli_live_take(const void *p)
+{
+    pli_live_entry *e = pli_live_may_have(p) ? pli_live_find((uintptr_t)p) : NULL;
+    uint64_t key = ~(uint64_t)(uintptr_t)p, made = e ? PLI_LOAD(e->made) : 0;
+    /* The sweep after a leak check may be faster. */
+    if (!e || !__atomic_compare_exchange_n(&e->key, &key, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        return 0;
+    PLI_ADD(pli_live.filter[PLI_LIVE_FILTER((uintptr_t)p)], -1);
     return made;
 }
 
@@ -6513,13 +6792,103 @@ static bool pli_live_next(size_t *position, uintptr_t *address, uint64_t *made)
     return entries != NULL;
 }
 
-/* Forgets all blocks and gives their memory back. Whoever is putting one in at this moment finds
-   zeros, which is right, and leaves an entry of a generation that nobody asks for. */
-static void pli_live_clear(void)
+/* Forgets the blocks that the heap profile has not chosen: the leak check has ended. What their
+   owners free at this moment is taken out by whoever is faster. */
+static void pli_live_sweep(void)
 {
-    for (int i = 0; i < PLI_LIVE_LEVELS && pli_live.level[i]; i++)
-        madvise(pli_live.level[i], PLI_LIVE_ENTRIES(i) * sizeof **pli_live.level, MADV_DONTNEED);
-    PLI_STORE(pli_live.lost, 0);
+    for (int level = 0; level < PLI_LIVE_LEVELS && pli_live.level[level]; level++) {
+        pli_live_entry *e = pli_live.level[level];
+        for (size_t i = 0; i < PLI_LIVE_ENTRIES(level); i++) {
+            uint64_t key = PLI_LOAD_ACQUIRE(e[i].key);
+            if (key > PLI_LIVE_BUSY && PLI_LIVE_RATE(PLI_LOAD(e[i].made)) == 0)
+                pli_live_take((const void *)(uintptr_t)~key);
+        }
+    }
+}
+
+/* -- The heap profile: what is counted of the chosen blocks --
+
+   A chosen block stands for all that were as likely to be chosen: for 1 / (1 - exp(-size / rate))
+   of its size (see pli_heap_gap). So that sums stay right when the rate changes, this weight is
+   counted when the block is made, and taken off, the same, when it is freed: the rate stays with
+   it, as a power of two. Weights are multiples of 1/1024; at rate 1 they are exactly 1.
+
+       rate 2^19, a block of        16 bytes: chosen once in 32,768.5    counts as 32,768.5 blocks
+                                512 KiB     : 63 times in a hundred      counts as      1.58
+                                  4 MiB     : always, but for 1 in 3,000 counts as      1.0003
+
+   To weigh each block, and not the sum of a stack, is what keeps mixed sizes right: one large block
+   among many small ones would else make them all look rare.
+
+       value of a site     [0] blocks made * 1024      [1] blocks freed * 1024
+       while it is pending [2]                         [3]
+
+   Benchmarks know only afterwards whether what was made is part of what is timed: until then it
+   is pending, and then it is kept, or dropped with all that is left of it. */
+
+#define PLI_LIVE_WEIGHT 1024
+
+/* What a block of this size stands for; rate: k + 1 for 2^k. */
+static int64_t pli_live_weight(uint64_t size, uint32_t rate)
+{
+    if (rate <= 1 || size == 0)
+        return PLI_LIVE_WEIGHT;
+    double share = pli_one_less_exp((double)size / (double)((uint64_t)1 << (rate - 1)));
+    return (int64_t)(PLI_LIVE_WEIGHT / share + 0.5);
+}
+
+/* Adds a block to one of the two sums of its site. */
+static void pli_live_count(uint64_t made, int value, int64_t sign)
+{
+    pli_site *site = (pli_site *)(uintptr_t)pli_live_site(made);
+    if (made & PLI_LIVE_PENDING)
+        value += 2;
+    if (PLI_LIVE_RATE(made))
+        PLI_ADD(site->value[value], sign * pli_live_weight(site->size, PLI_LIVE_RATE(made)));
+}
+
+/* A block was made by a call that returns to ra. Counted before it is in the table: nobody can
+   have freed it yet. rate as in pli_live_weight, 0: not for the heap profile. */
+PLI_SOMETIMES static void pli_live_born(const void *p, size_t bytes, uint32_t rate, const void *ra)
+{
+    uint64_t made = pli_live_maker(bytes, ra);
+    made |= made ? (uint64_t)rate << 26 | (pli_heap.gated && rate ? PLI_LIVE_PENDING : 0) : 0;
+    if (pli_live_put((uintptr_t)p, made))
+        pli_live_count(made, 0, 1);
+}
+
+/* What is pending is kept, or dropped. Blocks first: who frees one of them meanwhile counts it
+   where what it was made of is about to be. */
+PLI_SOMETIMES static void pli_live_settle(bool keep)
+{
+    uint64_t drop = PLI_LIVE_PENDING | (uint64_t)63 << 26; /* it stays for the leak check */
+    for (int level = 0; level < PLI_LIVE_LEVELS && pli_live.level[level]; level++)
+        for (size_t i = 0; i < PLI_LIVE_ENTRIES(level); i++) {
+            pli_live_entry *e = &pli_live.level[level][i];
+            if (PLI_LOAD(e->made) & PLI_LIVE_PENDING)
+                __atomic_fetch_and(&e->made, keep ? ~(uint64_t)PLI_LIVE_PENDING : ~drop,
+                                   __ATOMIC_RELAXED);
+        }
+    if (!keep && !(PLI_LOAD(pli_live.users) & PLI_LIVE_LEAK))
+        pli_live_sweep();
+    pli_sites_settle(&pli_live.sites, 2, 0, keep);
+    pli_sites_settle(&pli_live.sites, 3, 1, keep);
+}
+
+/* A block is about to be freed. Returns what was known of it, for who may have to put it back. */
+PLI_SOMETIMES static uint64_t pli_live_died(const void *p)
+{
+    uint64_t made = PLI_LOAD(pli_live.users) ? pli_live_take(p) : 0;
+    if (made)
+        pli_live_count(made, 1, 1);
+    return made;
+}
+
+/* It was not freed after all: realloc had no memory. */
+PLI_SOMETIMES static void pli_live_again(const void *p, uint64_t made)
+{
+    if (made && pli_live_put((uintptr_t)p, made))
+        pli_live_count(made, 1, -1);
 }
 
 #endif /* PLI_LINUX */
@@ -6619,6 +6988,7 @@ typedef struct pli_next_table {
     uintptr_t slow_below; /* blocks up to this address take the slow path: 0, that is NULL only,
                              when the next malloc is glibc's; else all. One comparison does for
                              both. */
+    uintptr_t watched_below; /* the same for free: all, too, while blocks are recorded */
 } pli_next_table;
 
 static pli_next_table pli_next; /* tentative: malloc and free start at pli_boot_..., see below */
@@ -6866,6 +7236,7 @@ static PLI_COLD uint32_t pli_next_find(void)
     pli_next_silence_copies();
     PLI_STORE_RELEASE(pli_next.mode, mode);
     PLI_STORE(pli_next.slow_below, mode == PLI_NEXT_GLIBC ? 0 : UINTPTR_MAX);
+    PLI_STORE(pli_next.watched_below, mode == PLI_NEXT_GLIBC ? 0 : UINTPTR_MAX);
     pli_self = self;
     errno = saved_errno;
     return mode;
@@ -6884,6 +7255,7 @@ PLI_PUBLIC void pl_step_aside(void)
     pli_next_mode();
     PLI_STORE(pli_next.mode, PLI_NEXT_DORMANT);
     PLI_STORE(pli_next.slow_below, UINTPTR_MAX);
+    PLI_STORE(pli_next.watched_below, UINTPTR_MAX);
 }
 
 /* The first malloc and free of the program go through these. */
@@ -6903,7 +7275,8 @@ static PLI_COLD void pli_boot_free(void *p)
 }
 
 static pli_next_table pli_next = {
-    .malloc = pli_boot_malloc, .free = pli_boot_free, .slow_below = UINTPTR_MAX};
+    .malloc = pli_boot_malloc, .free = pli_boot_free, .slow_below = UINTPTR_MAX,
+    .watched_below = UINTPTR_MAX};
 
 /* -- Counting a block by its address -- */
 
@@ -6932,14 +7305,19 @@ static size_t pli_block_bytes(const void *p)
    of pli_heap_born leaves over. */
 static PLI_COLD void *pli_block_born_slow(void *p, const void *ra)
 {
-    uint32_t mode = PLI_LOAD(pli_next.mode);
+    uint32_t mode = PLI_LOAD(pli_next.mode), users = PLI_LOAD(pli_live.users);
+    bool hit = false;
     if (!p || mode == PLI_NEXT_UNKNOWN || mode == PLI_NEXT_DORMANT)
         return p;
     size_t bytes = pli_block_bytes(p);
     if (PLI_BESIDE_WORDS(bytes) || !pli_heap_born(bytes))
-        pli_heap_count_slow(bytes, 1);
-    if (PLI_LOAD(pli_live.on) && pli_self != &pli_nested)
-        pli_live_put((uintptr_t)p, pli_live_maker(bytes, ra));
+        hit = pli_heap_count_slow(bytes, 1);
+    if (PLI_LIKELY(users == 0) || pli_self == &pli_nested)
+        return p;
+    int64_t rate = PLI_LOAD(pli_heap.rate);
+    hit = (hit || rate == 1) && rate > 0 && users & PLI_LIVE_HEAP && !PLI_LOAD(pli_heap.shut);
+    if (hit || users & PLI_LIVE_LEAK)
+        pli_live_born(p, bytes, hit ? (uint32_t)__builtin_ctzll((uint64_t)rate) + 1 : 0, ra);
     return p;
 }
 
@@ -6954,16 +7332,34 @@ __attribute__((always_inline)) static inline void *pli_block_born(void *p)
     return p;
 }
 
-/* Has every block pass the table of live ones, or not any more: all take the slow path then, so
-   that the hot one need not ask. False where no block is seen. */
-static bool pli_malloc_watch(bool on)
+/* Which way blocks take, so that the hot paths need not ask:
+
+       who watches                    malloc                   free
+       nobody                         hot                      hot
+       heap profile, sampled          hot, slow for a hit      hot, behind a look at the filter
+       heap profile, exact; leaks     slow                     slow if the filter knows it: all
+   */
+static void pli_malloc_route(void)
+{
+    uint32_t users = PLI_LOAD(pli_live.users);
+    bool all = users & PLI_LIVE_LEAK || PLI_LOAD(pli_heap.rate) == 1;
+    if (PLI_LOAD(pli_next.mode) != PLI_NEXT_GLIBC)
+        return;
+    PLI_STORE(pli_next.slow_below, all ? UINTPTR_MAX : 0);
+    PLI_STORE(pli_next.watched_below, users ? UINTPTR_MAX : 0);
+}
+
+/* Has blocks recorded for one user, or not any more. False where no block is seen. */
+static bool pli_malloc_watch(uint32_t user, bool on)
 {
     uint32_t mode = pli_next_mode();
+    pli_lock_take(&pli_live.lock);
     /* First the flag, then the way to it: whoever still comes by the slow path after the end finds
        the flag down. */
-    PLI_STORE(pli_live.on, on && mode != PLI_NEXT_DORMANT);
-    if (mode == PLI_NEXT_GLIBC)
-        PLI_STORE(pli_next.slow_below, on ? UINTPTR_MAX : 0);
+    uint32_t users = PLI_LOAD(pli_live.users) & ~user;
+    PLI_STORE(pli_live.users, on && mode != PLI_NEXT_DORMANT ? users | user : users);
+    pli_malloc_route();
+    pli_lock_give(&pli_live.lock);
     return mode != PLI_NEXT_DORMANT;
 }
 
@@ -6996,13 +7392,25 @@ static PLI_COLD void pli_free_slow(void *p)
     pli_next.free(p);
 }
 
+/* While blocks are recorded: the hot path, with a look at the filter. */
+static PL_NOINLINE void pli_free_watched(void *p)
+{
+    if (!p || PLI_LOAD(pli_next.mode) != PLI_NEXT_GLIBC || pli_live_may_have(p) ||
+        pli_chunk_word(p) & 2 || !pli_heap_died(pli_chunk_bytes_plain(pli_chunk_word(p))))
+        pli_free_slow(p);
+    else
+        pli_next.free(p);
+}
+
 /* The hot path is two comparisons and one addition, then the real free. Everything that is not an
    ordinary block of glibc's goes the slow way: NULL, the arena, blocks mapped one by one (bit 1 of
    the chunk's size), a thread's first block, an allocator whose sizes have to be asked for. */
 PLI_HOOK void free(void *p)
 {
-    if (PLI_UNLIKELY((uintptr_t)p <= pli_next.slow_below) || PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
-        PLI_UNLIKELY(!pli_heap_died(pli_chunk_bytes_plain(pli_chunk_word(p)))))
+    if (PLI_UNLIKELY((uintptr_t)p <= pli_next.watched_below))
+        pli_free_watched(p);
+    else if (PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
+             PLI_UNLIKELY(!pli_heap_died(pli_chunk_bytes_plain(pli_chunk_word(p)))))
         pli_free_slow(p);
     else
         pli_next.free(p);
@@ -7045,8 +7453,8 @@ PLI_HOOK void *realloc(void *p, size_t size)
     void *q = PLI_NESTED(pli_next.realloc(p, size));
     if (q || size == 0)
         pli_block_died(old);
-    else if (made) /* p is still there */
-        pli_live_put((uintptr_t)p, made);
+    else
+        pli_live_again(p, made); /* it is still there */
     return pli_block_born(q);
 }
 
@@ -7219,9 +7627,9 @@ void pl_step_aside(void)
 {
 }
 
-PLI_SOMETIMES static bool pli_malloc_watch(bool on)
+PLI_SOMETIMES static bool pli_malloc_watch(uint32_t user, bool on)
 {
-    (void)on;
+    (void)user, (void)on;
     return false;
 }
 
@@ -7308,6 +7716,401 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out)
     return fflush(out) == 0 && !ferror(out) ? PL_OK : PL_IO;
 }
 
+/* ==== >>allocs ===================================================================================
+   Two profiles of the heap, which are one table (see >>live) under two names:
+
+       heap      what is live now, and who made it         shows inuse_space first
+       allocs    what was made so far, freed or not        shows alloc_space first
+
+   Both have four values for each stack and size of blocks: blocks and bytes that were made, blocks
+   and bytes that are live. Go has blocks freed become visible one garbage collection later; here
+   there is none, and a profile shows what is. */
+
+#if PLI_LINUX
+
+/* From multiples of 1/1024 to whole blocks; and times their size, without overflow on the way. */
+static int64_t pli_allocs_blocks(int64_t value)
+{
+    return (value + PLI_LIVE_WEIGHT / 2) >> 10;
+}
+
+static int64_t pli_allocs_bytes(int64_t value, uint64_t size)
+{
+    int64_t part = (value & (PLI_LIVE_WEIGHT - 1)) * (int64_t)(size & 0xffffffffffff);
+    return (value >> 10) * (int64_t)size + ((part + PLI_LIVE_WEIGHT / 2) >> 10);
+}
+
+static int64_t pli_allocs_made(const pli_site *site, const int64_t *value)
+{
+    (void)site;
+    return pli_allocs_blocks(value[0]);
+}
+
+static int64_t pli_allocs_made_bytes(const pli_site *site, const int64_t *value)
+{
+    return pli_allocs_bytes(value[0], site->size);
+}
+
+static int64_t pli_allocs_live(const pli_site *site, const int64_t *value)
+{
+    (void)site;
+    return pli_allocs_blocks(value[0] - value[1]);
+}
+
+static int64_t pli_allocs_live_bytes(const pli_site *site, const int64_t *value)
+{
+    return pli_allocs_bytes(value[0] - value[1], site->size);
+}
+
+/* The rate in it is the one that holds now; what was kept under others is scaled already. */
+static pl_result pli_allocs_view(pli_profile_view *view, bool emergency)
+{
+    (void)emergency;
+    view->sites = &pli_live.sites;
+    view->types = 4;
+    view->type[0] = (pli_sample_type){"alloc_objects", "count", 0, 1, pli_allocs_made};
+    view->type[1] = (pli_sample_type){"alloc_space", "bytes", 0, 1, pli_allocs_made_bytes};
+    view->type[2] = (pli_sample_type){"inuse_objects", "count", 0, 1, pli_allocs_live};
+    view->type[3] = (pli_sample_type){"inuse_space", "bytes", 0, 1, pli_allocs_live_bytes};
+    view->default_type = strcmp(view->name, "allocs") == 0 ? "alloc_space" : NULL;
+    view->period_type = "space", view->period_unit = "bytes";
+    view->period = view->sampling = PLI_LOAD(pli_heap.rate);
+    view->time_ns = (int64_t)pli_os_clock_ns_sig(CLOCK_REALTIME);
+    view->lost = PLI_LOAD(pli_live.lost) * PLI_LIVE_WEIGHT;
+    view->size_label = "bytes";
+    view->heap = true;
+    if (!pli_malloc_in_charge())
+        pli_view_note(view, "blocks are not seen: %s", pli_memstats_remark(&(pl_memstats){0}));
+    return PL_OK;
+}
+
+static pli_profile_source pli_heap_source = {"heap", pli_allocs_view, NULL, NULL};
+static pli_profile_source pli_allocs_source = {"allocs", pli_allocs_view, NULL, NULL};
+
+/* Once a rate was set, frees go on to be looked at, also after it is 0 again: the blocks that were
+   chosen are still to be taken out. When there is no memory for the table, the rate stays as it is.
+   */
+void pl_heap_rate_set(int64_t bytes)
+{
+    static bool added;
+    int64_t rate = bytes > 0 ? (int64_t)1 << (63 - __builtin_clzll((uint64_t)bytes)) : 0;
+    pli_lock_take(&pli_live.rate_lock);
+    if ((rate > 0 || added) && pli_live_open() == PL_OK) {
+        if (!added) {
+            pli_profile_source_add(&pli_allocs_source);
+            pli_profile_source_add(&pli_heap_source);
+        }
+        added = true;
+        pli_heap_rate_change(rate);
+        pli_malloc_watch(PLI_LIVE_HEAP, true); /* and takes the route that this rate needs */
+    }
+    pli_lock_give(&pli_live.rate_lock);
+}
+
+/* For benchmarks, whose loops open and close a gate: what is made while it is shut is not chosen.
+   From the call without a gate on, which shuts it. */
+PLI_SOMETIMES static void pli_heap_gate_use(void)
+{
+    pli_heap.gated = true;
+    PLI_STORE(pli_heap.shut, 1);
+}
+
+PLI_SOMETIMES static void pli_heap_gate(bool open)
+{
+    if (pli_heap.gated)
+        PLI_STORE(pli_heap.shut, !open);
+}
+
+/* What was made since the last call is kept, or was set-up. */
+PLI_SOMETIMES static void pli_heap_settle(bool keep)
+{
+    if (pli_heap.gated)
+        pli_live_settle(keep);
+}
+
+#else
+
+void pl_heap_rate_set(int64_t bytes)
+{
+    (void)bytes;
+}
+
+PLI_SOMETIMES static void pli_heap_gate_use(void)
+{
+}
+
+PLI_SOMETIMES static void pli_heap_gate(bool open)
+{
+    (void)open;
+}
+
+PLI_SOMETIMES static void pli_heap_settle(bool keep)
+{
+    (void)keep;
+}
+
+#endif /* PLI_LINUX */
+
+/* ==== >>limit ====================================================================================
+   How much memory a program may have, and whether it goes on to want more.
+
+   A limit costs nothing while there is none: to set one puts other functions into the table of the
+   next malloc (see >>malloc), which ask first and then hand on.
+
+       malloc here ──► pli_next.malloc = pli_limited_malloc ──► below hard: pli_limit.next.malloc
+                                                           └──► else NULL, ENOMEM
+
+   Live bytes are those that the threads have settled, and what the asking thread has on top: exact
+   with one thread, else within 64 KiB a thread.
+
+   soft is a bell, hard is a wall. With soft 800 and hard 1000:
+
+       live     700 ─► 790 ─► 810 ─► 900 ─► 760 ─► 820 ─► 690 ─► 805 ─► 990 ─► malloc(20)
+                               bell          (silent: not 700 yet)  bell          NULL, ENOMEM
+
+   Without the eighth in between, a program that lives just below its limit would hear the bell at
+   every other call. */
+
+#if PLI_INTERPOSE
+
+static struct {
+    pli_lock lock;        /* who changes them */
+    int64_t soft, hard;   /* bytes; 0: none; atomic */
+    void (*over_soft)(int64_t live_bytes, void *user);
+    void *user;
+    uint32_t told;        /* over_soft was called, and live has not gone down since; atomic */
+    pli_next_table next;  /* as it was without a limit */
+    bool on;
+} pli_limit;
+
+/* Live bytes, as this thread knows them. Inside another entry point its own part is not looked at.
+   */
+static int64_t pli_limit_live(void)
+{
+    const pli_counts *c = &pli_self->heap;
+    int64_t high, own = pli_self->state == PLI_THREAD_USED ? pli_counts_window(c, &high).live : 0;
+    return PLI_LOAD(pli_heap.live) + own;
+}
+
+/* Calls over_soft when the limit is crossed; again only after live was an eighth below it. The
+   callback may allocate and free: the note that it was told stands before. */
+static void pli_limit_tell(int64_t live, int64_t soft)
+{
+    uint32_t untold = 0;
+    if (live < soft - soft / 8 && PLI_LOAD(pli_limit.told))
+        PLI_STORE(pli_limit.told, 0);
+    if (live <= soft || !__atomic_compare_exchange_n(&pli_limit.told, &untold, 1, 0,
+                                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return;
+    if (pli_limit.over_soft)
+        pli_limit.over_soft(live, pli_limit.user);
+}
+
+/* Whether so many bytes more may be had. */
+static bool pli_limit_allows(size_t size)
+{
+    int64_t soft = PLI_LOAD(pli_limit.soft), hard = PLI_LOAD(pli_limit.hard);
+    int64_t live = pli_limit_live(), more = size < INT64_MAX / 4 ? (int64_t)size : INT64_MAX / 4;
+    if (hard > 0 && live + more > hard) {
+        errno = ENOMEM;
+        return false;
+    }
+    if (soft > 0)
+        pli_limit_tell(live + more, soft);
+    return true;
+}
+
+/* The entry points that give memory: each asks, and goes on. */
+static void *pli_limited_malloc(size_t size)
+{
+    return pli_limit_allows(size) ? pli_limit.next.malloc(size) : NULL;
+}
+
+static void *pli_limited_calloc(size_t count, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total))
+        total = SIZE_MAX; /* is refused below, or by the next calloc */
+    return pli_limit_allows(total) ? pli_limit.next.calloc(count, size) : NULL;
+}
+
+/* Only what it grows by is more. */
+static void *pli_limited_realloc(void *p, size_t size)
+{
+    size_t old = pli_block_bytes(p);
+    return pli_limit_allows(size > old ? size - old : 0) ? pli_limit.next.realloc(p, size) : NULL;
+}
+
+static int pli_limited_posix_memalign(void **out, size_t alignment, size_t size)
+{
+    return pli_limit_allows(size) ? pli_limit.next.posix_memalign(out, alignment, size) : ENOMEM;
+}
+
+static void *pli_limited_aligned_alloc(size_t alignment, size_t size)
+{
+    return pli_limit_allows(size) ? pli_limit.next.aligned_alloc(alignment, size) : NULL;
+}
+
+static void *pli_limited_memalign(size_t alignment, size_t size)
+{
+    return pli_limit_allows(size) ? pli_limit.next.memalign(alignment, size) : NULL;
+}
+
+static void *pli_limited_valloc(size_t size)
+{
+    return pli_limit_allows(size) ? pli_limit.next.valloc(size) : NULL;
+}
+
+static void *pli_limited_pvalloc(size_t size)
+{
+    return pli_limit_allows(size) ? pli_limit.next.pvalloc(size) : NULL;
+}
+
+/* Puts them into the table, or takes them out. What the next in line lacks stays missing. C++'s
+   operators pass malloc, but where an allocator has its own: these are not limited. */
+static void pli_limit_switch(bool on)
+{
+    pli_next_table *to = &pli_next;
+    if (on == pli_limit.on)
+        return;
+    if (on)
+        pli_limit.next = pli_next;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#define PLI_LIMIT(name)                                                                            \
+    if (pli_limit.next.name)                                                                       \
+        PLI_STORE_RELEASE(to->name, on ? pli_limited_##name : pli_limit.next.name);
+    PLI_LIMIT(malloc)
+    PLI_LIMIT(calloc)
+    PLI_LIMIT(realloc)
+    PLI_LIMIT(posix_memalign)
+    PLI_LIMIT(aligned_alloc)
+    PLI_LIMIT(memalign)
+    PLI_LIMIT(valloc)
+    PLI_LIMIT(pvalloc)
+    pli_limit.on = on;
+}
+
+/* The callback is changed while nobody can be told. */
+pl_result pl_memlimit_set(int64_t soft_bytes, void (*over_soft)(int64_t live_bytes, void *user),
+                          void *user, int64_t hard_bytes)
+{
+    if (soft_bytes < 0 || hard_bytes < 0)
+        return PL_INVALID;
+    if (pli_next_mode() == PLI_NEXT_DORMANT)
+        return PL_UNSUPPORTED;
+    pli_lock_take(&pli_limit.lock);
+    PLI_STORE(pli_limit.told, 1);
+    PLI_STORE(pli_limit.soft, 0);
+    pli_limit.over_soft = over_soft, pli_limit.user = user;
+    PLI_STORE(pli_limit.hard, hard_bytes);
+    PLI_STORE(pli_limit.soft, soft_bytes);
+    __atomic_store_n(&pli_limit.told, 0, __ATOMIC_RELEASE);
+    pli_limit_switch(soft_bytes > 0 || hard_bytes > 0);
+    pli_lock_give(&pli_limit.lock);
+    return PL_OK;
+}
+
+#else
+
+pl_result pl_memlimit_set(int64_t soft_bytes, void (*over_soft)(int64_t live_bytes, void *user),
+                          void *user, int64_t hard_bytes)
+{
+    (void)soft_bytes, (void)over_soft, (void)user, (void)hard_bytes;
+    return PL_UNSUPPORTED;
+}
+
+#endif /* PLI_INTERPOSE */
+
+/* -- Growth: a line an interval on stderr, as Go's gctrace --
+
+       perflab: heap @3.0s: 4.2 -> 4.9 MiB live, 12034 mallocs, 11020 frees, 10.5 MiB held, growing
+       0.7 MiB/s
+
+   What is live at one moment says little, since programs take and give back. What the lowest live
+   of each interval does over several of them says more, but asks for a look at every free. So the
+   verdict takes the ends of the last intervals: most of them higher than the one before, and the
+   last higher than the first, is growth. */
+
+#if PLI_LINUX
+
+#define PLI_GROWTH_INTERVALS 8
+
+typedef struct pli_growth {
+    int64_t live[PLI_GROWTH_INTERVALS + 1]; /* the newest first */
+    int count;
+    pl_memstats before;
+    uint64_t began_ns, interval_ns;
+} pli_growth;
+
+/* Bytes a second over what is remembered; 0: steady, or not known yet. */
+static double pli_growth_rate(const pli_growth *g)
+{
+    int up = 0, steps = g->count - 1;
+    for (int i = 0; i < steps; i++)
+        up += g->live[i] > g->live[i + 1];
+    int64_t grown = g->live[0] - g->live[steps > 0 ? steps : 0];
+    if (steps < 3 || 4 * up < 3 * steps || grown < (int64_t)64 << 10)
+        return 0;
+    return (double)grown / ((double)g->interval_ns / 1e9 * steps);
+}
+
+/* The line for an interval that ends now. */
+static int pli_growth_line(pli_growth *g, char *out, size_t size)
+{
+    const double mib = 1 << 20;
+    pl_memstats now;
+    pl_memstats_read(&now);
+    memmove(g->live + 1, g->live, sizeof g->live - sizeof *g->live);
+    g->live[0] = now.alloc;
+    g->count += g->count <= PLI_GROWTH_INTERVALS;
+    double rate = pli_growth_rate(g);
+    pl_memstats d = pl_memstats_diff(&now, &g->before);
+    int used = snprintf(out, size, "perflab: heap @%.1fs: %.1f -> %.1f MiB live, %" PRId64
+                        " mallocs, %" PRId64 " frees, %.1f MiB held",
+                        (double)(pl_now_ns() - g->began_ns) / 1e9, (double)g->before.alloc / mib,
+                        (double)now.alloc / mib, d.mallocs, d.frees, (double)now.heap_sys / mib);
+    if (rate > 0)
+        used += snprintf(out + used, size - (size_t)used, ", growing %.2f MiB/s", rate / mib);
+    else if (g->count > 3) /* before that it is too early for a word */
+        used += snprintf(out + used, size - (size_t)used, ", steady");
+    out[used++] = '\n';
+    g->before = now;
+    return used;
+}
+
+/* A thread of perflab's own, which no signal of the program's may reach. Ends with the process. */
+static void *pli_growth_run(void *interval)
+{
+    pli_growth g = {.began_ns = pl_now_ns(), .interval_ns = (uint64_t)(uintptr_t)interval};
+    uint64_t next = g.began_ns;
+    char line[256];
+    prctl(PR_SET_NAME, "pl_heaptrace");
+    for (;;) {
+        next += g.interval_ns;
+        struct timespec until = {(time_t)(next / 1000000000), (long)(next % 1000000000)};
+        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+            continue;
+        ssize_t n = write(2, line, (size_t)pli_growth_line(&g, line, sizeof line));
+        (void)n;
+    }
+    return NULL;
+}
+
+/* Prints a line each interval from now on. */
+PLI_SOMETIMES static pl_result pli_growth_start(int64_t seconds)
+{
+    pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&thread, NULL, pli_growth_run,
+                               (void *)(uintptr_t)(seconds * 1000000000));
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error == 0 && pthread_detach(thread) == 0 ? PL_OK : PL_NOMEM;
+}
+
+#endif /* PLI_LINUX */
+
 /* ==== >>sync =====================================================================================
    Where threads wait for one another. One hook for each function of libc that waits sees both sides
    of it:
@@ -7368,6 +8171,8 @@ static struct {
     uint32_t on;       /* PLI_SYNC_...: what is profiled; atomic */
     int64_t rate;      /* ns; 1: everything; atomic */
     int fraction;      /* one in so many; 0: none; atomic */
+    uint32_t shut;     /* 1: nothing is counted now; atomic */
+    bool gated;        /* shut moves */
     pli_lock lock;     /* who changes these */
     pli_sites blocked, charged;
     struct { pli_lock lock; pli_waiter *first; } bucket[PLI_SYNC_BUCKETS];
@@ -7392,13 +8197,35 @@ static PL_NOINLINE void pli_sync_count(pli_sites *sites, const void *caller, int
             first = i;
     pli_site_key key = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth - first,
                         pcs + first};
-    pli_sites_count_sig(sites, &key, events, ns);
+    pli_sites_count_sig(sites, &key, pli_sync.gated ? 2 : 0, events, ns);
 }
 
 /* A number below `limit`, or at least 1, which is another one each time. */
 static uint64_t pli_sync_random(uint64_t limit)
 {
     return pli_mix_sig(pl_ticks(), (uintptr_t)&limit) % (limit ? limit : 1);
+}
+
+/* For benchmarks: what waits while the gate is shut is not counted. As pli_heap_gate. */
+PLI_SOMETIMES static void pli_sync_gate_use(void)
+{
+    pli_sync.gated = true;
+    PLI_STORE(pli_sync.shut, 1);
+}
+
+PLI_SOMETIMES static void pli_sync_gate(bool open)
+{
+    if (pli_sync.gated)
+        PLI_STORE(pli_sync.shut, !open);
+}
+
+/* What was counted since the last call is kept, or was set-up: it stands in the values behind. */
+PLI_SOMETIMES static void pli_sync_settle(bool keep)
+{
+    for (int i = 0; i < 2 && pli_sync.gated; i++) {
+        pli_sites_settle(&pli_sync.blocked, 2 + i, i, keep);
+        pli_sites_settle(&pli_sync.charged, 2 + i, i, keep);
+    }
 }
 
 /* A wait has ended. One of the short ones stands for rate / ns of them: with a rate of 1 ms, of
@@ -7408,7 +8235,7 @@ static uint64_t pli_sync_random(uint64_t limit)
 static void pli_sync_blocked(uint64_t ticks, const void *caller)
 {
     uint64_t ns = pl_ticks_to_ns(ticks), rate = (uint64_t)PLI_LOAD(pli_sync.rate), events = 1;
-    if (!(PLI_LOAD(pli_sync.on) & PLI_SYNC_BLOCK))
+    if (!(PLI_LOAD(pli_sync.on) & PLI_SYNC_BLOCK) || PLI_LOAD(pli_sync.shut))
         return;
     if (ns < rate) {
         ns += ns == 0;
@@ -7484,7 +8311,7 @@ static uint64_t pli_sync_waited(const void *lock)
 PLI_SOMETIMES static void pli_sync_charge(const void *lock, const void *caller)
 {
     int fraction = PLI_LOAD(pli_sync.fraction);
-    if (fraction <= 0)
+    if (fraction <= 0 || PLI_LOAD(pli_sync.shut))
         return;
     uint64_t ticks = pli_sync_waited(lock);
     if (ticks == 0 || (fraction > 1 && pli_sync_random((uint64_t)fraction) != 0))
@@ -7501,8 +8328,8 @@ static void pli_sync_view(pli_profile_view *view, const pli_sites *sites)
 {
     view->sites = sites;
     view->types = 2;
-    view->type[0] = (pli_sample_type){"contentions", "count", 0, 1};
-    view->type[1] = (pli_sample_type){"delay", "nanoseconds", 1, 1};
+    view->type[0] = (pli_sample_type){"contentions", "count", 0, 1, NULL};
+    view->type[1] = (pli_sample_type){"delay", "nanoseconds", 1, 1, NULL};
     view->period_type = "contentions", view->period_unit = "count";
     view->period = 1;
     view->time_ns = (int64_t)pli_os_clock_ns_sig(CLOCK_REALTIME);
@@ -7610,6 +8437,20 @@ int pl_mutex_fraction_set(int n)
 {
     (void)n;
     return 0;
+}
+
+PLI_SOMETIMES static void pli_sync_gate_use(void)
+{
+}
+
+PLI_SOMETIMES static void pli_sync_gate(bool open)
+{
+    (void)open;
+}
+
+PLI_SOMETIMES static void pli_sync_settle(bool keep)
+{
+    (void)keep;
 }
 
 #endif /* PLI_LINUX */
@@ -9045,7 +9886,7 @@ static void pli_gzip(pli_bytes *out, const unsigned char *data, size_t size)
 
 #endif /* PLI_LINUX */
 
-/* ==== >>profile ==================================================================================
+/* ==== >>pprof ====================================================================================
    Every profile leaves through here. A view says which numbers of a site table are meant; the
    writer turns it into one of two forms:
 
@@ -9097,19 +9938,26 @@ static pli_map_entry *pli_map_probe(pli_map_entry *entry, size_t capacity, uint6
     return &entry[at];
 }
 
-/* Twice as large; as it was when there is no memory. */
+/* An id: the key was removed. Its entry stays, since others may lie behind it. */
+#define PLI_MAP_REMOVED UINT64_MAX
+
+/* Twice as large, unless half of what fills it was removed; as it was when there is no memory. */
 static void pli_map_grow(pli_map *map)
 {
-    size_t capacity = map->capacity ? 2 * map->capacity : 1024;
+    size_t capacity = map->capacity ? map->capacity : 512, count = 0;
+    for (size_t i = 0; i < map->capacity; i++)
+        count += map->entry[i].id && map->entry[i].id != PLI_MAP_REMOVED;
+    if (4 * count >= map->capacity)
+        capacity *= 2;
     pli_map_entry *entry = pli_os_map(capacity * sizeof *entry);
     if (!entry)
         return;
     for (size_t i = 0; i < map->capacity; i++)
-        if (map->entry[i].id)
+        if (map->entry[i].id && map->entry[i].id != PLI_MAP_REMOVED)
             *pli_map_probe(entry, capacity, map->entry[i].a, map->entry[i].b) = map->entry[i];
     if (map->entry)
         munmap(map->entry, map->capacity * sizeof *entry);
-    map->entry = entry, map->capacity = capacity;
+    map->entry = entry, map->capacity = capacity, map->count = count;
 }
 
 /* Where the number of a key is kept. 0: the key is new, and the caller gives it one at once. NULL:
@@ -9325,11 +10173,40 @@ static uint64_t pli_writer_location(pli_writer *w, uintptr_t pc, uint32_t epoch)
 
 /* -- Samples -- */
 
-/* Sites change while they are read, when the profile is still being taken. */
-static int64_t pli_view_value(const pli_profile_view *view, int type, const int64_t *values)
+/* The table of a profile as it was: the difference to it is what happened since. Since nothing ever
+   moves in an arena, a copy of it has each site's values at the same place:
+
+       arena now    [ site a: 9 ][ site b: 4 ][ site c: 2 ]
+       copy         [ site a: 6 ][ site b: 4 ]               the difference: a 3, c 2
+
+   b is left out, since readers drop what is zero. */
+typedef struct pli_snapshot {
+    const char *arena; /* the one it was copied from */
+    char *copy;
+    size_t size, bytes;
+    int64_t lost;
+    uint64_t taken_ns;
+} pli_snapshot;
+
+/* The values that a site had at the snapshot; NULL: it was not there. */
+static const int64_t *pli_snapshot_values(const pli_snapshot *since, const pli_site *site)
+{
+    size_t at = since ? (size_t)((const char *)site - since->arena) : 0;
+    if (!since || (const char *)site < since->arena || at >= since->size)
+        return NULL;
+    return ((const pli_site *)(const void *)(since->copy + at))->value;
+}
+
+/* Sites change while they are read, when the profile is still being taken. The last value first:
+   of the heap's these are the frees, and none shall be seen before its block was made. */
+static int64_t pli_view_value(const pli_profile_view *view, int type, const pli_site *site)
 {
     const pli_sample_type *t = &view->type[type];
-    return PLI_LOAD(values[t->index]) * t->factor;
+    const int64_t *before = pli_snapshot_values(view->since, site);
+    int64_t value[PLI_SITE_VALUES];
+    for (int i = PLI_SITE_VALUES - 1; i >= 0; i--)
+        value[i] = __atomic_load_n(&site->value[i], __ATOMIC_ACQUIRE) - (before ? before[i] : 0);
+    return t->of ? t->of(site, value) : value[t->index] * t->factor;
 }
 
 /* Of text and number one is missing: NULL, or 0. */
@@ -9352,32 +10229,45 @@ static void pli_writer_labels(pli_writer *w, const pli_site *site)
         pli_writer_label(w, w->view->size_label, NULL, site->size);
 }
 
+/* The first frame that is shown. What operator new calls to get memory is not worth a line, nor is
+   it itself: a malloc has no line of its own either. */
+static int pli_view_first(const pli_profile_view *view, const pli_site *site, bool emergency)
+{
+    int first = 0;
+    for (; view->heap && first + 1 < site->depth && site->pcs[first] >= PLI_PC_MARKS; first++) {
+        const char *name = pli_place_at(site->pcs[first], site->epoch, emergency).name;
+        if (!name || (strncmp(name, "_Zn", 3) != 0 && strncmp(name, "operator new", 12) != 0))
+            break;
+    }
+    return first;
+}
+
 /* One stack with its values and labels. */
 static void pli_writer_sample(pli_writer *w, const pli_site *site)
 {
-    for (int i = 0; i < site->depth; i++)
+    for (int i = pli_view_first(w->view, site, w->emergency); i < site->depth; i++)
         pli_put_varint(&w->numbers, pli_writer_location(w, site->pcs[i], site->epoch));
     pli_put_message(&w->message, 1, &w->numbers);
     for (int i = 0; i < w->view->types; i++)
-        pli_put_varint(&w->numbers, (uint64_t)pli_view_value(w->view, i, site->value));
+        pli_put_varint(&w->numbers, (uint64_t)pli_view_value(w->view, i, site));
     pli_put_message(&w->message, 2, &w->numbers);
     pli_writer_labels(w, site);
     pli_put_message(&w->out, 2, &w->message);
 }
 
-/* The sites that have a value, largest first, as pairs whose value is the site. Then an array of as
-   many for sorting. Largest first, so that the head of a text is what matters, and that readers who
-   stop early have seen it. */
+/* The sites that have a value, as pairs whose value is the site; then an array of as many for
+   sorting. Those with the most of the last type, which is the one that readers show, come first, so
+   that the head of a text is what matters, and that readers who stop early have seen it. */
 static pli_pair *pli_view_sort(const pli_profile_view *view, size_t *count, size_t *bytes)
 {
     size_t capacity = view->sites->slots ? view->sites->slot_mask + 1 : 1, at = 0, n = 0;
     *bytes = 2 * capacity * sizeof(pli_pair);
     pli_pair *pairs = pli_os_reserve(*bytes);
     for (pli_site *site; pairs && (site = pli_sites_next(view->sites, &at)) != NULL;) {
-        int64_t value = pli_view_value(view, 0, site->value);
-        bool any = value != 0;
-        for (int i = 1; i < view->types; i++)
-            any |= pli_view_value(view, i, site->value) != 0;
+        int64_t value = 0;
+        bool any = false;
+        for (int i = 0; i < view->types; i++)
+            any |= (value = pli_view_value(view, i, site)) != 0;
         if (any)
             pairs[n++] = (pli_pair){(uint64_t)INT64_MAX - (uint64_t)value, (uintptr_t)site};
     }
@@ -9398,7 +10288,8 @@ static int64_t pli_view_lost(const pli_profile_view *view, pli_lost_site *lost)
 {
     memset(lost, 0, sizeof *lost);
     lost->site.depth = 1;
-    lost->site.value[0] = view->lost + PLI_LOAD(view->sites->lost);
+    lost->site.value[0] = view->lost + PLI_LOAD(view->sites->lost) -
+                          (view->since ? view->since->lost : 0);
     lost->site.pcs[0] = PLI_PC_LOST;
     return lost->site.value[0];
 }
@@ -9535,7 +10426,15 @@ static void pli_view_protobuf(const pli_profile_view *view, bool emergency, pli_
     pli_writer_free(&w);
 }
 
-/* -- Text --
+#endif /* PLI_LINUX */
+
+/* ==== >>text =====================================================================================
+   Profiles for people, which pprof can read all the same, as Go's net/http/pprof prints them. There
+   are three kinds, by what a profile counts:
+
+       counts                          cpu, threads, profiles of one's own
+       contentions and their delay     block, mutex
+       live blocks [all blocks]        heap, allocs
 
        cpu profile: total 120
        100 @ 0x401137 0x40115a
@@ -9545,6 +10444,8 @@ static void pli_view_protobuf(const pli_profile_view *view, bool emergency, pli_
 
    The addresses behind the @ are one more than ours: those who read them take one off, since they
    expect return addresses. */
+
+#if PLI_LINUX
 
 /* Appends what printf would print, up to 127 bytes. */
 __attribute__((format(printf, 2, 3)))
@@ -9602,18 +10503,64 @@ static void pli_text_frame(pli_bytes *out, uintptr_t pc, uint32_t epoch, bool em
     pli_bytes_byte(out, '\n');
 }
 
+/* What the text of the heap says of a site, or of all:
+
+       heap profile: 3: 3072 [10: 10240] @ heap/1048576
+       3: 3072 [10: 10240] @ 0x401137 0x40115a
+       #       0x401136        parse+0x16      /home/me/search
+
+   Three blocks of 1024 bytes are live of ten that were made, as far as they were chosen: at the
+   rate of half a MiB, of which the title says the double. */
+typedef struct pli_heap_line { int64_t objects, bytes, all_objects, all_bytes; } pli_heap_line;
+
+/* Blocks as they were met, which readers scale up by the rate that stands in the title. The values
+   are scaled already (each block by the rate of its time), so that goes back here. */
+static pli_heap_line pli_text_heap_of(const pli_profile_view *view, const pli_site *site)
+{
+    double share = view->sampling > 1 && site->size > 0 ?
+                   pli_one_less_exp((double)site->size / (double)view->sampling) : 1;
+    int64_t live = (int64_t)((double)pli_view_value(view, 2, site) * share + 0.5);
+    int64_t all = (int64_t)((double)pli_view_value(view, 0, site) * share + 0.5);
+    return (pli_heap_line){live, live * (int64_t)site->size, all, all * (int64_t)site->size};
+}
+
+/* Live blocks and bytes, in brackets those that were ever made. */
+static void pli_text_heap(pli_bytes *out, pli_heap_line l, const char *end)
+{
+    pli_bytes_format(out, "%" PRId64 ": %" PRId64 " [%" PRId64 ": %" PRId64 "] %s", l.objects,
+                     l.bytes, l.all_objects, l.all_bytes, end);
+}
+
+/* Behind the stacks, as Go has it: comments to pprof, figures to people. */
+static void pli_text_memstats(pli_bytes *out)
+{
+    pl_memstats m;
+    pl_memstats_read(&m);
+    pli_bytes_text(out, "\n# runtime.MemStats\n");
+#define PLI_TEXT_MEMSTATS(name, kind, meaning)                                                     \
+    pli_bytes_format(out, "# %s = %" PRId64 "\n", #name, m.name);
+    PL_MEMSTATS(PLI_TEXT_MEMSTATS)
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        pli_bytes_format(out, "# MaxRSS = %lld\n", (long long)usage.ru_maxrss * 1024);
+}
+
 /* A sample: its value, its addresses for programs, its functions for people. */
 static void pli_text_site(pli_bytes *out, const pli_profile_view *view, const pli_site *site,
                           bool emergency)
 {
+    int first = pli_view_first(view, site, emergency);
     if (view->contention)
-        pli_bytes_format(out, "%lld ", (long long)pli_view_value(view, 1, site->value));
-    pli_bytes_format(out, "%lld @", (long long)pli_view_value(view, 0, site->value));
-    for (int i = 0; i < site->depth; i++)
+        pli_bytes_format(out, "%lld ", (long long)pli_view_value(view, 1, site));
+    if (view->heap)
+        pli_text_heap(out, pli_text_heap_of(view, site), "@");
+    else
+        pli_bytes_format(out, "%lld @", (long long)pli_view_value(view, 0, site));
+    for (int i = first; i < site->depth; i++)
         pli_bytes_format(out, " 0x%" PRIxPTR, site->pcs[i] + 1);
     pli_bytes_byte(out, '\n');
     pli_text_labels(out, site->labels);
-    for (int i = 0; i < site->depth; i++)
+    for (int i = first; i < site->depth; i++)
         pli_text_frame(out, site->pcs[i], site->epoch, emergency);
     pli_bytes_byte(out, '\n');
 }
@@ -9635,8 +10582,16 @@ static void pli_text_modules(pli_bytes *out)
 }
 
 /* The first line or lines: pprof knows by them what follows. */
-static void pli_text_title(pli_bytes *out, const pli_profile_view *view, int64_t total)
+static void pli_text_title(pli_bytes *out, const pli_profile_view *view, int64_t total,
+                           pli_heap_line heap)
 {
+    if (view->heap) {
+        /* Readers halve this rate: it was doubled in the format that pprof first knew. */
+        pli_bytes_text(out, "heap profile: ");
+        pli_text_heap(out, heap, "@ heap/");
+        pli_bytes_format(out, "%" PRId64 "\n", 2 * view->sampling);
+        return;
+    }
     if (!view->contention) {
         pli_bytes_text(out, view->name);
         pli_bytes_format(out, " profile: total %lld\n", (long long)total);
@@ -9654,15 +10609,23 @@ static void pli_view_text(const pli_profile_view *view, bool emergency, pli_byte
     pli_lost_site lost;
     pli_pair *pairs = pli_view_sort(view, &count, &bytes);
     int64_t total = pli_view_lost(view, &lost);
-    for (size_t i = 0; pairs && i < count; i++)
-        total += pli_view_value(view, 0, ((pli_site *)(uintptr_t)pairs[i].value)->value);
-    pli_text_title(out, view, total);
+    pli_heap_line heap = {0, 0, 0, 0};
+    for (size_t i = 0; pairs && i < count; i++) {
+        const pli_site *site = (const pli_site *)(uintptr_t)pairs[i].value;
+        total += pli_view_value(view, 0, site);
+        pli_heap_line l = view->heap ? pli_text_heap_of(view, site) : heap;
+        heap.objects += l.objects, heap.bytes += l.bytes;
+        heap.all_objects += l.all_objects, heap.all_bytes += l.all_bytes;
+    }
+    pli_text_title(out, view, total, heap);
     for (int i = 0; i < view->notes; i++)
         pli_bytes_format(out, "# %.120s\n", view->note[i]);
     for (size_t i = 0; pairs && i < count; i++)
         pli_text_site(out, view, (const pli_site *)(uintptr_t)pairs[i].value, emergency);
     if (lost.site.value[0])
         pli_text_site(out, view, &lost.site, emergency);
+    if (view->heap && !emergency)
+        pli_text_memstats(out);
     pli_text_modules(out);
     out->failed |= !pairs;
     if (pairs)
@@ -9731,6 +10694,22 @@ static void pli_view_timeline(const pli_profile_view *view, bool emergency, pli_
         munmap(memory, bytes);
 }
 
+#endif /* PLI_LINUX */
+
+/* ==== >>profile ==================================================================================
+   From a name to bytes or to a file:
+
+       name ──► source ──fill──► view ──► >>pprof, or >>text ──► bytes ──► FILE, file, port
+                                  ▲
+                       snapshot ──┘ what it was before is taken off: a delta profile
+
+   Whoever collects adds a source under its name once. Its fill says where the table is and what its
+   values mean; it may take a lock, which done gives back. Everything is put together in memory
+   first, so that nobody waits for a slow reader with that lock, and a file is whole or not there.
+   */
+
+#if PLI_LINUX
+
 /* -- Writing -- */
 
 /* Signals may interrupt, and pipes take less than they are offered. */
@@ -9766,18 +10745,6 @@ static pl_result pli_profile_encode(const pli_profile_view *view, int debug, boo
     return out->failed ? PL_NOMEM : PL_OK;
 }
 
-/* Writes a view to a descriptor. In an emergency: without malloc, and with the names that can be
-   had so. */
-static pl_result pli_profile_write_fd(const pli_profile_view *view, int fd, bool emergency)
-{
-    pli_bytes bytes = {NULL, 0, 0, false};
-    pl_result result = pli_profile_encode(view, 0, emergency, &bytes);
-    if (result == PL_OK)
-        result = pli_write_all(fd, bytes.data, bytes.size);
-    pli_bytes_free(&bytes);
-    return result;
-}
-
 /* NULL when no collector has added such a profile. */
 static const pli_profile_source *pli_profile_find(const char *name)
 {
@@ -9787,36 +10754,73 @@ static const pli_profile_source *pli_profile_find(const char *name)
     return name ? source : NULL;
 }
 
-/* The values of a profile at some moment. */
-typedef struct pli_snapshot { int64_t time_ns; } pli_snapshot;
+/* Gives the profile of that name as bytes; what it was at the snapshot is taken off, unless that is
+   NULL. */
+static pl_result pli_profile_bytes(const char *name, int debug, bool emergency,
+                                   const pli_snapshot *since, pli_bytes *out)
+{
+    const pli_profile_source *source = pli_profile_find(name);
+    pli_profile_view *view = source ? pli_os_map(sizeof *view) : NULL; /* large for small stacks */
+    if (!view)
+        return source ? PL_NOMEM : PL_INVALID;
+    view->name = source->name, view->source = source;
+    pl_result result = source->fill(view, emergency);
+    if (result == PL_OK) {
+        view->since = since;
+        if (since)
+            view->duration_ns = (int64_t)(pl_now_ns() - since->taken_ns);
+        if (since && since->arena != view->sites->arena)
+            result = PL_INVALID; /* the profile was begun anew */
+        else
+            result = pli_profile_encode(view, debug, emergency, out);
+        if (source->done)
+            source->done();
+    }
+    munmap(view, sizeof *view);
+    return result;
+}
 
+/* Word by word, since others are adding to them. */
+static void pli_snapshot_copy(pli_snapshot *s)
+{
+    const uint64_t *from = (const uint64_t *)(const void *)s->arena;
+    uint64_t *to = (uint64_t *)(void *)s->copy;
+    for (size_t i = 0; i < s->size / sizeof *from; i++)
+        to[i] = PLI_LOAD(from[i]);
+}
+
+/* Gives a snapshot's memory back. */
+PLI_SOMETIMES static void pli_snapshot_free(pli_snapshot *s)
+{
+    if (s->copy)
+        munmap(s->copy, s->bytes);
+    memset(s, 0, sizeof *s);
+}
+
+/* Copies the values of a profile as they are now. Sites that are being written at this moment have
+   their values in a later copy, or not yet: nothing is counted in them before they are complete. */
 PLI_SOMETIMES static pl_result pli_snapshot_take(const char *name, pli_snapshot *out)
 {
-    (void)name, (void)out;
-    return PL_UNSUPPORTED;
-}
-
-PLI_SOMETIMES static void pli_snapshot_free(pli_snapshot *snapshot)
-{
-    (void)snapshot;
-}
-
-/* Appends a profile in one of its forms. */
-PLI_SOMETIMES static pl_result pli_profile_bytes(const char *name, int debug,
-                                                 const pli_snapshot *since, pli_bytes *out)
-{
-    pli_profile_view view;
     const pli_profile_source *source = pli_profile_find(name);
-    if (!source || since)
-        return PL_INVALID;
-    memset(&view, 0, sizeof view);
-    view.name = source->name;
-    pl_result result = source->fill(&view, false);
-    if (result != PL_OK)
-        return result;
-    result = pli_profile_encode(&view, debug, false, out);
-    if (source->done)
-        source->done();
+    pli_profile_view *view = source ? pli_os_map(sizeof *view) : NULL;
+    memset(out, 0, sizeof *out);
+    if (!view)
+        return source ? PL_NOMEM : PL_INVALID;
+    view->name = source->name, view->source = source;
+    pl_result result = source->fill(view, false);
+    if (result == PL_OK) {
+        const pli_sites *sites = view->sites;
+        size_t used = PLI_LOAD_ACQUIRE(sites->used);
+        out->size = used < sites->arena_bytes ? used : sites->arena_bytes;
+        out->bytes = out->size + 1, out->arena = sites->arena;
+        out->lost = view->lost + PLI_LOAD(sites->lost), out->taken_ns = pl_now_ns();
+        if ((out->copy = pli_os_map(out->bytes)) != NULL)
+            pli_snapshot_copy(out);
+        result = out->copy ? PL_OK : PL_NOMEM;
+        if (source->done)
+            source->done();
+    }
+    munmap(view, sizeof *view);
     return result;
 }
 
@@ -9838,41 +10842,36 @@ static int pli_profile_create(const char *path, char *out, size_t size)
     return pli_os_open(out, O_WRONLY | O_CREAT | O_EXCL);
 }
 
-/* What saving needs room for; not on the stack, which may be a small thread's. */
-typedef struct pli_saving { pli_profile_view view; char beside[4096]; } pli_saving;
-
-/* Writes the view to the file, whole or not at all. close may be the first to tell that a disk on
-   the network is full. */
-static pl_result pli_view_save(pli_saving *s, const char *path, bool emergency)
+/* Writes the file, whole or not at all. close may be the first to tell that a disk on the network
+   is full. `beside` has room for a path. */
+static pl_result pli_file_save(const char *path, const pli_bytes *bytes, char *beside, size_t size)
 {
-    int fd = pli_profile_create(path, s->beside, sizeof s->beside);
+    int fd = pli_profile_create(path, beside, size);
     if (fd < 0)
         return PL_IO;
-    pl_result result = pli_profile_write_fd(&s->view, fd, emergency);
+    pl_result result = pli_write_all(fd, bytes->data, bytes->size);
     if (close(fd) != 0 && result == PL_OK)
         result = PL_IO;
-    if (s->beside[0] && result == PL_OK && rename(s->beside, path) != 0)
+    if (beside[0] && result == PL_OK && rename(beside, path) != 0)
         result = PL_IO;
-    if (s->beside[0] && result != PL_OK)
-        unlink(s->beside);
+    if (beside[0] && result != PL_OK)
+        unlink(beside);
     return result;
 }
 
-/* pl_profile_save, also for emergencies. */
+/* pl_profile_save, also for emergencies. The room for a path is not on the stack, which may be a
+   small thread's. */
 static pl_result pli_profile_save(const char *name, const char *path, bool emergency)
 {
-    const pli_profile_source *source = pli_profile_find(name);
-    pli_saving *s = source && path ? pli_os_map(sizeof *s) : NULL;
-    if (!s)
-        return source && path ? PL_NOMEM : PL_INVALID;
-    s->view.name = source->name;
-    pl_result result = source->fill(&s->view, emergency);
-    if (result == PL_OK) {
-        result = pli_view_save(s, path, emergency);
-        if (source->done)
-            source->done();
-    }
-    munmap(s, sizeof *s);
+    pli_bytes bytes = {NULL, 0, 0, false};
+    char *beside = path ? pli_os_map(4096) : NULL;
+    if (!beside)
+        return path ? PL_NOMEM : PL_INVALID;
+    pl_result result = pli_profile_bytes(name, 0, emergency, NULL, &bytes);
+    if (result == PL_OK)
+        result = pli_file_save(path, &bytes, beside, 4096);
+    pli_bytes_free(&bytes);
+    munmap(beside, 4096);
     return result;
 }
 
@@ -9884,18 +10883,9 @@ pl_result pl_profile_write(const char *name, FILE *out, int debug)
 {
 #if PLI_LINUX
     pli_bytes bytes = {NULL, 0, 0, false};
-    const pli_profile_source *source = pli_profile_find(name);
-    if (!source || !out)
+    if (!out)
         return PL_INVALID;
-    pli_profile_view view;
-    memset(&view, 0, sizeof view);
-    view.name = source->name;
-    pl_result result = source->fill(&view, false);
-    if (result != PL_OK)
-        return result;
-    result = pli_profile_encode(&view, debug, false, &bytes);
-    if (source->done)
-        source->done();
+    pl_result result = pli_profile_bytes(name, debug, false, NULL, &bytes);
     if (result == PL_OK && (fwrite(bytes.data, 1, bytes.size, out) != bytes.size || fflush(out)))
         result = PL_IO;
     pli_bytes_free(&bytes);
@@ -9916,6 +10906,152 @@ pl_result pl_profile_save(const char *name, const char *path)
     return PL_UNSUPPORTED;
 #endif
 }
+
+/* ==== >>own ======================================================================================
+   A profile of what a program holds: connections, locks, handles. Each thing is a key that is
+   counted at the stack where it was got, until it is given back:
+
+       keys    {conn 1} ──► site A      value 2
+               {conn 2} ──► site A
+               {conn 3} ──► site B      value 1
+
+   The keys are a map under a lock, since to add one is rare beside what it stands for; the sites
+   are those of every other profile.
+
+   Invariant: the value of a site is the number of keys that lead to it. */
+
+#if PLI_LINUX
+
+#define PLI_OWN_BUFFER ((size_t)8 << 20) /* for stacks */
+#define PLI_OWN_DEPTH 64
+
+struct pl_profile {
+    pli_profile_source source;
+    pl_profile *next;
+    char name[64];
+    pli_lock lock;
+    pli_sites sites; /* value[0]: keys that are in now */
+    pli_map keys;    /* to the address of the site */
+};
+
+static struct { pli_lock lock; pl_profile *all; } pli_own;
+
+static pl_result pli_own_view(pli_profile_view *view, bool emergency)
+{
+    (void)emergency;
+    const pl_profile *p = (const pl_profile *)(const void *)view->source; /* its first member */
+    view->sites = &p->sites;
+    view->types = 1;
+    view->type[0] = (pli_sample_type){p->name, "count", 0, 1, NULL};
+    view->period_type = p->name, view->period_unit = "count";
+    view->period = 1;
+    view->time_ns = (int64_t)pli_os_clock_ns_sig(CLOCK_REALTIME);
+    return PL_OK;
+}
+
+/* The names of perflab's own profiles are taken even before they are collected. */
+static bool pli_own_name_fits(const char *name)
+{
+    static const char *const taken[] = {"cpu", "heap", "allocs", "block", "mutex", "goroutine",
+                                        "threadcreate", "goroutineleak", "profile", "trace",
+                                        "cmdline", "symbol"};
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    size_t size = name ? strlen(name) : 0;
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        if (size > 0 && strcmp(name, taken[i]) == 0)
+            return false;
+    return size > 0 && size < sizeof((pl_profile *)0)->name && strspn(name, plain) == size &&
+           !pli_profile_find(name);
+}
+
+/* A fork's child has the keys of its parent, and nobody in the middle of adding one. */
+static void pli_own_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_own.lock.state = 0;
+    for (pl_profile *p = pli_own.all; p; p = p->next)
+        p->lock.state = 0;
+}
+
+static const pli_thread_hooks pli_own_hooks = {NULL, NULL, NULL, NULL, pli_own_fork_child};
+
+pl_profile *pl_profile_new(const char *name)
+{
+    pli_lock_take(&pli_own.lock);
+    pl_profile *p = pli_own_name_fits(name) ? pli_keep(sizeof *p) : NULL;
+    if (p && pli_unwind_prepare() == PL_OK && pli_sites_open(&p->sites, PLI_OWN_BUFFER) == PL_OK) {
+        if (!pli_own.all)
+            pli_collector_add(&pli_own_hooks);
+        memcpy(p->name, name, strlen(name) + 1);
+        p->source.name = p->name, p->source.fill = pli_own_view;
+        p->next = pli_own.all, pli_own.all = p;
+        pli_profile_source_add(&p->source);
+    } else {
+        p = NULL;
+    }
+    pli_lock_give(&pli_own.lock);
+    return p;
+}
+
+/* Not inlined, so that there is exactly one frame to leave out beside `skip`. */
+PL_NOINLINE pl_result pl_profile_add(pl_profile *p, const void *key, int skip)
+{
+    uintptr_t pcs[PLI_OWN_DEPTH];
+    if (!p || skip < 0)
+        return PL_INVALID;
+    pli_regs here = pli_regs_here();
+    int depth = pli_unwind_sig(&here, pcs, PLI_OWN_DEPTH), first = skip < depth - 1 ? skip + 1 : 0;
+    pli_site_key place = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth - first,
+                          pcs + first};
+    pli_lock_take(&p->lock);
+    uint64_t *id = pli_map_at(&p->keys, (uintptr_t)key, 0);
+    bool in = id && *id != 0 && *id != PLI_MAP_REMOVED;
+    pli_site *site = id && !in ? pli_site_find_sig(&p->sites, &place) : NULL;
+    if (id && !in)
+        *id = site ? (uintptr_t)site : PLI_MAP_REMOVED;
+    if (site)
+        PLI_ADD(site->value[0], 1);
+    else if (!in)
+        PLI_ADD(p->sites.lost, 1);
+    pli_lock_give(&p->lock);
+    return in ? PL_INVALID : site ? PL_OK : PL_NOMEM;
+}
+
+/* A key that found no room when it was added is removed without having been there. */
+void pl_profile_remove(pl_profile *p, const void *key)
+{
+    if (!p)
+        return;
+    pli_lock_take(&p->lock);
+    pli_map_entry *e = p->keys.capacity ?
+                       pli_map_probe(p->keys.entry, p->keys.capacity, (uintptr_t)key, 0) : NULL;
+    if (e && e->id != 0 && e->id != PLI_MAP_REMOVED) {
+        PLI_ADD(((pli_site *)(uintptr_t)e->id)->value[0], -1);
+        e->id = PLI_MAP_REMOVED;
+    }
+    pli_lock_give(&p->lock);
+}
+
+#else
+
+pl_profile *pl_profile_new(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
+pl_result pl_profile_add(pl_profile *p, const void *key, int skip)
+{
+    (void)p, (void)key, (void)skip;
+    return PL_UNSUPPORTED;
+}
+
+void pl_profile_remove(pl_profile *p, const void *key)
+{
+    (void)p, (void)key;
+}
+
+#endif
 
 /* ==== >>stack ====================================================================================
    The calling thread's own stack, by the walker that profiles use too: pl_callers takes its own
@@ -10736,7 +11872,7 @@ static void pli_stacks_count(const pli_taken *t, const pli_ask_slot *slot)
     bool walked = t->how == PLI_TAKEN_WALKED;
     pli_site_key key = {t->labels, 0, pli_modules_epoch_sig(),
                         walked ? slot->depth : t->start ? 2 : 1, walked ? slot->pcs : none};
-    pli_sites_count_sig(&pli_stacks.sites, &key, 1, 0);
+    pli_sites_count_sig(&pli_stacks.sites, &key, 0, 1, 0);
 }
 
 /* The table stays from profile to profile, with its values set anew: two of them can be compared
@@ -10760,7 +11896,7 @@ static void pli_count_view(pli_profile_view *view, const pli_sites *sites)
 {
     view->sites = sites;
     view->types = 1;
-    view->type[0] = (pli_sample_type){view->name, "count", 0, 1};
+    view->type[0] = (pli_sample_type){view->name, "count", 0, 1, NULL};
     view->period_type = view->name, view->period_unit = "count";
     view->period = 1;
     view->time_ns = (int64_t)pli_os_clock_ns_sig(CLOCK_REALTIME);
@@ -11370,17 +12506,12 @@ static pl_result pli_leak_meet(void)
     return PL_OK;
 }
 
-/* Begins to record. The first place in the arena is given up: a site there would be number 0. */
+/* Begins to record. */
 static pl_result pli_leak_watch(void)
 {
-    static const uintptr_t nowhere[1];
-    static const pli_site_key nobody = {NULL, 0, 0, 0, nowhere};
     if (!pli_leak.fd && !(pli_leak.fd = pli_os_reserve(PLI_LEAK_FDS * sizeof *pli_leak.fd)))
         return PL_NOMEM;
-    if (!pli_live.sites.slots && pli_sites_open(&pli_live.sites, PLI_LIVE_ARENA) != PL_OK)
-        return PL_NOMEM;
-    pli_site_find_sig(&pli_live.sites, &nobody);
-    pl_result result = pli_unwind_prepare();
+    pl_result result = pli_live_open();
     if (result != PL_OK)
         return result;
     pli_threads_meet(); /* those before have no generation */
@@ -11394,7 +12525,7 @@ static pl_result pli_leak_watch(void)
        missing; it has the generation before the mark in any case. */
     PLI_STORE(pli_threads.maker, pli_leak_maker);
     pli_threads_want(PLI_WANT_LEAK, true);
-    pli_leak.blocks = pli_malloc_watch(true);
+    pli_leak.blocks = pli_malloc_watch(PLI_LIVE_LEAK, true);
     PLI_STORE(pli_leak.on, 1);
     return PL_OK;
 }
@@ -11411,6 +12542,8 @@ pl_result pl_leak_mark(pl_leak_baseline *mark)
         result = pli_leak_meet();
     if (result == PL_OK)
         mark->generation = PLI_ADD(pli_live.generation, 1);
+    if (result == PL_OK && mark->generation >= PLI_LIVE_GENERATION)
+        result = PL_NOMEM; /* after 33 million marks */
     pli_lock_give(&pli_leak.lock);
     return result;
 }
@@ -11424,8 +12557,8 @@ void pl_leak_stop(void)
         PLI_STORE(pli_leak.on, 0);
         PLI_STORE(pli_threads.maker, NULL);
         pli_threads_want(PLI_WANT_LEAK, false);
-        pli_malloc_watch(false);
-        pli_live_clear();
+        pli_malloc_watch(PLI_LIVE_LEAK, false);
+        pli_live_sweep();
     }
     pli_lock_give(&pli_leak.lock);
 }
@@ -11511,7 +12644,7 @@ static void pli_leaks_fill(pli_leaks *l)
     pli_pair b;
     for (uintptr_t address; l->count < l->room && pli_live_next(&position, &address, &b.value);) {
         b.key = address;
-        if (b.value && (uint32_t)b.value >= pli_leak.first) /* not of before a stop */
+        if (b.value && (b.value & PLI_LIVE_GENERATION) >= pli_leak.first) /* not of before a stop */
             l->block[l->count++] = b;
     }
     pli_sort(l->block, l->scratch, l->count);
@@ -11773,7 +12906,7 @@ static size_t pli_leak_sort(pli_leaks *l)
         uint64_t hash = site->epoch; /* of the stack alone: sizes of one place belong together */
         for (int k = 0; k < site->depth; k++)
             hash = pli_mix_sig(hash, site->pcs[k]);
-        if ((uint32_t)l->block[i].value >= l->since && l->state[i] != PLI_LEAK_KEPT)
+        if ((l->block[i].value & PLI_LIVE_GENERATION) >= l->since && l->state[i] != PLI_LEAK_KEPT)
             l->order[n++] = (pli_pair){(hash & ~(uint64_t)3) | l->state[i], i};
     }
     pli_sort(l->order, l->scratch, n);
@@ -11817,7 +12950,8 @@ static void pli_leak_count_fds(pli_leaks *l, FILE *report)
     for (int i = 0; i < count && i < (int)PLI_LEAK_NUMBERS; i++) {
         int fd = l->number[i];
         uint64_t made = pli_leak_fd_made(fd);
-        if (fd > 2 && fd != own && !pli_fd_is_own(fd) && (uint32_t)made >= l->since &&
+        if (fd > 2 && fd != own && !pli_fd_is_own(fd) &&
+            (made & PLI_LIVE_GENERATION) >= l->since &&
             !pli_leak_ignored(l, pli_leak_site(made)))
             l->number[l->leaked_fds++] = fd;
     }
@@ -11829,7 +12963,7 @@ static bool pli_leak_is_thread(const pli_leaks *l, pli_thread *t)
     uint64_t made = PLI_LOAD(t->made);
     uintptr_t start = PLI_LOAD(t->start);
     return PLI_LOAD(t->state) == PLI_THREAD_USED && t != pli_self && !PLI_LOAD(t->own) &&
-           (uint32_t)made >= l->since &&
+           (made & PLI_LIVE_GENERATION) >= l->since &&
            !pli_leak_ignored(l, pli_leak_site(made)) &&
            !(start && pli_leak_ignores(l, start, pli_modules_epoch_sig()));
 }
@@ -12364,7 +13498,8 @@ enum { PLI_FLAG_CPUS = 64 }; /* values of -cpu: powers of two up to any machine,
 /* The values of the flags; the strings belong to argv. */
 typedef struct pli_flags {
     const char *bench, *list, *run; /* list: NULL when not given */
-    const char *cpuprofile;         /* NULL: none */
+    const char *cpuprofile, *memprofile, *blockprofile, *mutexprofile; /* NULL: none */
+    int64_t memprofilerate, blockprofilerate, mutexprofilefraction;
     int64_t count, timeout_ns;      /* timeout: 0 is never */
     struct {
         int64_t n, ns;
@@ -12411,6 +13546,12 @@ static bool pli_flag_switch(const char *value, void *member)
 static bool pli_flag_count(const char *value, void *member)
 {
     return pli_parse_int64(value, 1, INT64_MAX, member);
+}
+
+/* One in so many: more than an int is no number for that. */
+static bool pli_flag_fraction(const char *value, void *member)
+{
+    return pli_parse_int64(value, 1, INT32_MAX, member);
 }
 
 /* 0 is never, as is no -timeout at all. */
@@ -12464,6 +13605,10 @@ static const pli_flag pli_flag_table[] = {
     /* in the order of -help: name, argument, member, parser, expected, help */
     {"bench", "REGEX", PLI_FLAG(bench), pli_flag_text, "",
      "run what matches, part by part between slashes; everything"},
+    {"blockprofile", "FILE", PLI_FLAG(blockprofile), pli_flag_text, "",
+     "write where threads wait while it is timed; none"},
+    {"blockprofilerate", "NS", PLI_FLAG(blockprofilerate), pli_flag_count,
+     "nanoseconds, from 1", "keep all waits of this length, of shorter ones a sample; 1"},
     {"benchmem", NULL, PLI_FLAG(benchmem), pli_flag_switch, "true or false",
      "print bytes and allocations per operation"},
     {"benchtime", "T", PLI_FLAG(time), pli_flag_benchtime,
@@ -12479,6 +13624,14 @@ static const pli_flag pli_flag_table[] = {
      "write JSON, an object a line"},
     {"list", "REGEX", PLI_FLAG(list), pli_flag_text, "",
      "print the names that match and stop; all without REGEX"},
+    {"memprofile", "FILE", PLI_FLAG(memprofile), pli_flag_text, "",
+     "write who allocates while it is timed; none"},
+    {"memprofilerate", "BYTES", PLI_FLAG(memprofilerate), pli_flag_count,
+     "a number of bytes, from 1", "keep one byte in so many, and its block; 1: all; 524288"},
+    {"mutexprofile", "FILE", PLI_FLAG(mutexprofile), pli_flag_text, "",
+     "write who lets others wait while it is timed; none"},
+    {"mutexprofilefraction", "N", PLI_FLAG(mutexprofilefraction), pli_flag_fraction,
+     "a whole number from 1", "keep one in N of these; 1"},
     {"run", "REGEX", PLI_FLAG(run), pli_flag_text, "",
      "accepted for Go's -run='^$'; there are no tests here"},
     {"shuffle", "on|off|N", PLI_FLAG(shuffle), pli_flag_shuffle, "on, off or a number",
@@ -12500,7 +13653,7 @@ static void pli_flags_usage(void)
            "The default stands last.\n");
     for (int i = 0; i < PLI_FLAG_COUNT; i++) {
         const pli_flag *f = &pli_flag_table[i];
-        int width = 19 - (int)strlen(f->name);
+        int width = 28 - (int)strlen(f->name);
         printf("  -%s %-*s %s\n", f->name, width, f->argument ? f->argument : "", f->help);
     }
 }
@@ -12935,6 +14088,22 @@ static pli_bench_mem pli_bench_mem_now(void)
     return (pli_bench_mem){m.mallocs, m.total_alloc};
 }
 
+/* What is timed is what -cpuprofile and its like keep. */
+static void pli_bench_gate(bool open)
+{
+    pli_cpu_gate(open);
+    pli_heap_gate(open);
+    pli_sync_gate(open);
+}
+
+/* What they have seen since the last call was timed, or set-up. */
+static void pli_bench_settle(bool keep)
+{
+    pli_cpu_settle(keep);
+    pli_heap_settle(keep);
+    pli_sync_settle(keep);
+}
+
 /* Begins an interval. Counters are read outside of the time: before the clock starts, and by
    pl_bench_stop_timer after it has stopped. */
 static void pli_bench_timer_mark(pli_bench *b)
@@ -12949,7 +14118,7 @@ void pl_bench_start_timer(pl_bench *bench)
     pli_bench *b = pli_bench_of(bench);
     if (!b->timer_on) {
         b->timer_on = true;
-        pli_cpu_gate(true);
+        pli_bench_gate(true);
         pli_bench_timer_mark(b);
     }
 }
@@ -12961,7 +14130,7 @@ void pl_bench_stop_timer(pl_bench *bench)
     pli_bench *b = pli_bench_of(bench);
     if (b->timer_on) {
         b->elapsed_ns += pl_now_ns() - b->start_ns; /* first of all: the rest is not timed */
-        pli_cpu_gate(false);
+        pli_bench_gate(false);
         pli_bench_mem now = pli_bench_mem_now();
         b->mem.mallocs += now.mallocs - b->mem_start.mallocs;
         b->mem.bytes += now.bytes - b->mem_start.bytes;
@@ -12976,7 +14145,7 @@ void pl_bench_reset_timer(pl_bench *bench)
     b->metric_count = 0;
     b->elapsed_ns = 0;
     b->mem = (pli_bench_mem){0, 0};
-    pli_cpu_settle(false);
+    pli_bench_settle(false);
     if (b->timer_on)
         pli_bench_timer_mark(b);
 }
@@ -13136,7 +14305,7 @@ static void pli_bench_run_n(pli_bench *b, int64_t n)
     pl_bench_start_timer(&b->api);
     b->fn(&b->api, b->arg);
     pl_bench_stop_timer(&b->api);
-    pli_cpu_settle(!b->has_sub);
+    pli_bench_settle(!b->has_sub);
     b->previous_n = n;
     b->previous_ns = (int64_t)b->elapsed_ns;
     /* Of a loop that was left the time is known, but not for how many iterations. */
@@ -13784,29 +14953,73 @@ static void pli_bench_list(void)
     pli_bench_flush();
 }
 
-/* Starts what -cpuprofile asks for; false when it has reported a fault. */
-static bool pli_bench_profile_start(void)
+/* What -cpuprofile and its like ask for: the flag, its value, the profile that is written. That of
+   the CPU comes last: what the others still have to do is not sampled. */
+static const struct pli_bench_profile {
+    const char *flag, *const *path, *name;
+} pli_bench_profiles[] = {
+    {"memprofile", &pli_run.flags.memprofile, "heap"},
+    {"blockprofile", &pli_run.flags.blockprofile, "block"},
+    {"mutexprofile", &pli_run.flags.mutexprofile, "mutex"},
+    {"cpuprofile", &pli_run.flags.cpuprofile, "cpu"},
+};
+enum { PLI_BENCH_PROFILES = sizeof pli_bench_profiles / sizeof *pli_bench_profiles };
+
+/* One line on stderr; the run ends with exit code 2. */
+static void pli_bench_profile_fault(const struct pli_bench_profile *p, pl_result result)
 {
-    const char *path = pli_run.flags.cpuprofile;
-    pl_result result = path ? pl_cpu_start(&(pl_cpu_desc){.path = path, .gated = 1}) : PL_OK;
-    if (result != PL_OK) {
-        fprintf(stderr, "perflab: -cpuprofile %s: %s; %s\n", path, pl_result_str(result),
-                result == PL_BUSY ? "leave cpu= out of PERFLAB" :
-                result == PL_IO ? "name a file in a folder that can be written to" :
-                "run without it");
-        pli_run.exit_code = 2;
-    }
-    return result == PL_OK;
+    fprintf(stderr, "perflab: -%s %s: %s; %s\n", p->flag, *p->path, pl_result_str(result),
+            result == PL_BUSY ? "leave cpu= out of PERFLAB" :
+            result == PL_IO ? "name a file in a folder that can be written to" : "run without it");
+    pli_run.exit_code = 2;
 }
 
-/* Writes the profile, if there is one. */
+/* The collectors are opened with their gates shut: set-up is not what is asked for. */
+static pl_result pli_bench_profile_open(const struct pli_bench_profile *p)
+{
+    char absolute[4096];
+    const pli_flags *f = &pli_run.flags;
+    pl_result result = pli_path_absolute(absolute, sizeof absolute, *p->path);
+    if (result != PL_OK)
+        return result;
+    if (p->path == &f->cpuprofile)
+        return pl_cpu_start(&(pl_cpu_desc){.path = *p->path, .gated = 1});
+    if (p->path == &f->memprofile) {
+        pli_heap_gate_use();
+        pl_heap_rate_set(f->memprofilerate ? f->memprofilerate : 524288);
+    } else {
+        pli_sync_gate_use();
+        if (p->path == &f->blockprofile)
+            pl_block_rate_set(f->blockprofilerate ? f->blockprofilerate : 1);
+        else
+            pl_mutex_fraction_set(f->mutexprofilefraction ? (int)f->mutexprofilefraction : 1);
+    }
+    return PL_OK;
+}
+
+/* false when it has reported a fault: before anything has run. */
+static bool pli_bench_profile_start(void)
+{
+    for (int i = 0; i < PLI_BENCH_PROFILES; i++) {
+        const struct pli_bench_profile *p = &pli_bench_profiles[i];
+        pl_result result = *p->path ? pli_bench_profile_open(p) : PL_OK;
+        if (result != PL_OK) {
+            pli_bench_profile_fault(p, result);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Writes the profiles that there are. */
 static void pli_bench_profile_stop(void)
 {
-    const char *path = pli_run.flags.cpuprofile;
-    pl_result result = path ? pl_cpu_stop() : PL_OK;
-    if (result != PL_OK) {
-        fprintf(stderr, "perflab: -cpuprofile %s: %s\n", path, pl_result_str(result));
-        pli_run.exit_code = 2;
+    for (int i = PLI_BENCH_PROFILES - 1; i >= 0; i--) {
+        const struct pli_bench_profile *p = &pli_bench_profiles[i];
+        pl_result result = !*p->path ? PL_OK : p->path == &pli_run.flags.cpuprofile ?
+                           pl_cpu_stop() : pl_profile_save(p->name, *p->path);
+        if (result != PL_OK)
+            pli_bench_profile_fault(p, result);
     }
 }
 
@@ -14120,8 +15333,8 @@ static void pli_http_begin_delta(pli_http_job *job, const pli_http_ask *ask, con
    debug=1, as in Go. */
 static pl_result pli_http_text(pli_http_job *job, int64_t debug)
 {
-    pl_result result = debug >= 2 ? pli_profile_bytes(job->name, 2, NULL, &job->body) : PL_INVALID;
-    return result == PL_INVALID ? pli_profile_bytes(job->name, 1, NULL, &job->body) : result;
+    pl_result result = debug >= 2 ? pli_profile_bytes(job->name, 2, false, NULL, &job->body) : PL_INVALID;
+    return result == PL_INVALID ? pli_profile_bytes(job->name, 1, false, NULL, &job->body) : result;
 }
 
 /* Any registered profile. The CPU profile has an address of its own, and takes its time. */
@@ -14140,7 +15353,7 @@ static void pli_http_named(pli_http_job *job, const pli_http_ask *ask)
     if (strcmp(job->name, "heap") == 0 && pli_http_number(ask->query, "gc") > 0)
         pli_os_heap_trim(); /* the nearest there is to a collection: memory goes back */
     pl_result result = debug != 0 ? pli_http_text(job, debug) :
-                       pli_profile_bytes(job->name, 0, NULL, &job->body);
+                       pli_profile_bytes(job->name, 0, false, NULL, &job->body);
     if (result != PL_OK)
         pli_http_fail_profile(job, result);
     else if (debug != 0)
@@ -14324,8 +15537,8 @@ static int64_t pli_http_count(const pli_profile_source *source)
     for (pli_site *site; (site = pli_sites_next(view.sites, &at)) != NULL;) {
         bool any = false;
         for (int i = 0; i < view.types; i++)
-            any |= pli_view_value(&view, i, site->value) != 0;
-        count += view.types == 1 ? pli_view_value(&view, 0, site->value) : any;
+            any |= pli_view_value(&view, i, site) != 0;
+        count += view.types == 1 ? pli_view_value(&view, 0, site) : any;
     }
     if (source->done)
         source->done();
@@ -14576,7 +15789,7 @@ static void pli_http_finish(pli_http_job *job)
     bool delta = job->delta;
     if (!delta)
         pli_http_end_cpu(job);
-    pl_result result = pli_profile_bytes(delta ? job->name : "cpu", 0,
+    pl_result result = pli_profile_bytes(delta ? job->name : "cpu", 0, false,
                                          delta ? &job->before : NULL, &job->body);
     if (delta)
         pli_snapshot_free(&job->before);
@@ -14610,11 +15823,16 @@ static void pli_http_complete(pli_http_job *job)
 }
 
 /* Go's programs have all their profiles from the start on. So what would register itself when it is
-   first switched on does so now, and the heap's is switched on. */
+   first switched on does so now, and the heap's is switched on, as Go's is; once, so that a program
+   can switch it off again. */
 static void pli_http_prepare(void)
 {
+    static uint32_t prepared;
+    if (__atomic_exchange_n(&prepared, 1, __ATOMIC_ACQ_REL))
+        return;
     pli_sync_offer();
-    pli_unwind_prepare();
+    if (PLI_LOAD(pli_heap.rate) == 0)
+        pl_heap_rate_set(PLI_HTTP_HEAP_RATE);
 }
 
 /* Has the job finished when it is due, or abandoned when the client has gone. */
@@ -15751,16 +16969,34 @@ int pl_http_port(void)
 
 #define PLI_ENV_IGNORE 32
 
+/* Keys begin in this order, each a collector that goes on from there; a fault is one line on
+   stderr, and the program runs on without:
+
+       leakcheck       first, so that as much as possible is seen
+       memlimit        before others take memory
+       heap block mutex and their rates
+       cpu             last of the collectors: their own start is not sampled
+       heaptrace       a thread of its own, when all else stands
+
+   What is written to a file: each is a key, and the name of a profile. */
+enum { PLI_ENV_CPU, PLI_ENV_HEAP, PLI_ENV_BLOCK, PLI_ENV_MUTEX, PLI_ENV_FILES };
+static const char *const pli_env_names[PLI_ENV_FILES] = {"cpu", "heap", "block", "mutex"};
+
 static struct {
-    char cpu[4096];    /* as given, but absolute; "": no profile */
-    int64_t hz, parent;
+    char path[PLI_ENV_FILES][4096]; /* as given, but absolute; "": not this one */
+    int64_t hz, heaprate, blockrate, mutexfraction, parent;
     int64_t leakcheck, leakexit;            /* 1: lost blocks, 2: all; the exit code, 0: as it is */
+    int64_t heaptrace;                      /* seconds from line to line; 0: none */
+    int64_t memlimit;                       /* bytes; 0: none */
+    int64_t dump;                           /* the signal that has the files written now */
     const char *ignore[PLI_ENV_IGNORE + 1]; /* for the leak check */
     pl_leak_baseline mark;
-    bool started, child;
+    bool cpu, started, child;
+    int pid;           /* a vfork's child has another one; atomic */
     uint32_t finish;   /* PLI_FINISH_...; atomic */
     int finisher;      /* the thread that writes */
     int fatal;         /* a signal that came meanwhile and is to end the program; atomic */
+    uint32_t dumping;  /* atomic */
 } pli_env;
 
 enum { PLI_FINISH_NOT, PLI_FINISH_WRITING, PLI_FINISH_DONE };
@@ -15801,32 +17037,148 @@ static bool pli_env_ignore(const char *name)
     return kept != NULL;
 }
 
+/* FILE of a key that names one: kept as an absolute path, since the program may go elsewhere. */
+static bool pli_env_file(int which, const char *value)
+{
+    char *path = pli_env.path[which], key[16];
+    pl_result result = *value ? pli_path_absolute(path, sizeof *pli_env.path, value) : PL_INVALID;
+    if (result == PL_OK)
+        return true;
+    snprintf(key, sizeof key, "%s=", pli_env_names[which]);
+    pli_env_complain(key, value, result == PL_IO ? ": its folder cannot be written to" :
+                     ": name a file");
+    path[0] = '\0';
+    return false;
+}
+
+/* A signal by name, with or without SIG, or by number. */
+static bool pli_env_signal(const char *value)
+{
+    static const struct { const char *name; int number; } known[] = {
+        {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"HUP", SIGHUP}, {"QUIT", SIGQUIT},
+        {"WINCH", SIGWINCH}, {"URG", SIGURG}};
+    const char *name = strncmp(value, "SIG", 3) == 0 ? value + 3 : value;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(name, known[i].name) == 0)
+            return pli_env.dump = known[i].number, true;
+    if (pli_parse_int64(value, 1, SIGRTMAX, &pli_env.dump) && pli_env.dump != SIGKILL &&
+        pli_env.dump != SIGSTOP && pli_env.dump != SIGPROF)
+        return true;
+    pli_env.dump = 0;
+    pli_env_complain("signal=", value, ": write USR1, USR2, HUP, QUIT, WINCH, URG or a number");
+    return false;
+}
+
+/* What a file of the system begins with, as a number; 0: no file, or "max". */
+static int64_t pli_env_number_in(const char *path)
+{
+    char text[32] = "";
+    int64_t value = 0;
+    int fd = pli_os_open(path, O_RDONLY);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    /* Without a limit, version 1 says a number close to 2^63. */
+    return pli_parse_int64(text, 1, INT64_MAX / 2, &value) ? value : 0;
+}
+
+/* The limit of this process's control group: version 2's, of the group or one above it, else
+   version 1's. In a container the group is the root of what is mounted. */
+static int64_t pli_env_cgroup(void)
+{
+    char line[4096] = "", path[4096 + 64];
+    int64_t least = 0;
+    FILE *groups = fopen("/proc/self/cgroup", "re");
+    while (groups && fgets(line, sizeof line, groups) && strncmp(line, "0::/", 4) != 0)
+        line[0] = '\0';
+    if (groups)
+        fclose(groups);
+    line[strcspn(line, "\n")] = '\0';
+    for (char *group = line + (line[0] ? 3 : 0), *slash = group; slash;) {
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
+        int64_t limit = pli_env_number_in(path);
+        least = limit > 0 && (least == 0 || limit < least) ? limit : least;
+        if ((slash = strrchr(group, '/')) != NULL)
+            *slash = '\0';
+    }
+    return least ? least : pli_env_number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+}
+
+/* Bytes, with k, m or g behind them for powers of 1024; or what the control group has. */
+static bool pli_env_memlimit(const char *value)
+{
+    char digits[24];
+    size_t size = strspn(value, "0123456789");
+    const char *unit = size < sizeof digits ? strchr("kKmMgG", value[size]) : NULL;
+    int shift = !unit || !*unit ? 0 : (*unit | 32) == 'k' ? 10 : (*unit | 32) == 'm' ? 20 : 30;
+    snprintf(digits, sizeof digits, "%.*s", (int)size, value);
+    if (strcmp(value, "cgroup") == 0) {
+        pli_env.memlimit = pli_env_cgroup();
+        return true; /* a group without a limit sets none */
+    }
+    if (unit && value[size + (*unit != '\0')] == '\0' &&
+        pli_parse_int64(digits, 1, INT64_MAX >> shift, &pli_env.memlimit))
+        return pli_env.memlimit <<= shift, true;
+    pli_env.memlimit = 0;
+    pli_env_complain("memlimit=", value, ": write bytes (k, m and g may follow), or cgroup");
+    return false;
+}
+
+/* The keys whose value is a number, with their range. */
+static const struct { const char *key; int64_t least, most, *out; } pli_env_numbers[] = {
+    {"hz", 1, PLI_CPU_HZ_MAX, &pli_env.hz},
+    {"heaprate", 1, INT64_MAX, &pli_env.heaprate},
+    {"blockrate", 1, INT64_MAX, &pli_env.blockrate},
+    {"mutexfraction", 1, INT32_MAX, &pli_env.mutexfraction},
+    {"leakcheck", 0, 2, &pli_env.leakcheck},
+    {"leakexit", 0, 255, &pli_env.leakexit},
+    {"heaptrace", 0, 86400, &pli_env.heaptrace},
+    {"parent", 1, INT32_MAX, &pli_env.parent},
+};
+
+/* And those with a text. */
+static const struct { const char *key; bool (*set)(const char *value); } pli_env_texts[] = {
+    {"leakignore", pli_env_ignore},
+    {"memlimit", pli_env_memlimit},
+    {"signal", pli_env_signal},
+};
+
+/* Names all keys: once, however many are unknown. */
+static void pli_env_unknown(const char *key)
+{
+    static bool said;
+    char list[300] = "'; known are:";
+    if (said)
+        return;
+    said = true;
+    for (int i = 0; i < PLI_ENV_FILES; i++)
+        strcat(strcat(list, " "), pli_env_names[i]);
+    for (size_t i = 0; i + 1 < sizeof pli_env_numbers / sizeof *pli_env_numbers; i++)
+        strcat(strcat(list, " "), pli_env_numbers[i].key); /* all but parent, which is ours */
+    for (size_t i = 0; i < sizeof pli_env_texts / sizeof *pli_env_texts; i++)
+        strcat(strcat(list, " "), pli_env_texts[i].key);
+    pli_env_complain("unknown key '", key, list);
+}
+
 /* One key and its value; false when something is wrong, which has been said. */
 static bool pli_env_set(const char *key, const char *value)
 {
-    if (strcmp(key, "hz") == 0)
-        return pli_env_number("hz='", value, 1, PLI_CPU_HZ_MAX, &pli_env.hz);
-    if (strcmp(key, "parent") == 0)
-        return pli_env_number("parent='", value, 1, INT32_MAX, &pli_env.parent);
-    if (strcmp(key, "leakcheck") == 0)
-        return pli_env_number("leakcheck='", value, 0, 2, &pli_env.leakcheck);
-    if (strcmp(key, "leakexit") == 0)
-        return pli_env_number("leakexit='", value, 0, 255, &pli_env.leakexit);
-    if (strcmp(key, "leakignore") == 0)
-        return pli_env_ignore(value);
-    if (strcmp(key, "cpu") != 0) {
-        pli_env_complain("unknown key '", key, "'; known are: cpu hz leakcheck leakexit "
-                         "leakignore");
-        return false;
-    }
-    pl_result result = *value ? pli_path_absolute(pli_env.cpu, sizeof pli_env.cpu, value) :
-                       PL_INVALID;
-    if (result != PL_OK) {
-        pli_env_complain("cpu=", value, result == PL_IO ? ": its folder cannot be written to" :
-                         ": write cpu=FILE");
-        pli_env.cpu[0] = '\0';
-    }
-    return result == PL_OK;
+    char quoted[40];
+    for (int i = 0; i < PLI_ENV_FILES; i++)
+        if (strcmp(key, pli_env_names[i]) == 0)
+            return pli_env_file(i, value);
+    snprintf(quoted, sizeof quoted, "%.30s='", key);
+    for (size_t i = 0; i < sizeof pli_env_numbers / sizeof *pli_env_numbers; i++)
+        if (strcmp(key, pli_env_numbers[i].key) == 0)
+            return pli_env_number(quoted, value, pli_env_numbers[i].least,
+                                  pli_env_numbers[i].most, pli_env_numbers[i].out);
+    for (size_t i = 0; i < sizeof pli_env_texts / sizeof *pli_env_texts; i++)
+        if (strcmp(key, pli_env_texts[i].key) == 0)
+            return pli_env_texts[i].set(value);
+    pli_env_unknown(key);
+    return false;
 }
 
 /* Reads key=value,key=value; goes on after an error. */
@@ -15846,26 +17198,40 @@ static void pli_env_parse(const char *text)
 }
 
 /* The file of this process: %p is its number, and a child without %p appends it. */
-static void pli_env_path(char *out, size_t size)
+static void pli_env_path(int which, char *out, size_t size)
 {
-    const char *mark = strstr(pli_env.cpu, "%p");
+    const char *path = pli_env.path[which], *mark = strstr(path, "%p");
     if (mark)
-        snprintf(out, size, "%.*s%d%s", (int)(mark - pli_env.cpu), pli_env.cpu, (int)getpid(),
-                 mark + 2);
+        snprintf(out, size, "%.*s%d%s", (int)(mark - path), path, (int)getpid(), mark + 2);
     else if (pli_env.child)
-        snprintf(out, size, "%s.%d", pli_env.cpu, (int)getpid());
+        snprintf(out, size, "%s.%d", path, (int)getpid());
     else
-        snprintf(out, size, "%s", pli_env.cpu);
+        snprintf(out, size, "%s", path);
 }
 
-/* Stops and writes. In an emergency without malloc. */
+/* Writes one file. In an emergency without malloc, and with the paths in memory of its own: the
+   stack may be a small thread's. */
+static void pli_env_save(int which, bool emergency)
+{
+    static const size_t size = 4096 + 32;
+    char *path = pli_os_map(size);
+    if (!path)
+        return;
+    pli_env_path(which, path, size);
+    pl_result result = pli_profile_save(pli_env_names[which], path, emergency);
+    if (result != PL_OK)
+        pli_env_complain(path, ": ", pl_result_str(result));
+    munmap(path, size);
+}
+
+/* Stops and writes. A child that used no time has no profile worth a file. */
 static void pli_env_write(bool emergency)
 {
-    if (!pli_cpu_end_at_exit(emergency) || (pli_env.child && pli_cpu.ticks == 0))
-        return;
-    pl_result result = pli_profile_save("cpu", pli_cpu.path, emergency);
-    if (result != PL_OK)
-        pli_env_complain(pli_cpu.path, ": ", pl_result_str(result));
+    bool running = pli_env.cpu && pli_cpu_end_at_exit(emergency);
+    for (int i = 0; i < PLI_ENV_FILES; i++)
+        if (pli_env.path[i][0] && (i != PLI_ENV_CPU || (running && (!pli_env.child ||
+                                                                    pli_cpu.ticks > 0))))
+            pli_env_save(i, emergency);
 }
 
 /* Ends the program by a signal, as if perflab had not held it up. */
@@ -15883,7 +17249,7 @@ static void pli_env_die(int number)
 static bool pli_env_claim(void)
 {
     uint32_t expected = PLI_FINISH_NOT;
-    if (!pli_env.started || PLI_LOAD(pli_cpu.pid) != getpid() ||
+    if (!pli_env.started || PLI_LOAD(pli_env.pid) != getpid() ||
         !__atomic_compare_exchange_n(&pli_env.finish, &expected, PLI_FINISH_WRITING, 0,
                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return false;
@@ -15909,7 +17275,7 @@ static void pli_env_end(bool emergency)
         pli_env_finish(emergency);
         return;
     }
-    if (PLI_LOAD(pli_cpu.pid) != getpid() || PLI_LOAD(pli_env.finisher) == pli_os_tid_sig())
+    if (PLI_LOAD(pli_env.pid) != getpid() || PLI_LOAD(pli_env.finisher) == pli_os_tid_sig())
         return;
     for (int i = 0; i < 100000 && PLI_LOAD(pli_env.finish) == PLI_FINISH_WRITING; i++)
         pli_os_nap();
@@ -15945,9 +17311,9 @@ static void pli_env_on_signal(int number)
 {
     if (pli_env_claim())
         pli_env_finish(true);
-    if (PLI_LOAD(pli_cpu.pid) == getpid()) /* else the memory is the parent's */
+    if (PLI_LOAD(pli_env.pid) == getpid()) /* else the memory is the parent's */
         __atomic_store_n(&pli_env.fatal, number, __ATOMIC_SEQ_CST);
-    if (PLI_LOAD(pli_cpu.pid) != getpid() ||
+    if (PLI_LOAD(pli_env.pid) != getpid() ||
         __atomic_load_n(&pli_env.finish, __ATOMIC_SEQ_CST) != PLI_FINISH_WRITING)
         pli_env_die(number);
 }
@@ -15983,21 +17349,37 @@ static char **pli_env_place(void)
     return NULL;
 }
 
+/* Whether key=value names a file. */
+static bool pli_env_is_file(const char *pair)
+{
+    size_t size = strcspn(pair, "=,");
+    for (int i = 0; i < PLI_ENV_FILES; i++)
+        if (strlen(pli_env_names[i]) == size && strncmp(pair, pli_env_names[i], size) == 0)
+            return true;
+    return false;
+}
+
+/* The note, for `PERFLAB=heap=h.pb.gz,heaprate=1` in /home/me, by process 4711:
+
+       PERFLAB=parent=4711,heap=/home/me/h.pb.gz,heaprate=1 */
+
 /* Leaves a note for the programs that this one will execute: PERFLAB as it was understood, with the
    file's whole path, since they may run elsewhere. Written into the environment's own array, not by
    setenv: shells pass on what main was given. */
 static void pli_env_mark(char **place)
 {
-    size_t size = strlen(pli_env.cpu) + strlen(*place) + 80;
+    size_t size = strlen(*place) + sizeof pli_env.path + 80;
     char *note = pli_keep(size);
     if (!note)
         return;
-    int used = snprintf(note, size, "PERFLAB=cpu=%s,hz=%d,parent=%d", pli_env.cpu, pli_cpu.hz,
-                        (int)getpid());
-    /* What else was asked for holds for those programs too. */
+    int used = snprintf(note, size, "PERFLAB=parent=%d", (int)getpid());
+    for (int i = 0; i < PLI_ENV_FILES; i++)
+        if (pli_env.path[i][0])
+            used += snprintf(note + used, size - (size_t)used, ",%s=%s", pli_env_names[i],
+                             pli_env.path[i]);
     for (const char *pair = *place + strlen("PERFLAB="); pair; pair = strchr(pair, ',')) {
         pair += *pair == ',';
-        if (strncmp(pair, "leak", 4) == 0)
+        if (!pli_env_is_file(pair))
             used += snprintf(note + used, size - (size_t)used, ",%.*s", (int)strcspn(pair, ","),
                              pair);
     }
@@ -16013,31 +17395,105 @@ static void pli_env_fork_child(pli_thread *t)
     if (!pli_env.started)
         return;
     pli_env.child = true;
+    PLI_STORE(pli_env.pid, getpid());
     pli_env.finish = PLI_FINISH_NOT;
     pli_env.finisher = pli_env.fatal = 0;
-    pli_env_path(pli_cpu.path, sizeof pli_cpu.path);
+    pli_env.dumping = 0;
+    if (!pli_env.cpu)
+        return;
+    pli_env_path(PLI_ENV_CPU, pli_cpu.path, sizeof pli_cpu.path);
     if (pli_sites_open(&pli_cpu.sites, PLI_CPU_BUFFER) == PL_OK)
         pli_cpu_begin();
 }
 
 static const pli_thread_hooks pli_env_hooks = {NULL, NULL, NULL, NULL, pli_env_fork_child};
 
-/* Starts the profile that PERFLAB asks for. Handlers and the note to children come after it has
-   worked: a program whose profile cannot be taken runs as if PERFLAB were not there. */
-static void pli_env_start_cpu(char **place)
+/* The CPU profile may be refused: the program then runs as if it had not been asked for. */
+static void pli_env_start_cpu(void)
 {
-    char path[4096 + 16];
-    pli_env.child = pli_env.parent != 0 && pli_env.parent != getpid();
-    pli_env_path(path, sizeof path);
+    char path[4096 + 32];
+    pli_env_path(PLI_ENV_CPU, path, sizeof path);
     pl_result result = pl_cpu_start(&(pl_cpu_desc){.hz = (int)pli_env.hz, .path = path});
+    pli_env.cpu = result == PL_OK;
     if (result != PL_OK) {
         pli_env_complain("cpu=", path, pl_result_str(result));
-        return;
+        pli_env.path[PLI_ENV_CPU][0] = '\0';
     }
-    pli_env.started = true;
+}
+
+/* Collectors that are asked for by a file or by a rate. */
+static void pli_env_start_rates(void)
+{
+    if (pli_env.path[PLI_ENV_HEAP][0] || pli_env.heaprate)
+        pl_heap_rate_set(pli_env.heaprate ? pli_env.heaprate : 524288);
+    if (pli_env.path[PLI_ENV_BLOCK][0] || pli_env.blockrate)
+        pl_block_rate_set(pli_env.blockrate ? pli_env.blockrate : 1);
+    if (pli_env.path[PLI_ENV_MUTEX][0] || pli_env.mutexfraction)
+        pl_mutex_fraction_set(pli_env.mutexfraction ? (int)pli_env.mutexfraction : 1);
+}
+
+/* Writes the files as they would be at the end; the program goes on. */
+static void pli_env_on_dump(int number)
+{
+    uint32_t idle = 0;
+    int saved_errno = errno;
+    (void)number;
+    if (PLI_LOAD(pli_env.pid) == getpid() &&
+        __atomic_compare_exchange_n(&pli_env.dumping, &idle, 1, 0, __ATOMIC_ACQUIRE,
+                                    __ATOMIC_RELAXED)) {
+        for (int i = 0; i < PLI_ENV_FILES; i++)
+            if (pli_env.path[i][0])
+                pli_env_save(i, true);
+        __atomic_store_n(&pli_env.dumping, 0, __ATOMIC_RELEASE);
+    }
+    errno = saved_errno;
+}
+
+/* A handler that the program installs later takes its place. */
+static void pli_env_start_dump(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = pli_env_on_dump;
+    action.sa_flags = SA_RESTART;
+    sigfillset(&action.sa_mask);
+    pli_libc_action((int)pli_env.dump, &action, NULL);
+}
+
+/* The files, how they get written, and the note to children, which take the same keys. */
+static void pli_env_start_files(char **place)
+{
+    pli_env.child = pli_env.parent != 0 && pli_env.parent != getpid();
+    PLI_STORE(pli_env.pid, getpid());
+    pli_env_start_rates();
+    if (pli_env.path[PLI_ENV_CPU][0])
+        pli_env_start_cpu();
+    for (int i = 0; i < PLI_ENV_FILES; i++)
+        pli_env.started |= pli_env.path[i][0] != '\0';
+    if (!pli_env.started)
+        return;
     if (pli_env.parent == 0)
         pli_env_mark(place);
     pli_env_handle_all();
+    if (pli_env.dump)
+        pli_env_start_dump();
+}
+
+/* Says once that little is left. */
+static void pli_env_over_soft(int64_t live, void *user)
+{
+    char bytes[64];
+    snprintf(bytes, sizeof bytes, "%" PRId64 " of %" PRId64, live, pli_env.memlimit);
+    (void)user;
+    pli_env_complain("memlimit: ", bytes, " bytes are live; beyond, malloc fails");
+}
+
+static void pli_env_start_limit(void)
+{
+    int64_t limit = pli_env.memlimit;
+    pl_result result = pl_memlimit_set(limit - limit / 10, pli_env_over_soft, NULL, limit);
+    if (result != PL_OK)
+        pli_env_complain("memlimit: ", pl_result_str(result), ": blocks are not counted here");
 }
 
 /* As early as constructors run: blocks from before are not recorded. */
@@ -16059,8 +17515,11 @@ __attribute__((constructor)) static void pli_env_start(void)
     pli_env_parse(*place + strlen("PERFLAB="));
     if (pli_env.leakcheck)
         pli_env_start_leaks();
-    if (pli_env.cpu[0])
-        pli_env_start_cpu(place);
+    if (pli_env.memlimit)
+        pli_env_start_limit();
+    pli_env_start_files(place);
+    if (pli_env.heaptrace && pli_growth_start(pli_env.heaptrace) != PL_OK)
+        pli_env_complain("heaptrace: ", "no thread can be started", "; raise ulimit -u");
     if (pli_env.leakcheck || pli_env.started)
         pli_collector_add(&pli_env_hooks);
 }
