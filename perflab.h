@@ -48,7 +48,8 @@
        >>bench       one benchmark: timer, metrics, growth of n, threads
        >>benchmain   which benchmarks run, and what is printed of them
        >>http        /debug/pprof/: what is asked for, and what is answered
-       >>server      a small HTTP server for it
+       >>request     what clients send, and which of them are heard
+       >>server      a small HTTP server
        >>env         what the environment variable PERFLAB asks for
 
    EXAMPLES
@@ -15892,57 +15893,48 @@ void pl_http_response_free(pl_http_response *response)
 
 #endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
 
-/* ==== >>server ===================================================================================
-   A small HTTP server for >>http: one thread, one poll, nothing that waits. It must never hold up
-   the program, nor be held up by those who ask: whatever they send, memory, connections and time
-   are bounded. A connection is in one of four states:
+/* ==== >>request ==================================================================================
+   What a client sends, up to the moment at which it is known to be a request that may be answered.
+   Whoever listens at a port gets everything: scanners, browsers, other protocols, and those who try
+   what happens. So what is read here is checked to the letter, and what is not understood is
+   refused with a line that says what would be.
 
-                 ┌─────────────── the answer is out; keep-alive ───────────────┐
-                 ▼                                                             │
-     accept ─► READ ── request complete, answer there ─────────────────────► WRITE
-                 │                                                           ▲ │
-                 └── answer due later ──► WAIT ── finished ──────────────────┘ │
-                                           │                                   ▼
-                                           └─ client gone: abandoned         DRAIN ─► closed
+       GET /debug/pprof/heap?debug=1 HTTP/1.1\r\n       method, target, version
+       Host: localhost:6060\r\n                         who is asked: see below
+       Authorization: Bearer k3yw0rd\r\n                who asks
+       Content-Length: 0\r\n                            how much follows
+       \r\n                                             the end of the head
 
-       READ    bytes come in; a request that is not complete after 10 s is given up
-       WAIT    a profile is being taken; the client is watched, and may not send
-       WRITE   bytes go out; a client that takes nothing for 30 s is given up
-       DRAIN   the last answer is out. To close at once, with bytes unread, would have the kernel
-               tell the client of an error, and it might never see the answer.
+   The head is copied into the connection, where it lies still, and cut into words in place: each
+   line end, and each blank that matters, becomes a NUL. Nothing is allocated for it.
 
-   Requests that come before the last one is answered (pipelining) stay in the buffer. There is room
-   for 32 connections: one more takes the place of the one that has been idle longest, or is told to
-   come again.
+       400   no request, or one that two readers could understand differently: a blank before a
+             colon, two lengths, two Hosts, control characters. Between a proxy that reads it one
+             way and a server that reads it the other, a second request can be smuggled.
+       401   the token is missing or wrong
+       403   the Host is not ours
+       411   a body without a length
+       413   a body of more than 1 MiB: only lists of addresses have one
+       431   a head of more than 8 KiB: those of browsers with many cookies have 4
+       505   not HTTP/1
 
    Who may ask: the server listens on loopback unless told otherwise. But a page of any web site may
-   have a browser on this machine ask it, under a name of that site's own which leads to 127.0.0.1
-   (DNS rebinding). So the Host that is asked for has to be an address, localhost, or a name that
-   the program has listed.
+   have a browser on this machine ask it, under a name of that site's own which suddenly leads here
+   (DNS rebinding):
 
-   The thread is perflab's own: thread profiles and leak checks leave it out, as they do its
-   descriptors. It takes no signals but SIGPROF, so that its own time is in a CPU profile: that is
-   part of what the program costs, too. A fork's child has no server.
+       page of http://evil.example  ──► GET / Host: evil.example ──► 127.0.0.1:6060
+                        ▲                                                 │
+                        └── may read the answer: it has the page's name ──┘
 
-   Invariant: only the thread touches connections; start and stop, under pli_http.lock, touch them
-   while it does not run. */
+   The browser's only trace of that is the Host header, which pages cannot change. So it has to be an
+   address, localhost, or a name that the program has listed. */
 
 #if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
 
-#define PLI_HTTP_CONNECTIONS 32
 #define PLI_HTTP_HEAD ((size_t)8 << 10) /* bytes of a request without its body */
 #define PLI_HTTP_BODY ((size_t)1 << 20)
-#define PLI_HTTP_HEAD_OUT 1024          /* of an answer: all of it is ours, and short */
-#define PLI_HTTP_S ((uint64_t)1000000000)
-#define PLI_HTTP_READ_NS (10 * PLI_HTTP_S)
-#define PLI_HTTP_IDLE_NS (120 * PLI_HTTP_S)
-#define PLI_HTTP_WRITE_NS (30 * PLI_HTTP_S)
-#define PLI_HTTP_DRAIN_NS (1 * PLI_HTTP_S)
-#define PLI_HTTP_PAUSE_NS (PLI_HTTP_S / 10) /* before accept is tried again when it has failed */
 #define PLI_HTTP_TOKEN 256
 #define PLI_HTTP_HOSTS 1024             /* bytes of all names together */
-
-enum { PLI_HTTP_FREE, PLI_HTTP_READ, PLI_HTTP_WAIT, PLI_HTTP_WRITE, PLI_HTTP_DRAIN };
 
 /* What the head of a request says; texts lie in the connection's copy of it. */
 typedef struct pli_http_head {
@@ -15954,40 +15946,13 @@ typedef struct pli_http_head {
     const char *why;
 } pli_http_head;
 
-typedef struct pli_http_conn {
-    int fd, state;
-    uint64_t deadline_ns, since_ns; /* given up at; its last change of state */
-    bool fresh;                     /* there are bytes in `in` that nobody has looked at yet */
-    bool parsed;                    /* the head is read, and the body awaited */
-    pli_http_head head;
-    size_t out_size, sent;
-    char text[PLI_HTTP_HEAD + 1];   /* the head of the request, cut into words */
-    char out[PLI_HTTP_HEAD_OUT];    /* the head of the answer */
-    pli_bytes in;
-    pli_http_job job;
-} pli_http_conn;
-
-/* A server that runs. */
-typedef struct pli_http_server {
-    int listener, waker;         /* descriptors */
-    bool local;                  /* a Unix socket: no browser gets there */
-    bool beyond;                 /* listens on more than loopback */
-    uint64_t accept_ns;          /* not before then */
-    char token[PLI_HTTP_TOKEN];  /* "": none */
-    char hosts[PLI_HTTP_HOSTS];  /* names, each with its NUL, and one more at the end */
-    pli_http_conn conn[PLI_HTTP_CONNECTIONS];
-} pli_http_server;
-
-static struct {
-    pli_lock lock;
-    pli_http_server *server; /* NULL: none runs */
-    pthread_t thread;
-    uint32_t stop;           /* atomic */
-    int port, pid;
-    char path[108];          /* of a Unix socket; "": none */
-    uint64_t path_file;      /* which file that was: it may be another's by now */
-    bool prepared;
-} pli_http;
+/* Who may ask. */
+typedef struct pli_http_guard {
+    bool local;                 /* a Unix socket: no browser gets there */
+    bool beyond;                /* listens on more than loopback */
+    char token[PLI_HTTP_TOKEN]; /* "": none */
+    char hosts[PLI_HTTP_HOSTS]; /* names, each with its NUL, and one more at the end */
+} pli_http_guard;
 
 /* -- Reading requests -- */
 
@@ -16160,15 +16125,15 @@ static int pli_http_address_kind(const char *text)
 
 /* Whether the Host that was asked for is one of ours. An address is none that a web site could have
    given to its own pages by a name; which one it is matters only as far as we listen. */
-static bool pli_http_host_allowed(const pli_http_server *s, const char *host)
+static bool pli_http_host_allowed(const pli_http_guard *g, const char *host)
 {
     char name[256];
-    if (s->local || !host)
+    if (g->local || !host)
         return true; /* HTTP/1.0 may come without: browsers never do */
     pli_http_host_name(name, sizeof name, host);
     int kind = pli_http_address_kind(name);
-    bool allowed = strcasecmp(name, "localhost") == 0 || kind == 2 || (kind == 1 && s->beyond);
-    for (const char *each = s->hosts; *each && !allowed; each += strlen(each) + 1)
+    bool allowed = strcasecmp(name, "localhost") == 0 || kind == 2 || (kind == 1 && g->beyond);
+    for (const char *each = g->hosts; *each && !allowed; each += strlen(each) + 1)
         allowed = strcasecmp(name, each) == 0 || strcmp(each, "*") == 0;
     return allowed;
 }
@@ -16218,6 +16183,90 @@ static bool pli_http_token_given(const char *authorization, const char *token)
     return colon && pli_http_same_secret(colon + 1, (size_t)(pair + size - colon - 1), token);
 }
 
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
+
+/* ==== >>server ===================================================================================
+   A small HTTP server for >>http: one thread, one poll, nothing that waits. It must never hold up
+   the program, nor be held up by those who ask: whatever they send, memory, connections and time
+   are bounded. A connection is in one of four states:
+
+                 ┌─────────────── the answer is out; keep-alive ───────────────┐
+                 ▼                                                             │
+     accept ─► READ ── request complete, answer there ─────────────────────► WRITE
+                 │                                                           ▲ │
+                 └── answer due later ──► WAIT ── finished ──────────────────┘ │
+                                           │                                   ▼
+                                           └─ client gone: abandoned         DRAIN ─► closed
+
+       READ    bytes come in; a request that is not complete after 10 s is given up
+       WAIT    a profile is being taken; the client is watched, and may not send
+       WRITE   bytes go out; a client that takes nothing for 30 s is given up
+       DRAIN   the last answer is out. To close at once, with bytes unread, would have the kernel
+               tell the client of an error, and it might never see the answer.
+
+   Requests that come before the last one is answered (pipelining) stay in the buffer. There is room
+   for 32 connections: one more takes the place of the one that has been idle longest, or is told to
+   come again.
+
+   Who may ask: the server listens on loopback unless told otherwise. But a page of any web site may
+   have a browser on this machine ask it, under a name of that site's own which leads to 127.0.0.1
+   (DNS rebinding). So the Host that is asked for has to be an address, localhost, or a name that
+   the program has listed.
+
+   The thread is perflab's own: thread profiles and leak checks leave it out, as they do its
+   descriptors. It takes no signals but SIGPROF, so that its own time is in a CPU profile: that is
+   part of what the program costs, too. A fork's child has no server.
+
+   Invariant: only the thread touches connections; start and stop, under pli_http.lock, touch them
+   while it does not run. */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+#define PLI_HTTP_CONNECTIONS 32
+#define PLI_HTTP_HEAD_OUT 1024          /* of an answer: all of it is ours, and short */
+#define PLI_HTTP_S ((uint64_t)1000000000)
+#define PLI_HTTP_READ_NS (10 * PLI_HTTP_S)
+#define PLI_HTTP_IDLE_NS (120 * PLI_HTTP_S)
+#define PLI_HTTP_WRITE_NS (30 * PLI_HTTP_S)
+#define PLI_HTTP_DRAIN_NS (1 * PLI_HTTP_S)
+#define PLI_HTTP_PAUSE_NS (PLI_HTTP_S / 10) /* before accept is tried again when it has failed */
+
+enum { PLI_HTTP_FREE, PLI_HTTP_READ, PLI_HTTP_WAIT, PLI_HTTP_WRITE, PLI_HTTP_DRAIN };
+
+typedef struct pli_http_conn {
+    int fd, state;
+    uint64_t deadline_ns, since_ns; /* given up at; its last change of state */
+    bool fresh;                     /* there are bytes in `in` that nobody has looked at yet */
+    bool parsed;                    /* the head is read, and the body awaited */
+    pli_http_head head;
+    size_t out_size, sent;
+    char text[PLI_HTTP_HEAD + 1];   /* the head of the request, cut into words */
+    char out[PLI_HTTP_HEAD_OUT];    /* the head of the answer */
+    pli_bytes in;
+    pli_http_job job;
+} pli_http_conn;
+
+/* A server that runs. */
+typedef struct pli_http_server {
+    int listener, waker;         /* descriptors */
+    uint64_t accept_ns;          /* not before then */
+    pli_http_guard guard;
+    pli_http_conn conn[PLI_HTTP_CONNECTIONS];
+} pli_http_server;
+
+static struct {
+    pli_lock lock;
+    pli_http_server *server; /* NULL: none runs */
+    pthread_t thread;
+    uint32_t stop;           /* atomic */
+    int port, pid;
+    char path[108];          /* of a Unix socket; "": none */
+    uint64_t path_file;      /* which file that was: it may be another's by now */
+    bool prepared;
+} pli_http;
+
+/* -- Requests and answers -- */
+
 /* Begins the job of a request that has arrived, unless it is to be refused. */
 static void pli_http_admit(const pli_http_server *s, pli_http_conn *c)
 {
@@ -16227,10 +16276,10 @@ static void pli_http_admit(const pli_http_server *s, pli_http_conn *c)
                                .body_size = h->body_size};
     if (h->wrong) {
         pli_http_fail(&c->job, h->wrong, h->why);
-    } else if (!pli_http_host_allowed(s, h->host)) {
+    } else if (!pli_http_host_allowed(&s->guard, h->host)) {
         pli_http_fail(&c->job, 403, "this Host is not known here: ask for localhost or 127.0.0.1, "
                       "or have the program list the name in pl_http_desc.hosts");
-    } else if (s->token[0] && !pli_http_token_given(h->authorization, s->token)) {
+    } else if (s->guard.token[0] && !pli_http_token_given(h->authorization, s->guard.token)) {
         pli_http_fail(&c->job, 401, "a token is needed: send Authorization: Bearer TOKEN");
         c->job.extra = "WWW-Authenticate";
         c->job.value = "Basic realm=\"perflab\", Bearer";
@@ -16270,6 +16319,7 @@ static void pli_http_drop(pli_http_conn *c)
     c->state = PLI_HTTP_FREE;
 }
 
+/* What a status is called; programs look at the number only. */
 static const char *pli_http_reason(int status)
 {
     static const struct { int status; const char *reason; } list[] = {
@@ -16749,22 +16799,22 @@ static pl_result pli_http_explain(const char *address, int error)
 }
 
 /* Keeps what is needed of the options beyond the call. */
-static pl_result pli_http_keep(pli_http_server *s, const pl_http_desc *desc, const char *address)
+static pl_result pli_http_keep(pli_http_guard *g, const pl_http_desc *desc, const char *address)
 {
     size_t used = 0, size = desc->token ? strlen(desc->token) : 1;
-    if (size == 0 || size >= sizeof s->token) {
+    if (size == 0 || size >= sizeof g->token) {
         pli_http_say(address, "the token has to have 1 to 255 bytes");
         return PL_INVALID;
     }
     if (desc->token)
-        strcpy(s->token, desc->token);
+        strcpy(g->token, desc->token);
     for (const char *const *host = desc->hosts; host && *host; host++) {
         size = strlen(*host) + 1;
-        if (size == 1 || used + size >= sizeof s->hosts) {
+        if (size == 1 || used + size >= sizeof g->hosts) {
             pli_http_say(address, "the names in hosts are empty, or longer than 1 KiB together");
             return PL_INVALID;
         }
-        memcpy(s->hosts + used, *host, size);
+        memcpy(g->hosts + used, *host, size);
         used += size;
     }
     return PL_OK;
@@ -16777,7 +16827,7 @@ static void pli_http_note_place(const pli_http_server *s, pli_http_address *a)
     pli_http.pid = getpid();
     PLI_STORE(pli_http.port, 0);
     pli_http.path[0] = '\0';
-    if (s->local) {
+    if (s->guard.local) {
         memcpy(pli_http.path, a->of.path.sun_path, sizeof pli_http.path);
         bool there = lstat(pli_http.path, &status) == 0;
         pli_http.path_file = there ? pli_mix_sig(status.st_dev, status.st_ino) : 0;
@@ -16795,12 +16845,12 @@ static pl_result pli_http_open(pli_http_server *s, const pl_http_desc *desc, con
     s->listener = s->waker = -1;
     for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
         s->conn[i].fd = -1;
-    pl_result result = pli_http_keep(s, desc, address);
+    pl_result result = pli_http_keep(&s->guard, desc, address);
     if (result == PL_OK)
         result = pli_http_parse_address(&a, address);
     if (result != PL_OK)
         return result;
-    s->local = a.kind == 0, s->beyond = a.kind == 1;
+    s->guard.local = a.kind == 0, s->guard.beyond = a.kind == 1;
     s->waker = pli_os_event();
     s->listener = s->waker >= 0 ? pli_http_listen(&a) : -1;
     if (s->listener < 0)
@@ -16863,7 +16913,7 @@ static pl_result pli_http_begin_serving(const pl_http_desc *desc, const char *ad
         return result;
     }
     pli_http.server = s;
-    if (s->beyond && !s->token[0])
+    if (s->guard.beyond && !s->guard.token[0])
         pli_http_say(address, "open to the network without a token: whoever reaches it can read "
                      "this program's profiles");
     return PL_OK;
