@@ -610,8 +610,8 @@ int pl_num_threads(void);
    signal that the program handles, now or later, stays its own. The calling thread and those that
    start from now on get a stack for signals, so that a full stack can be reported; of older threads
    it cannot, unless they have one. The report needs no malloc and no lock; a fault of its own costs
-   a line of it. Call it early in main. Errors: PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads: any.
-   Signal-safe: no. */
+   a line of it. Call it early in main. Errors: PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads:
+   any. Signal-safe: no. */
 pl_result pl_crash_install(void);
 
 /* -- Leaks ---------------------------------------------------------------------------------------
@@ -742,8 +742,8 @@ typedef struct pl_http_response {
     void *job;                 /* private */
 } pl_http_response;
 
-/* pl_http_handle answers a request as pl_http_start's server would, in the calling thread; one for a
-   CPU profile or a difference (seconds=) takes that long. Who may ask is for the caller to decide.
+/* pl_http_handle answers a request as pl_http_start's server would, in the calling thread; one for
+   a CPU profile or a difference (seconds=) takes that long. Who may ask is the caller's decision.
    Errors: PL_INVALID for a NULL, PL_NOMEM, PL_UNSUPPORTED as pl_http_start. All else is an answer
    with a status. Threads: any. Signal-safe: no. */
 pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response);
@@ -1817,7 +1817,8 @@ static void pli_os_timer_end(int id)
 }
 
 /* Descriptors for perflab's own use, past the hooks that note what the program opens; programs that
-   are executed do not inherit them, and nothing waits for them but poll. -1 and errno on failure. */
+   are executed do not inherit them, and nothing waits for them but poll. -1 and errno when there is
+   none. */
 PLI_SOMETIMES static int pli_os_socket(int family)
 {
     return (int)syscall(SYS_socket, family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -15104,6 +15105,24 @@ int pl_bench_main(int argc, char **argv)
    whatever reads a Go program reads this one. How requests arrive is no business of this section:
    >>server has a server, and programs with one of their own call pl_http_handle.
 
+       behind /debug/pprof/   parameters             what comes
+       (nothing)                                     the page, for people
+       profile                seconds=30, hz=100     a CPU profile, once the seconds are over
+       NAME                   debug=0, gc=0          a profile from the list in >>profile
+       NAME                   seconds=N              what was added to it in N seconds
+       cmdline                                       the arguments, with a NUL between two
+       symbol                 0x1f40+0x2a10          names for addresses; or in the body of a POST
+       memstats                                      the figures of pl_memstats, a line each
+       trace                                         501: there is no tracer
+
+   What an answer says of itself decides what its reader does with it:
+
+       Content-Type             application/octet-stream: scrapers refuse all else. Text is
+                                text/plain; charset=utf-8
+       Content-Disposition      the name under which a browser saves it; not for text
+       X-Content-Type-Options   nosniff: it is what it says, and never a script
+       X-Go-Pprof: 1            the body is a message; without it pprof shows the status alone
+
    Most answers are there at once. Two take their time: a CPU profile, and the difference of a
    profile over some seconds. So that one thread can serve all, a request is a job that is begun,
    and may ask to be finished later; nothing in here ever waits:
@@ -15151,8 +15170,13 @@ typedef struct pli_http_ask {
 
 /* -- Reading addresses -- */
 
-/* Copies text and turns %41 and the like into the bytes they stand for; in queries '+' is a blank.
-   False when that is not possible, when it is too long, or when there is a NUL among them. */
+/* Copies text and turns %41 and the like into the bytes they stand for; in queries '+' is a blank:
+
+       "my%20files+2"      in a path "my files+2", in a query "my files 2"
+       "%4", "%zz", "%-1"  no byte: false
+       "%00"               would end the text early for some and not for others: false
+
+   False, too, when there is no room. */
 static bool pli_http_decode(char *out, size_t room, const char *text, size_t size, bool query)
 {
     size_t used = 0;
@@ -15176,7 +15200,8 @@ static bool pli_http_decode(char *out, size_t room, const char *text, size_t siz
 }
 
 /* The first value that a query gives a key; false when there is none, or nothing in it. What cannot
-   be read is "?", which no parameter means anything by. */
+   be read is "?", which no parameter means anything by: so that "seconds=%zz" is refused as what it
+   is, and not taken for a request without seconds, which would be answered at once. */
 static bool pli_http_param(const char *query, const char *key, char *out, size_t room)
 {
     out[0] = '\0';
@@ -15192,7 +15217,8 @@ static bool pli_http_param(const char *query, const char *key, char *out, size_t
     return out[0] != '\0';
 }
 
-/* A number from the query, 0 when it is none: as Go takes debug= and gc=. */
+/* A number from the query, 0 when it is none: as Go takes debug= and gc=. Programs that send
+   nonsense there have been answered by Go's servers for years. */
 static int64_t pli_http_number(const char *query, const char *key)
 {
     char text[24];
@@ -15204,7 +15230,9 @@ static int64_t pli_http_number(const char *query, const char *key)
 
 /* -- Answers -- */
 
-/* The body so far is forgotten: it belonged to an answer that did not come about. */
+/* Ends the job with a message. The body so far is forgotten: it belonged to an answer that did not
+   come about. Messages are plain text and end in a line end, so that they look right in a terminal,
+   in a browser and below the line that pprof prints. */
 static void pli_http_fail(pli_http_job *job, int status, const char *message)
 {
     job->body.size = 0;
@@ -15216,14 +15244,16 @@ static void pli_http_fail(pli_http_job *job, int status, const char *message)
     pli_bytes_byte(&job->body, '\n');
 }
 
-/* One that can be shown as it is. */
+/* Ends the job with what is in the body, to be shown as it is. */
 static void pli_http_show(pli_http_job *job, const char *type)
 {
     job->status = 200;
     job->type = type;
 }
 
-/* Bytes to be saved under a profile's name. What could end the quoted name early is replaced. */
+/* Ends the job with bytes to be saved under a profile's name: `attachment; filename="heap-delta"`.
+   What could end the quoted name early, or the header, is replaced. Today's names have no such
+   letters; this is the place that would suffer if they came to. */
 static void pli_http_attach(pli_http_job *job, const char *suffix)
 {
     snprintf(job->attached, sizeof job->attached, "attachment; filename=\"%s%s\"", job->name,
@@ -15236,7 +15266,8 @@ static void pli_http_attach(pli_http_job *job, const char *suffix)
     job->type = "application/octet-stream";
 }
 
-/* Lists what goes before the body, but for its length: names and values in turn, then NULL. */
+/* Lists what goes before the body, but for its length: names and values in turn, then NULL. The
+   length is for whoever sends it to say, since only he knows how the answer is delimited. */
 static void pli_http_list_headers(pli_http_job *job)
 {
     const char *list[][2] = {
@@ -15255,7 +15286,8 @@ static void pli_http_list_headers(pli_http_job *job)
     job->header[used] = NULL;
 }
 
-/* Text that may hold anything, for a page: names come from programs and from whoever asks. */
+/* Text that may hold anything, for a page: the command line comes from whoever started the program,
+   the Host from whoever asks. As numbers, since that is right inside of tags and outside. */
 static void pli_http_html(pli_bytes *b, const char *text)
 {
     for (; *text; text++) {
@@ -15266,7 +15298,8 @@ static void pli_http_html(pli_bytes *b, const char *text)
     }
 }
 
-/* A name as part of an address. */
+/* A name as part of an address: all that is not a letter, a digit or one of four signs is written
+   as its number, as RFC 3986 has it. */
 static void pli_http_url(pli_bytes *b, const char *text)
 {
     for (; *text; text++) {
@@ -15303,8 +15336,13 @@ static void pli_http_fail_profile(pli_http_job *job, pl_result result)
     pli_http_fail(job, 500, text);
 }
 
-/* ?seconds=N: the values now are kept, and taken off those of N seconds later. The checks and their
-   order are Go's. */
+/* ?seconds=N: the values now are kept, and taken off those of N seconds later:
+
+       0 s    snapshot     parse: 100     read: 40
+       N s    profile      parse: 130     read: 40     write: 7
+              answer       parse: 30                   write: 7      what did not change is left out
+
+   The checks, their order and their texts are Go's. */
 static void pli_http_begin_delta(pli_http_job *job, const pli_http_ask *ask, const char *seconds)
 {
     int64_t n;
@@ -15331,14 +15369,17 @@ static void pli_http_begin_delta(pli_http_job *job, const pli_http_ask *ask, con
 }
 
 /* debug=2 is one stack a thread, or one after the other; what has no such form is shown as with
-   debug=1, as in Go. */
+   debug=1, as in Go. It says so by PL_INVALID, before anything is written. */
 static pl_result pli_http_text(pli_http_job *job, int64_t debug)
 {
-    pl_result result = debug >= 2 ? pli_profile_bytes(job->name, 2, false, NULL, &job->body) : PL_INVALID;
-    return result == PL_INVALID ? pli_profile_bytes(job->name, 1, false, NULL, &job->body) : result;
+    pli_bytes *body = &job->body;
+    pl_result result = debug < 2 ? PL_INVALID : pli_profile_bytes(job->name, 2, false, NULL, body);
+    return result == PL_INVALID ? pli_profile_bytes(job->name, 1, false, NULL, body) : result;
 }
 
-/* Any registered profile. The CPU profile has an address of its own, and takes its time. */
+/* Any registered profile. The CPU profile has an address of its own, and takes its time: under its
+   name there is nothing, as in Go. Both ways to ask for a difference and for a profile in one are
+   refused further on: which of the two was meant? */
 static void pli_http_named(pli_http_job *job, const pli_http_ask *ask)
 {
     char seconds[24];
@@ -15363,7 +15404,12 @@ static void pli_http_named(pli_http_job *job, const pli_http_ask *ask)
         pli_http_attach(job, "");
 }
 
-/* -- The CPU profile -- */
+/* -- The CPU profile --
+
+   There is one sampler, so there is one profile at a time. Whoever asks for a second is told so at
+   once: to have him wait his turn would mean that he gets another time than he has asked for. The
+   program itself may use the sampler as well, by pl_cpu_start or PERFLAB=cpu=; so each job knows
+   its own profile by when that began, and ends no other. */
 
 /* When the CPU profile began that is, or was last, taken; its number, so to say. */
 static uint64_t pli_http_cpu_number(void)
@@ -15384,7 +15430,8 @@ static void pli_http_fail_cpu(pli_http_job *job, pl_result result)
                   "Could not enable CPU profiling: out of memory");
 }
 
-/* Absent, and whatever is no number of seconds, means 30 of them. hz= is perflab's own. */
+/* Absent, and whatever is no number of seconds, means 30 of them, as in Go. hz= is perflab's own:
+   Go is asked for it time and again. */
 static void pli_http_cpu(pli_http_job *job, const pli_http_ask *ask)
 {
     char text[24];
@@ -15428,7 +15475,8 @@ static void pli_http_read_file(pli_bytes *out, const char *path)
         close(fd);
 }
 
-/* The arguments of the program, with a NUL between two of them. */
+/* The arguments of the program, with a NUL between two of them: pprof shows them as the title. The
+   kernel has one more at the end. */
 static void pli_http_cmdline(pli_http_job *job, const pli_http_ask *ask)
 {
     (void)ask;
@@ -15449,8 +15497,16 @@ static void pli_http_name(pli_bytes *out, uintptr_t pc)
     pli_bytes_byte(out, '\n');
 }
 
-/* Names for addresses, "0x401000+0x402000", from the query or from the body of a POST. pprof looks
-   only whether num_symbols is 0, which would mean that there are no names to be had. */
+/* Names for addresses, "0x401000+0x402000", from the query or from the body of a POST:
+
+       num_symbols: 1
+       0x401000 parse
+       0x402000 main
+
+   pprof sends this when a profile has addresses without names. Of the number it looks only whether
+   it is 0, which would mean that there are no names to be had. What is no number is skipped, as are
+   addresses that nothing is at. Answers are bounded: a megabyte of addresses in a function with a
+   long C++ name would be a gigabyte. */
 static void pli_http_symbol(pli_http_job *job, const pli_http_ask *ask)
 {
     const pl_http_request *r = ask->request;
@@ -15473,14 +15529,16 @@ static void pli_http_symbol(pli_http_job *job, const pli_http_ask *ask)
         pli_http_fail(job, 413, "too many addresses for one answer: ask for fewer at a time");
 }
 
-/* Nobody would be helped by an empty file of the right kind. */
+/* Nobody would be helped by an empty file of the right kind: the tools would open it, and show that
+   nothing has happened. */
 static void pli_http_trace(pli_http_job *job, const pli_http_ask *ask)
 {
     (void)ask;
     pli_http_fail(job, 501, "execution traces are not available: this program has no tracer");
 }
 
-/* "name = value" for each figure, as pl_memstats_write. */
+/* "name = value" for each figure, in bytes or numbers, as pl_memstats_write has it: the same list
+   makes the struct, that text, this one and the page. */
 static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
 {
     pl_memstats m;
@@ -15494,8 +15552,23 @@ static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
 
 /* -- The page --
 
-   For people: what there is, how much of it, and the commands to copy. It needs nothing from
-   elsewhere: no scripts, no fonts, no pictures, and the browser is told to refuse any. */
+   For people: what there is, how much of it, and the commands to copy.
+
+       ./server --port 80                                        which program this is
+       process 4711, up 1:12:09 h, 9 threads ...                 which process of it
+
+       Where the time goes in the next [ 30 ] seconds [take it]  the CPU profile
+
+       Count  Profile                                            all others
+          12  block    who waited for other threads ...          file   next 10 s
+                       go tool pprof "http://..."                to be copied with one click
+
+       Memory                                                    pl_memstats
+
+   It needs nothing from elsewhere: no scripts, no fonts, no pictures, and the browser is told to
+   refuse any (Content-Security-Policy), so that a name that was not escaped would still do nothing.
+   Links are relative: they hold behind a proxy that has the page under another address. Colours
+   follow the reader's choice of light or dark, and all is readable without any style at all. */
 
 /* What profiles are for, in a line. */
 static const char *pli_http_describe(const char *name)
@@ -15514,7 +15587,8 @@ static const char *pli_http_describe(const char *name)
     return "a profile of the program's own";
 }
 
-/* Profiles that collect nothing until they are told to, and how. NULL: it is on, or always is. */
+/* Profiles that collect nothing until they are told to, and how. NULL: it is on, or always is. An
+   empty profile looks as if there were nothing to see; so the page says why it is empty. */
 static const char *pli_http_off(const char *name)
 {
     if (strcmp(name, "block") == 0 && PLI_LOAD(pli_sync.rate) <= 0)
@@ -15524,8 +15598,9 @@ static const char *pli_http_off(const char *name)
     return NULL;
 }
 
-/* How many entries a profile has now: things where it counts things (threads), else stacks. -1:
-   unknown. */
+/* How many entries a profile has now: things where it counts things (threads, files of one's own),
+   else stacks. -1: unknown. The view is the one of the profile's own writer, so that the number is
+   what the reader will find in it. */
 static int64_t pli_http_count(const pli_profile_source *source)
 {
     pli_profile_view view;
@@ -15546,7 +15621,8 @@ static int64_t pli_http_count(const pli_profile_source *source)
     return count;
 }
 
-/* The sources in the order of their names, without the CPU profile; how many. */
+/* The sources in the order of their names, without the CPU profile; how many. Sorted by insertion:
+   there are about ten, and the page is asked for by hand. */
 static int pli_http_sort_sources(const pli_profile_source **out, int room)
 {
     int count = 0;
@@ -15633,7 +15709,11 @@ static const char pli_http_style[] =
     ".m li{display:flex;justify-content:space-between;border-bottom:1px solid var(--line)}\n";
 
 /* Seconds since the process was started; -1 where the kernel does not say. Its line in /proc has
-   the name in brackets, and that may hold anything: fields are counted from the last one on. */
+   the name in brackets, and that may hold anything, brackets too: fields are counted from the last
+   one on. The 20th behind it is the start, in ticks since the machine was started:
+
+       4711 (a ) b) S 1 4711 ... 20 0 9 0 8812345 ...
+                  └──────── 19 fields ────────┘ */
 static int64_t pli_http_uptime(void)
 {
     char text[1024];
@@ -15647,7 +15727,8 @@ static int64_t pli_http_uptime(void)
     return (int64_t)boot - (int64_t)(ticks / (unsigned long long)sysconf(_SC_CLK_TCK));
 }
 
-/* What process this is: the command as it was given, and what a person asks first. */
+/* What process this is: the command as it was given, and what a person asks first. Of several with
+   the same command, number and age tell which one this is. */
 static void pli_http_facts(pli_bytes *b)
 {
     pli_bytes command = {NULL, 0, 0, false};
@@ -15668,7 +15749,7 @@ static void pli_http_facts(pli_bytes *b)
     pli_bytes_free(&command);
 }
 
-/* The figures of the heap, what each means as a tip of the mouse. */
+/* The figures of the heap; what each means is shown when the mouse rests on it. */
 static void pli_http_list_memstats(pli_bytes *b)
 {
     pl_memstats m;
@@ -15725,7 +15806,8 @@ static const struct {
     {"", pli_http_index}, {"cmdline", pli_http_cmdline}, {"profile", pli_http_cpu},
     {"symbol", pli_http_symbol}, {"trace", pli_http_trace}, {"memstats", pli_http_memstats}};
 
-/* Hands the request to who is named behind the prefix. */
+/* Hands the request to who is named behind the prefix. These come before profiles: a profile of the
+   program's own could have the name of one of them, and would still be in the list. */
 static void pli_http_route(pli_http_job *job, const pli_http_ask *ask)
 {
     for (size_t i = 0; i < sizeof pli_http_pages / sizeof *pli_http_pages; i++) {
@@ -15746,8 +15828,8 @@ static void pli_http_redirect(pli_http_job *job, int status)
     job->value = PLI_HTTP_PREFIX;
 }
 
-/* Only names may be posted: all else is asked for. HEAD is GET; who sends the answer leaves the
-   body out. */
+/* Only lists of addresses may be posted: all else is asked for. HEAD is GET; who sends the answer
+   leaves the body out. Methods are words in capitals: "get" is another one, which nobody knows. */
 static bool pli_http_allows(pli_http_job *job, const char *method, const char *path)
 {
     bool symbol = strcmp(path, PLI_HTTP_PREFIX "symbol") == 0;
@@ -15761,7 +15843,8 @@ static bool pli_http_allows(pli_http_job *job, const char *method, const char *p
     return false;
 }
 
-/* Begins a zeroed job. */
+/* Begins a zeroed job. The path is decoded before it is looked at, as clients may write any letter
+   as its number; the query is not, since there a %26 is part of a value and a & ends one. */
 static void pli_http_begin(pli_http_job *job, const pl_http_request *request)
 {
     char path[sizeof PLI_HTTP_PREFIX - 1 + PLI_HTTP_NAME];
@@ -15784,7 +15867,9 @@ static void pli_http_begin(pli_http_job *job, const pl_http_request *request)
     }
 }
 
-/* The time is over: what was begun is written. */
+/* The time is over: what was begun is written. A CPU profile that the program itself has stopped
+   meanwhile is still there, and is the right one; if the program has begun another, that one is
+   shown as far as it has come, which its duration tells. */
 static void pli_http_finish(pli_http_job *job)
 {
     bool delta = job->delta;
@@ -15801,7 +15886,8 @@ static void pli_http_finish(pli_http_job *job)
         pli_http_fail_profile(job, result);
 }
 
-/* Nobody waits for the answer any more. */
+/* Nobody waits for the answer any more. The sampler is free for the next one at once: somebody who
+   interrupts pprof does so to ask for something else. */
 static void pli_http_abandon(pli_http_job *job)
 {
     if (job->cpu_start)
@@ -15812,8 +15898,8 @@ static void pli_http_abandon(pli_http_job *job)
     pli_http_fail(job, 500, "the client has gone");
 }
 
-/* An answer that is complete: what could not be put together for want of memory is an error of few
-   words, and so is the last line of defence. */
+/* The last step to any answer. What could not be put together for want of memory is a message in
+   its place, which needs one page. */
 static void pli_http_complete(pli_http_job *job)
 {
     if (job->body.failed) {
@@ -15836,7 +15922,8 @@ static void pli_http_prepare(void)
         pl_heap_rate_set(PLI_HTTP_HEAP_RATE);
 }
 
-/* Has the job finished when it is due, or abandoned when the client has gone. */
+/* Has the job finished when it is due, or abandoned when the client has gone: for servers that have
+   a thread for each request. They can only be asked, so that is done ten times a second. */
 static void pli_http_wait(pli_http_job *job, const pl_http_request *request)
 {
     const uint64_t look_ns = 100000000;
@@ -15851,6 +15938,8 @@ static void pli_http_wait(pli_http_job *job, const pl_http_request *request)
         pli_http_finish(job);
 }
 
+/* The job is the answer's memory: its headers point into it, so it stays until the answer is given
+   back. From the system, not from malloc, which may be what is being looked into. */
 pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response)
 {
     if (!request || !response || !request->target)
@@ -15926,8 +16015,8 @@ void pl_http_response_free(pl_http_response *response)
                         ▲                                                 │
                         └── may read the answer: it has the page's name ──┘
 
-   The browser's only trace of that is the Host header, which pages cannot change. So it has to be an
-   address, localhost, or a name that the program has listed. */
+   The only trace of that is the Host header, which pages cannot change. So it has to be an address,
+   localhost, or a name that the program has listed. */
 
 #if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
 
@@ -15946,7 +16035,7 @@ typedef struct pli_http_head {
     const char *why;
 } pli_http_head;
 
-/* Who may ask. */
+/* Who may ask; fixed when the server is started. */
 typedef struct pli_http_guard {
     bool local;                 /* a Unix socket: no browser gets there */
     bool beyond;                /* listens on more than loopback */
@@ -15956,7 +16045,9 @@ typedef struct pli_http_guard {
 
 /* -- Reading requests -- */
 
-/* Notes what is wrong with a request; the first thing counts. */
+/* Notes what is wrong with a request; the first thing counts, since what comes after may only
+   follow from it. The connection is closed then: where the next request begins is not certain any
+   more. */
 static void pli_http_refuse(pli_http_head *h, int status, const char *why)
 {
     if (h->wrong)
@@ -15966,7 +16057,8 @@ static void pli_http_refuse(pli_http_head *h, int status, const char *why)
     h->keep = false;
 }
 
-/* Where a head ends, behind its empty line; 0: not yet. Lines may end without the CR. */
+/* Where a head ends, behind its empty line; 0: not yet. Lines may end without the CR, as the RFC
+   allows and as people type them. */
 static size_t pli_http_head_size(const unsigned char *text, size_t size)
 {
     const unsigned char *end = text + size;
@@ -15980,7 +16072,9 @@ static size_t pli_http_head_size(const unsigned char *text, size_t size)
     return 0;
 }
 
-/* "GET /debug/pprof/ HTTP/1.1" */
+/* "GET /debug/pprof/ HTTP/1.1": three words with exactly one blank between two of them. On failure
+   method and target are the empty text at the end, so that nobody has to ask whether there are any.
+   HTTP/1.1 keeps the connection unless told otherwise, HTTP/1.0 closes it. */
 static void pli_http_parse_first(pli_http_head *h, char *line)
 {
     char *target = strchr(line, ' ');
@@ -16001,7 +16095,7 @@ static void pli_http_parse_first(pli_http_head *h, char *line)
     h->keep = !h->wrong && h->minor == 1;
 }
 
-/* Whether a list such as "keep-alive, Upgrade" has the word. */
+/* Whether a list such as "keep-alive, Upgrade" has the word, whatever its capitals. */
 static bool pli_http_lists(const char *list, const char *word)
 {
     for (size_t size; *list; list += size) {
@@ -16013,7 +16107,8 @@ static bool pli_http_lists(const char *list, const char *word)
     return false;
 }
 
-/* How long the body is. Two lengths that differ would be two requests to some and one to others. */
+/* How long the body is. Digits only: "+5", " 5" and "5, 5" are read as 5 by some and refused by
+   others. Two lengths that differ would be two requests to one reader and one to the next. */
 static void pli_http_parse_length(pli_http_head *h, const char *value)
 {
     int64_t size;
@@ -16027,7 +16122,8 @@ static void pli_http_parse_length(pli_http_head *h, const char *value)
         h->body_size = (size_t)size;
 }
 
-/* A header that matters here; all others are none of our business. */
+/* A header that matters here; all others are none of our business: browsers send a dozen. Bodies in
+   chunks (Transfer-Encoding) are refused, as nobody who asks for profiles has to send one. */
 static void pli_http_parse_field(pli_http_head *h, const char *name, char *value)
 {
     if (strcasecmp(name, "Host") == 0) {
@@ -16050,7 +16146,7 @@ static void pli_http_parse_field(pli_http_head *h, const char *name, char *value
 }
 
 /* "Name: value", without the blanks around the value. A blank before the colon, or at the front of
-   a line, is how requests are smuggled past others who look at them: an error. */
+   a line (which once continued the line before), is how requests are smuggled: an error. */
 static void pli_http_parse_line(pli_http_head *h, char *line)
 {
     char *colon = strchr(line, ':');
@@ -16067,8 +16163,14 @@ static void pli_http_parse_line(pli_http_head *h, char *line)
     pli_http_parse_field(h, line, value);
 }
 
-/* Reads a whole head, which it cuts into words. Of its bytes only the ends of lines and tabs may be
-   control characters: what is shown in messages is harmless then. */
+/* Reads a whole head, which it cuts into words:
+
+       before   G E T   /   H T T P / 1 . 1 CR LF H o s t :   x CR LF CR LF
+       after    G E T 0 / 0 H T T P / 1 . 1 0  LF H o s t 0   x 0  0  0  0
+
+   Of its bytes only the ends of lines and tabs may be control characters. A NUL among them would
+   end a word here that goes on elsewhere; others could play tricks with the terminal that shows
+   them. */
 static void pli_http_parse(pli_http_head *h, char *text, size_t size)
 {
     bool first = true, control = memchr(text, '\0', size) != NULL;
@@ -16094,9 +16196,14 @@ static void pli_http_parse(pli_http_head *h, char *text, size_t size)
         pli_http_refuse(h, 400, "there may be only one Host header");
 }
 
-/* -- Who may ask -- */
+/* -- Who may ask --
 
-/* Copies the name or number from "name:port" or "[number]:port"; "" when it is neither. */
+   In this order: is the Host ours, is the token right. A web site that has lured a browser here is
+   not even told that there is a token. */
+
+/* Copies the name or number from "name:port" or "[number]:port"; "" when it is neither. Numbers of
+   IPv6 have colons in them, hence the brackets. The port is not compared: a tunnel or a container
+   may have given it another one. */
 static void pli_http_host_name(char *out, size_t room, const char *host)
 {
     bool bracket = host[0] == '[';
@@ -16110,7 +16217,11 @@ static void pli_http_host_name(char *out, size_t room, const char *host)
     out[size] = '\0';
 }
 
-/* Whether a text is an address: 2 of loopback, 1 of anything else, 0 none. */
+/* Whether a text is an address: 2 of loopback, 1 of anything else, 0 none.
+
+       2   127.0.0.0/8   ::1   ::ffff:127.0.0.0/104 (IPv4, as IPv6 writes it)
+       1   10.0.0.7   fe80::1   0.0.0.0, which means all of this machine's
+       0   localhost   127.1 (some readers take it, browsers send it in full) */
 static int pli_http_address_kind(const char *text)
 {
     unsigned char b[16];
@@ -16123,8 +16234,10 @@ static int pli_http_address_kind(const char *text)
     return local ? 2 : 1;
 }
 
-/* Whether the Host that was asked for is one of ours. An address is none that a web site could have
-   given to its own pages by a name; which one it is matters only as far as we listen. */
+/* Whether the Host that was asked for is one of ours. An address is right by itself: a page that
+   was loaded from an address can only be of whoever has it. But one of another machine is no name
+   of a server that listens on loopback alone. Names are compared whole, so that
+   localhost.evil.example is not localhost. */
 static bool pli_http_host_allowed(const pli_http_guard *g, const char *host)
 {
     char name[256];
@@ -16138,7 +16251,9 @@ static bool pli_http_host_allowed(const pli_http_guard *g, const char *host)
     return allowed;
 }
 
-/* Compares in a time that says nothing of how much was right. */
+/* Compares in a time that says nothing of how much was right: with an early end, somebody could
+   find the token letter by letter, by which first letters take longest. It depends on the length of
+   what was given alone, which whoever gave it knows. */
 static bool pli_http_same_secret(const char *given, size_t size, const char *token)
 {
     size_t length = strlen(token);
@@ -16148,7 +16263,9 @@ static bool pli_http_same_secret(const char *given, size_t size, const char *tok
     return different == 0;
 }
 
-/* Reads base64 up to its end or its padding; how many bytes, at most room. */
+/* Reads base64 up to its end or its padding; how many bytes, at most room. Four digits of 6 bits
+   are three bytes: "b3Blbg==" is "open". What is no digit ends it: it can only make a token wrong.
+   */
 static size_t pli_http_base64(char *out, size_t room, const char *text)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -16165,8 +16282,13 @@ static size_t pli_http_base64(char *out, size_t room, const char *text)
     return used;
 }
 
-/* "Bearer TOKEN"; or "Basic" with the token as password, whatever the user: so that browsers, and
-   `go tool pprof http://any:TOKEN@host/...`, which knows no other way, can give it. */
+/* "Bearer TOKEN"; or "Basic" with the token as password, whatever the user:
+
+       Authorization: Bearer open sesame
+       Authorization: Basic YW55Om9wZW4gc2VzYW1l          any:open sesame
+
+   The second one is what browsers send when they have asked their user, and the only one that
+   `go tool pprof http://any:TOKEN@host/...` has. */
 static bool pli_http_token_given(const char *authorization, const char *token)
 {
     char pair[2 * PLI_HTTP_TOKEN];
@@ -16204,14 +16326,22 @@ static bool pli_http_token_given(const char *authorization, const char *token)
        DRAIN   the last answer is out. To close at once, with bytes unread, would have the kernel
                tell the client of an error, and it might never see the answer.
 
-   Requests that come before the last one is answered (pipelining) stay in the buffer. There is room
-   for 32 connections: one more takes the place of the one that has been idle longest, or is told to
-   come again.
+   Three clients, and what the thread does; it sleeps in between:
 
-   Who may ask: the server listens on loopback unless told otherwise. But a page of any web site may
-   have a browser on this machine ask it, under a name of that site's own which leads to 127.0.0.1
-   (DNS rebinding). So the Host that is asked for has to be an address, localhost, or a name that
-   the program has listed.
+       time   A: profile?seconds=10      B: heap                 C: half a request, then nothing
+       0 s    READ, sampler on, WAIT     -                       READ
+       3 s    WAIT                       READ, answer, WRITE     READ
+       10 s   sampler off, WRITE         READ (idle)             408, WRITE, DRAIN, closed
+
+   What one client can take from the program:
+
+       memory        8 KiB of head, 1 MiB of body, one answer; idle connections have none
+       connections   32 for all; one more takes the place of the one idle longest, or, when all are
+                     at work, is told to come again
+       time          that of one answer at a time: a profile is encoded on this thread, in some ms
+       requests      as many as it likes, one after the other; those that come before the last one
+                     is answered (pipelining) stay in the buffer, then in the kernel's, and then
+                     the client cannot send any more
 
    The thread is perflab's own: thread profiles and leak checks leave it out, as they do its
    descriptors. It takes no signals but SIGPROF, so that its own time is in a CPU profile: that is
@@ -16222,6 +16352,9 @@ static bool pli_http_token_given(const char *authorization, const char *token)
 
 #if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
 
+/* Go's own clients wait for 1.5 times the seconds that they have asked for, and scrapers come every
+   10 to 60 s, on a connection that they keep: so idle ones stay for two minutes. Nobody needs 10 s
+   for a request of some 200 bytes. */
 #define PLI_HTTP_CONNECTIONS 32
 #define PLI_HTTP_HEAD_OUT 1024          /* of an answer: all of it is ours, and short */
 #define PLI_HTTP_S ((uint64_t)1000000000)
@@ -16233,6 +16366,8 @@ static bool pli_http_token_given(const char *authorization, const char *token)
 
 enum { PLI_HTTP_FREE, PLI_HTTP_READ, PLI_HTTP_WAIT, PLI_HTTP_WRITE, PLI_HTTP_DRAIN };
 
+/* A place for a connection. It has room for a head each way, so that only bodies need memory of
+   their own; pages that were never used cost nothing. */
 typedef struct pli_http_conn {
     int fd, state;
     uint64_t deadline_ns, since_ns; /* given up at; its last change of state */
@@ -16254,6 +16389,7 @@ typedef struct pli_http_server {
     pli_http_conn conn[PLI_HTTP_CONNECTIONS];
 } pli_http_server;
 
+/* What is known of it outside of its thread. */
 static struct {
     pli_lock lock;
     pli_http_server *server; /* NULL: none runs */
@@ -16267,7 +16403,9 @@ static struct {
 
 /* -- Requests and answers -- */
 
-/* Begins the job of a request that has arrived, unless it is to be refused. */
+/* Begins the job of a request that has arrived, unless it is to be refused. What is refused has its
+   answer at once, so that the state is WRITE next in any case but one: a profile that takes time.
+   */
 static void pli_http_admit(const pli_http_server *s, pli_http_conn *c)
 {
     const pli_http_head *h = &c->head;
@@ -16290,7 +16428,8 @@ static void pli_http_admit(const pli_http_server *s, pli_http_conn *c)
 
 /* -- Connections -- */
 
-/* Changes the state; it may last until `ns` from now. */
+/* Changes the state; it may last until `ns` from now. Every state has an end: there is no way for a
+   connection to be forgotten. */
 static void pli_http_turn(pli_http_conn *c, int state, uint64_t ns)
 {
     c->state = state;
@@ -16308,7 +16447,8 @@ static void pli_http_close_fd(int *fd)
     *fd = -1;
 }
 
-/* Ends a connection, whatever it was doing. */
+/* Ends a connection, whatever it was doing, and gives back all that it had. A CPU profile that it
+   was waiting for ends with it. */
 static void pli_http_drop(pli_http_conn *c)
 {
     if (c->state == PLI_HTTP_WAIT)
@@ -16335,7 +16475,8 @@ static const char *pli_http_reason(int status)
     return "Unknown";
 }
 
-/* "Date: Sun, 06 Nov 1994 08:49:37 GMT", in English whatever the program's locale. */
+/* "Sun, 06 Nov 1994 08:49:37 GMT", in English whatever the program's locale: by hand, since
+   strftime would ask that. */
 static void pli_http_date(char *out, size_t size)
 {
     static const char days[] = "SunMonTueWedThuFriSat";
@@ -16347,7 +16488,17 @@ static void pli_http_date(char *out, size_t size)
              months + 3 * t.tm_mon, t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
 }
 
-/* Puts the head of the answer together. All headers are short texts of ours: it fits. */
+/* Puts the head of the answer together:
+
+       HTTP/1.1 200 OK\r\n
+       Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+       Content-Length: 1871\r\n
+       ...                                        what the job has listed
+       Connection: keep-alive\r\n
+       \r\n
+
+   All headers are texts of ours, 600 bytes at most: it fits. Content-Length always, and first, so
+   that clients know where the answer ends without waiting for the connection's end. */
 static void pli_http_head_out(pli_http_conn *c)
 {
     char date[40];
@@ -16364,7 +16515,8 @@ static void pli_http_head_out(pli_http_conn *c)
     c->out_size = (size_t)n;
 }
 
-/* The answer is there: from now on it is sent. Only the length of a HEAD's body is. */
+/* The answer is there: from now on it is sent. Of the body of a HEAD only the length is, which
+   stands in the head already. */
 static void pli_http_answer(pli_http_conn *c)
 {
     pli_http_complete(&c->job);
@@ -16375,7 +16527,8 @@ static void pli_http_answer(pli_http_conn *c)
     pli_http_turn(c, PLI_HTTP_WRITE, PLI_HTTP_WRITE_NS);
 }
 
-/* The answer to a request that is not even one. */
+/* The answer to a request that is not even one, or is not complete: there is nothing to be known of
+   it, not even whether the client would keep the connection. */
 static void pli_http_answer_error(pli_http_conn *c, int status, const char *why)
 {
     memset(&c->head, 0, sizeof c->head);
@@ -16393,8 +16546,9 @@ static void pli_http_consume(pli_http_conn *c, size_t size)
         pli_bytes_free(&c->in); /* idle connections hold no memory */
 }
 
-/* Looks for a head. Empty lines before it are allowed, since some clients send one too many; a
-   first byte that begins no word says that this is something else altogether. */
+/* Looks for a head. Empty lines before it are allowed, since some clients send one too many behind
+   a body. All methods are capitals: another first byte says that this is something else altogether,
+   mostly TLS, whose client would wait for ten seconds to learn that nobody understands it. */
 static void pli_http_look_for_head(pli_http_conn *c)
 {
     size_t blank = 0;
@@ -16406,7 +16560,7 @@ static void pli_http_look_for_head(pli_http_conn *c)
         return;
     size_t size = pli_http_head_size(c->in.data, c->in.size);
     if (c->in.data[0] < 'A' || c->in.data[0] > 'Z') {
-        pli_http_answer_error(c, 400, "this is no HTTP request; the port speaks plain HTTP, no TLS");
+        pli_http_answer_error(c, 400, "this is no HTTP request: plain HTTP is spoken here, no TLS");
     } else if (size > PLI_HTTP_HEAD || (size == 0 && c->in.size > PLI_HTTP_HEAD)) {
         pli_http_answer_error(c, 431, "the request is too long: 8192 bytes without its body");
     } else if (size > 0) {
@@ -16417,7 +16571,9 @@ static void pli_http_look_for_head(pli_http_conn *c)
     }
 }
 
-/* Goes on with what has arrived: to an answer when the request is complete. */
+/* Goes on with what has arrived: to an answer when the request is complete. A client that has asked
+   to be asked first (Expect) is told to send its body, once; the 25 bytes go into an empty buffer
+   of the kernel's, so they need no state of their own. */
 static void pli_http_look(const pli_http_server *s, pli_http_conn *c)
 {
     c->fresh = false;
@@ -16441,7 +16597,8 @@ static void pli_http_look(const pli_http_server *s, pli_http_conn *c)
         pli_http_turn(c, PLI_HTTP_WAIT, c->job.due_ns - pl_now_ns());
 }
 
-/* Bytes have come, or the end. No more than a request can use is taken in at once. */
+/* Bytes have come, or the end. 16 KiB are taken at once, and what they hold is looked at before
+   more is: so the buffer never has more than a head, a body and this. */
 static void pli_http_receive(pli_http_conn *c)
 {
     size_t most = (size_t)16 << 10;
@@ -16454,13 +16611,14 @@ static void pli_http_receive(pli_http_conn *c)
         pli_http_drop(c);
         return;
     }
-    /* The time for a request runs from its first byte, and what drips in does not make it longer. */
+    /* The time for a request runs from its first byte; what drips in does not make it longer. */
     if (n > 0 && !c->fresh && c->in.size == (size_t)n && !c->parsed)
         pli_http_turn(c, PLI_HTTP_READ, PLI_HTTP_READ_NS);
     c->fresh = n > 0;
 }
 
-/* The answer is out. */
+/* The answer is out. What has come meanwhile is the next request, or a part of it: poll would not
+   tell of it again, so it is marked. */
 static void pli_http_sent(pli_http_conn *c)
 {
     bool keep = c->head.keep;
@@ -16475,7 +16633,13 @@ static void pli_http_sent(pli_http_conn *c)
     pli_http_turn(c, PLI_HTTP_DRAIN, PLI_HTTP_DRAIN_NS);
 }
 
-/* Sends what the kernel takes: first the head, then the body. */
+/* Sends what the kernel takes: what is left of the head, and behind it the body, in one call, so
+   that a short answer is one packet. MSG_NOSIGNAL: a client that has gone is an error here, no
+   SIGPIPE that would end the program.
+
+       out  [ head ........ ]      body  [ ............................ ]
+                    ▲ sent                 then from here on
+   */
 static void pli_http_send(pli_http_conn *c)
 {
     const pli_bytes *body = &c->job.body;
@@ -16494,7 +16658,7 @@ static void pli_http_send(pli_http_conn *c)
     }
 }
 
-/* Throws away what still comes, up to the client's end. */
+/* Throws away what still comes, up to the client's end; a second of that is enough. */
 static void pli_http_drain(pli_http_conn *c)
 {
     char bytes[4096];
@@ -16503,7 +16667,8 @@ static void pli_http_drain(pli_http_conn *c)
         pli_http_drop(c);
 }
 
-/* The time of a state is over. */
+/* The time of a state is over: in WAIT that is what was waited for. An idle connection is closed
+   without a word, since the client has not asked anything. */
 static void pli_http_late(pli_http_conn *c)
 {
     if (c->state == PLI_HTTP_WAIT) {
@@ -16529,7 +16694,10 @@ static short pli_http_events(const pli_http_conn *c)
     }
 }
 
-/* One step of one connection: what poll has seen, then what its clock says. */
+/* One step of one connection: what poll has seen, then what its clock says. At most one request a
+   step, so that a client that sends hundreds at once does not keep the others waiting. Sending is
+   tried without being asked for by poll: mostly there is room, and the answer is out at once. In
+   WAIT every event means that the client has gone: nothing else was asked for. */
 static void pli_http_step(const pli_http_server *s, pli_http_conn *c, short events)
 {
     if (c->state == PLI_HTTP_READ && events)
@@ -16548,7 +16716,8 @@ static void pli_http_step(const pli_http_server *s, pli_http_conn *c, short even
 
 /* -- The thread -- */
 
-/* Whether a connection waits for a request of which nothing has come, not even to the kernel. */
+/* Whether a connection waits for a request of which nothing has come, not even to the kernel: one
+   that was just accepted may have its request there already. */
 static bool pli_http_is_idle(const pli_http_conn *c)
 {
     char byte;
@@ -16620,7 +16789,8 @@ static void pli_http_accept(pli_http_server *s)
     }
 }
 
-/* How long poll may sleep, in ms; -1: for ever. */
+/* How long poll may sleep, in ms; -1: for ever, which is the usual case: a server that nobody asks
+   costs nothing. Up to the next deadline, or not at all when there are bytes to be looked at. */
 static int pli_http_patience(const pli_http_server *s)
 {
     uint64_t now = pl_now_ns(), due = s->accept_ns > now ? s->accept_ns : UINT64_MAX;
@@ -16637,7 +16807,8 @@ static int pli_http_patience(const pli_http_server *s)
     return ms < INT32_MAX ? (int)ms : INT32_MAX;
 }
 
-/* One round: sleeps until something happens, and lets each go on. */
+/* One round: sleeps until something happens, and lets each go on. Those who are there come before
+   those who want to come in, so that places are free when they can be. */
 static void pli_http_round(pli_http_server *s)
 {
     struct pollfd p[PLI_HTTP_CONNECTIONS + 2];
@@ -16743,7 +16914,8 @@ static pl_result pli_http_parse_address(pli_http_address *a, const char *text)
     return PL_INVALID;
 }
 
-/* Removes a socket that an earlier process has left: if it is one, and nobody answers. */
+/* Removes a socket that an earlier process has left: if it is one, and nobody answers. A file of
+   another kind is never removed: its name was given by mistake. */
 static bool pli_http_remove_stale(const pli_http_address *a)
 {
     struct stat status;
@@ -16798,7 +16970,8 @@ static pl_result pli_http_explain(const char *address, int error)
     }
 }
 
-/* Keeps what is needed of the options beyond the call. */
+/* Keeps what is needed of the options beyond the call. An empty token is refused: it comes of an
+   environment variable that is not set, and would leave the door open. */
 static pl_result pli_http_keep(pli_http_guard *g, const pl_http_desc *desc, const char *address)
 {
     size_t used = 0, size = desc->token ? strlen(desc->token) : 1;
@@ -16895,7 +17068,8 @@ static void pli_http_fork_child(pli_thread *t)
 
 static const pli_thread_hooks pli_http_hooks = {NULL, NULL, NULL, NULL, pli_http_fork_child};
 
-/* Under the lock. */
+/* Starts a server, or leaves nothing behind. Everything that may fail comes before the thread.
+   Under the lock. */
 static pl_result pli_http_begin_serving(const pl_http_desc *desc, const char *address)
 {
     pli_http_server *s = pli_os_map(sizeof *s);
@@ -16919,6 +17093,8 @@ static pl_result pli_http_begin_serving(const pl_http_desc *desc, const char *ad
     return PL_OK;
 }
 
+/* One server a process: a second address would need nothing but a second listener, and nobody has
+   asked for that. */
 pl_result pl_http_start(const pl_http_desc *desc)
 {
     static const pl_http_desc defaults;
@@ -16935,6 +17111,8 @@ pl_result pl_http_start(const pl_http_desc *desc)
     return result;
 }
 
+/* The thread is asked to end and waited for: when this returns, nothing of the server is there any
+   more, and a library that has perflab in it may be unloaded. */
 void pl_http_stop(void)
 {
     const uint64_t one = 1;
