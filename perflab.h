@@ -15607,7 +15607,7 @@ static int64_t pli_http_count(const pli_profile_source *source)
     int64_t count = 0;
     size_t at = 0;
     memset(&view, 0, sizeof view);
-    view.name = source->name;
+    view.name = source->name, view.source = source;
     if (source->fill(&view, false) != PL_OK)
         return -1;
     for (pli_site *site; (site = pli_sites_next(view.sites, &at)) != NULL;) {

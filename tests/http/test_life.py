@@ -19,13 +19,14 @@ PATHS = ["/debug/pprof/", "/debug/pprof/mutex", "/debug/pprof/block?debug=1",
 
 
 def server_thread(pid: int) -> Path:
-    """The thread that serves, in /proc."""
+    """The thread that serves, in /proc; once it has answered, it has its name."""
     tasks = Path(f"/proc/{pid}/task")
     return next(t for t in tasks.iterdir() if (t / "comm").read_text() == "pl_http\n")
 
 
 def test_the_thread_has_a_name_and_takes_no_signals(own_host: Host) -> None:
     """SIGPROF alone, so that its time is in a CPU profile; and libc's own, which nobody blocks."""
+    assert own_host.alive()
     lines = (server_thread(own_host.process.pid) / "status").read_text().splitlines()
     blocked = next(int(line.split()[1], 16) for line in lines if line.startswith("SigBlk"))
     open_to = {number for number in range(1, 65) if not blocked >> (number - 1) & 1}
@@ -105,6 +106,7 @@ def test_the_program_may_end_at_any_time(program: Path, path: str) -> None:
 
 def test_no_descriptors_left(own_host: Host) -> None:
     """Who comes then waits; the server does not spin meanwhile, and goes on when there are some."""
+    assert own_host.alive()
     own_host.told("hold")
     ticks = Path(f"/proc/{own_host.process.pid}/task/"
                  f"{server_thread(own_host.process.pid).name}/schedstat")
