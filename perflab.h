@@ -90,6 +90,8 @@
 
        Memory limit:   pl_memlimit_set(800 << 20, empty_caches, NULL, 1 << 30);
 
+       HTTP:           pl_http_start(NULL);                         (see OVER HTTP)
+
        Waiting:        pl_block_rate_set(1);  pl_mutex_fraction_set(1);  work();
                        pl_profile_save("mutex", "mutex.pb.gz");     who lets others wait
                        pl_profile_save("block", "block.pb.gz");     who waits
@@ -127,6 +129,17 @@
        speedscope read. Functions are named by perflab itself; source lines come from the program's
        debug information (-g), which the reader looks up. -cpuprofile FILE does the same for what
        benchmarks time.
+
+   OVER HTTP
+       A program that calls pl_http_start(NULL) shows all its profiles while it runs, in a browser
+       at http://127.0.0.1:6060/, and to whatever reads the profiles of Go programs:
+
+           $ go tool pprof http://127.0.0.1:6060/debug/pprof/profile?seconds=10
+           $ go tool pprof http://127.0.0.1:6060/debug/pprof/heap
+           $ curl 'http://127.0.0.1:6060/debug/pprof/goroutine?debug=2'
+
+       Only this machine may ask, under its own names, unless pl_http_desc says otherwise. The heap
+       profile is switched on with it, at 512 KiB; block and mutex by their own calls.
 
    LEAKS
        The same programs tell at their end (return from main, or exit) what they never gave back:

@@ -17,8 +17,8 @@ static pli_http_server server;
 static char answer[HTTP_ANSWER + 1];
 static long answered;
 
-/* Has the server's end go on until it wants nothing but more bytes. A CPU profile is not waited for:
-   it is time. Returns what has come back at the other end. */
+/* Has the server's end go on until it wants nothing but more bytes; what is due later is due now.
+   Returns how much has come back at the other end. */
 static size_t move(pli_http_conn *c, int client, size_t used)
 {
     for (int quiet = 0; quiet < 2; quiet++) {
@@ -97,8 +97,9 @@ static const char *const words[] = {
     "GET ", "POST ", "HEAD ", "get ", "/debug/pprof/", "symbol", "mutex", "heap", "cmdline",
     "memstats", "trace", "nothing", "block?debug=1", "?debug=2", "&gc=1", "?seconds=x",
     "goroutine?debug=2", "0x401000+0x402000", "+", "%41", "%", "%zz", "%00", " HTTP/1.1\r\n",
-    " HTTP/1.0\r\n", " HTTP/9.9\r\n", "Host: localhost\r\n", "Host: evil.example\r\n", "Host: [::1]:1",
-    "Content-Length: 5\r\n", "Content-Length: 99999999\r\n", "Content-Length: ", "Connection: close",
+    " HTTP/1.0\r\n", " HTTP/9.9\r\n", "Host: localhost\r\n", "Host: evil.example\r\n",
+    "Host: [::1]:1", "Content-Length: 5\r\n", "Content-Length: 99999999\r\n",
+    "Content-Length: ", "Connection: close", "mutex?seconds=1", "profile?seconds=1",
     "Authorization: Bearer t\r\n", "Authorization: Basic eDp0\r\n", "Expect: 100-continue\r\n",
     "Transfer-Encoding: chunked\r\n", "Name: value\r\n", ": ", " ", "\r\n", "\n", "\r", "\r\n\r\n",
     "\r\n\r\n", "12345", "GET /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\n\r\n"};

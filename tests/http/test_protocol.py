@@ -96,7 +96,8 @@ def test_connections_stay_as_agreed(host: Host, version: bytes, header: bytes, k
 def test_pipelining(host: Host) -> None:
     """Answers come in the order of the requests, those that take time too; bodies are skipped."""
     asked = [b"GET /debug/pprof/trace HTTP/1.1\r\nHost: localhost\r\n\r\n",
-             b"POST /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n0x1",
+             b"POST /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n"
+             b"0x1",
              b"GET /debug/pprof/profile?seconds=1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
              b"HEAD /debug/pprof/cmdline HTTP/1.1\r\nHost: localhost\r\n\r\n",
              b"GET /debug/pprof/nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"]
@@ -129,7 +130,8 @@ def test_a_client_that_wants_to_be_asked_first(host: Host) -> None:
     """Expect: 100-continue has the body come only after a word from the server."""
     with host.connect() as connection:
         connection.sendall(b"POST /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\n"
-                           b"Expect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\n")
+                           b"Expect: 100-continue\r\nContent-Length: 3\r\n"
+                           b"Connection: close\r\n\r\n")
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b"0x1")
         assert status(read_all(connection)) == 200
