@@ -24,6 +24,14 @@ def server_thread(pid: int) -> Path:
     return next(t for t in tasks.iterdir() if (t / "comm").read_text() == "pl_http\n")
 
 
+def settles(host: Host, descriptors: int) -> None:
+    """The server closes what it has to, soon."""
+    deadline = time.monotonic() + 20
+    while host.descriptors() != descriptors:
+        assert time.monotonic() < deadline, host.descriptors()
+        time.sleep(0.01)
+
+
 def test_the_thread_has_a_name_and_takes_no_signals(own_host: Host) -> None:
     """SIGPROF alone, so that its time is in a CPU profile; and libc's own, which nobody blocks."""
     assert own_host.alive()
@@ -44,14 +52,6 @@ def test_an_idle_server_sleeps(own_host: Host) -> None:
     assert [line for line in status.read_text().splitlines() if "ctxt_switches" in line] == before
     for connection in connections:
         connection.close()
-
-
-def settles(host: Host, descriptors: int) -> None:
-    """The server closes what it has to, soon."""
-    deadline = time.monotonic() + 20
-    while host.descriptors() != descriptors:
-        assert time.monotonic() < deadline, host.descriptors()
-        time.sleep(0.01)
 
 
 def test_fork(own_host: Host) -> None:
@@ -106,7 +106,9 @@ def test_the_program_may_end_at_any_time(program: Path, path: str) -> None:
 
 def test_no_descriptors_left(own_host: Host) -> None:
     """Who comes then waits; the server does not spin meanwhile, and goes on when there are some."""
+    before = own_host.descriptors()
     assert own_host.alive()
+    settles(own_host, before)
     own_host.told("hold")
     ticks = Path(f"/proc/{own_host.process.pid}/task/"
                  f"{server_thread(own_host.process.pid).name}/schedstat")
