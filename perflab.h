@@ -49,6 +49,9 @@
        >>flags       the command line of a benchmark program
        >>bench       one benchmark: timer, metrics, growth of n, threads
        >>benchmain   which benchmarks run, and what is printed of them
+       >>http        /debug/pprof/: what is asked for, and what is answered
+       >>request     what clients send, and which of them are heard
+       >>server      a small HTTP server
        >>env         what the environment variable PERFLAB asks for
 
    EXAMPLES
@@ -91,6 +94,8 @@
 
        Memory limit:   pl_memlimit_set(800 << 20, empty_caches, NULL, 1 << 30);
 
+       HTTP:           pl_http_start(NULL);                         (see OVER HTTP)
+
        Waiting:        pl_block_rate_set(1);  pl_mutex_fraction_set(1);  work();
                        pl_profile_save("mutex", "mutex.pb.gz");     who lets others wait
                        pl_profile_save("block", "block.pb.gz");     who waits
@@ -130,6 +135,17 @@
        speedscope read. Functions are named by perflab itself; source lines come from the program's
        debug information (-g), which the reader looks up. -cpuprofile FILE does the same for what
        benchmarks time.
+
+   OVER HTTP
+       A program that calls pl_http_start(NULL) shows all its profiles while it runs, in a browser
+       at http://127.0.0.1:6060/, and to whatever reads the profiles of Go programs:
+
+           $ go tool pprof http://127.0.0.1:6060/debug/pprof/profile?seconds=10
+           $ go tool pprof http://127.0.0.1:6060/debug/pprof/heap
+           $ curl 'http://127.0.0.1:6060/debug/pprof/goroutine?debug=2'
+
+       Only this machine may ask, under its own names, unless pl_http_desc says otherwise. The heap
+       profile is switched on with it, at 512 KiB; block and mutex by their own calls.
 
    LEAKS
        The same programs tell at their end (return from main, or exit) what they never gave back:
@@ -184,6 +200,7 @@
    PERFLAB_NO_SYNC        leaves locks and the like alone: no block and no mutex profile. A static
                               program with barriers needs it
        PERFLAB_NO_ENV         ignores the environment variable PERFLAB
+       PERFLAB_NO_HTTP        no /debug/pprof/: pl_http_start says PL_UNSUPPORTED
        where benchmarks are compiled:
        PERFLAB_PKG            the name in the `pkg:` line of their output, a string; no line
        PERFLAB_FLAGS          the compiler's flags, a string, for the environment block; none
@@ -682,6 +699,96 @@ int64_t pl_leak_check(const pl_leak_baseline *mark, const pl_leak_desc *desc, FI
    Threads: any. Signal-safe: no. */
 void pl_leak_stop(void);
 
+/* -- HTTP ----------------------------------------------------------------------------------------
+
+   Every profile while the program runs, at the addresses of Go's net/http/pprof, which `go tool
+   pprof`, Parca, Alloy and browsers know:
+
+       pl_http_start(NULL);                         once, in main; or PERFLAB=http=127.0.0.1:6060
+
+       go tool pprof http://127.0.0.1:6060/debug/pprof/profile?seconds=10      CPU
+       go tool pprof http://127.0.0.1:6060/debug/pprof/heap                    or any other
+       http://127.0.0.1:6060/                                                  in a browser
+
+   A profile tells much about a program, and taking one costs it time. So only this machine may ask,
+   unless the options say otherwise; from afar, use a token, or better a tunnel (ssh -L). */
+
+/* Options; zero is the default for each. All is copied. */
+typedef struct pl_http_desc {
+    const char *address;      /* "127.0.0.1:6060", the default; ":6060" is the same. "[::1]:6060";
+                                 port 0: any that is free (pl_http_port). "unix:/path": a socket
+                                 that only this user may use. Any other address of this machine,
+                                 "0.0.0.0:6060" for all, opens it to the network; without a token
+                                 a line on stderr says so. */
+    const char *token;        /* 1 to 255 bytes that requests have to bring: Authorization: Bearer,
+                                 or as password: go tool pprof http://any:TOKEN@host:6060/... */
+    const char *const *hosts; /* names by which it may be asked for, beside localhost and addresses,
+                                 with NULL behind the last; "*": by any. A request for another name
+                                 may come from a web site that abuses a browser on this machine. */
+} pl_http_desc;
+
+/* pl_http_start begins to serve /debug/pprof/ in a thread of its own, which costs nothing while
+   nobody asks. The program may go on to use fork: the child has no server. Errors, each with a line
+   on stderr that says what to do: PL_BUSY when the port is in use, or there is a server already;
+   PL_INVALID for options that make no sense; PL_IO when the system refuses; PL_NOMEM;
+   PL_UNSUPPORTED outside Linux, and with PERFLAB_NO_HTTP. Threads: any. Signal-safe: no. */
+pl_result pl_http_start(const pl_http_desc *desc);
+
+/* pl_http_stop ends the server; what is being answered is cut off, and a CPU profile that somebody
+   was waiting for ends. Returns when the thread is gone; nothing happens when there is none.
+   Threads: any. Signal-safe: no. */
+void pl_http_stop(void);
+
+/* pl_http_port returns the port of the server; 0 when there is none, or it has a Unix socket.
+   Threads: any. Signal-safe: yes. */
+int pl_http_port(void);
+
+/* A program that has an HTTP server already gives it the same pages, with one function:
+
+       pl_http_request request = {.method = "GET", .target = "/debug/pprof/heap?debug=1"};
+       pl_http_response response;
+       if (pl_http_handle(&request, &response) == PL_OK) {
+           dprintf(client, "HTTP/1.1 %d -\r\nContent-Length: %zu\r\n", response.status,
+                   response.size);
+           for (int i = 0; response.header[i]; i += 2)
+               dprintf(client, "%s: %s\r\n", response.header[i], response.header[i + 1]);
+           dprintf(client, "\r\n");
+           write_all(client, response.body, response.size);
+           pl_http_response_free(&response);
+       } */
+
+/* What is asked for; zero is the default for all but target. */
+typedef struct pl_http_request {
+    const char *method;      /* "GET" */
+    const char *target;      /* as in the first line of the request, from "/debug/pprof/" on, with
+                                its query, and with its % signs as they came */
+    const char *host;        /* for the commands on the page; "localhost:6060" */
+    const char *body;        /* of a POST */
+    size_t body_size;
+    int (*gone)(void *user); /* asked now and then while a profile is taken: other than 0 when the
+                                client is not there any more */
+    void *user;
+} pl_http_request;
+
+/* The answer; all of it is valid until pl_http_response_free. */
+typedef struct pl_http_response {
+    int status;                /* 200, 404 and so on */
+    const char *const *header; /* name, value, name, value, ..., NULL; without Content-Length */
+    const void *body;
+    size_t size;
+    void *job;                 /* private */
+} pl_http_response;
+
+/* pl_http_handle answers a request as pl_http_start's server would, in the calling thread; one for
+   a CPU profile or a difference (seconds=) takes that long. Who may ask is the caller's decision.
+   Errors: PL_INVALID for a NULL, PL_NOMEM, PL_UNSUPPORTED as pl_http_start. All else is an answer
+   with a status. Threads: any. Signal-safe: no. */
+pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response);
+
+/* pl_http_response_free gives back what an answer holds; twice does no harm.
+   Threads: any. Signal-safe: no. */
+void pl_http_response_free(pl_http_response *response);
+
 /* -- Values the optimiser may not touch ----------------------------------------------------------
 
    A compiler deletes work whose result nobody uses and computes at compile time what it can
@@ -1077,12 +1184,18 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 
 /* PLI_LINUX and PLI_GLIBC are 0 or 1, so that a misspelt name is an error and not a silent 0. */
 #if defined(__linux__)
+#include <arpa/inet.h>
 #include <elf.h>
 #include <link.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <strings.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <ucontext.h>
 /* The kernel's numbers, which never change: <linux/futex.h> is not there beside every libc. */
 #define PLI_FUTEX_WAIT_PRIVATE 128
@@ -1740,6 +1853,34 @@ static void pli_os_timer_end(int id)
     syscall(SYS_timer_delete, id);
 }
 
+/* Descriptors for perflab's own use, past the hooks that note what the program opens; programs that
+   are executed do not inherit them, and nothing waits for them but poll. -1 and errno when there is
+   none. */
+PLI_SOMETIMES static int pli_os_socket(int family)
+{
+    return (int)syscall(SYS_socket, family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* The next one who has connected; EAGAIN when there is none. */
+PLI_SOMETIMES static int pli_os_accept(int listener)
+{
+    return (int)syscall(SYS_accept4, listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/* A counter that can be waited for: eventfd, whose flags are those of open. */
+PLI_SOMETIMES static int pli_os_event(void)
+{
+    return (int)syscall(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);
+}
+
+/* Has the allocator give back to the system what it does not need; nothing where it cannot. */
+PLI_SOMETIMES static void pli_os_heap_trim(void)
+{
+#if PLI_GLIBC
+    malloc_trim(0);
+#endif
+}
+
 #endif /* PLI_LINUX */
 
 /* Sleeps while *word is value, or shortly where the system has no such call. */
@@ -2009,6 +2150,27 @@ PLI_SOMETIMES static pl_result pli_path_absolute(char *out, size_t size, const c
     bool writable = access(out, W_OK | X_OK) == 0;
     *name = first;
     return writable ? PL_OK : PL_IO;
+}
+
+/* Descriptors that are perflab's own, a bit each: a leak check does not blame the program for them.
+   Above, as all the rest, they count as the program's. */
+#define PLI_FDS_OWN 65536
+
+static uint64_t pli_fds_own[PLI_FDS_OWN / 64];
+
+/* Marks a descriptor that was just opened, or is about to be closed. */
+PLI_SOMETIMES static void pli_fd_own(int fd, bool own)
+{
+    uint64_t bit = (uint64_t)1 << fd % 64;
+    if (fd < PLI_FDS_OWN && own)
+        __atomic_fetch_or(&pli_fds_own[fd / 64], bit, __ATOMIC_RELAXED);
+    else if (fd < PLI_FDS_OWN)
+        __atomic_fetch_and(&pli_fds_own[fd / 64], ~bit, __ATOMIC_RELAXED);
+}
+
+PLI_SOMETIMES static bool pli_fd_is_own(int fd)
+{
+    return fd < PLI_FDS_OWN && (PLI_LOAD(pli_fds_own[fd / 64]) >> fd % 64 & 1);
 }
 
 /* Raises *peak to value if that is higher. */
@@ -2827,27 +2989,73 @@ extern int pli_thrd_create(void) __asm__("thrd_create");
 static int (*const pli_bring_along)(void) __attribute__((used)) = pli_thrd_create;
 #endif
 
+/* libc's own, or whose turn it is. */
+static int pli_create_next(pthread_t *thread, const pthread_attr_t *attributes,
+                           void *(*run)(void *), void *arg)
+{
+    static void *found;
+    pli_create_function *next;
+    *(void **)&next = pli_next_of(&found, "pthread_create");
+    return (next ? next : pli_libc_pthread_create)(thread, attributes, run, arg);
+}
+
 /* A thread that starts while nobody collects is not touched, except to inherit labels. Without
    memory for its start it runs as it would without perflab, and joins when it is first met. */
 PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                             void *(*run)(void *), void *arg)
 {
-    static void *found;
-    pli_create_function *next;
-    *(void **)&next = pli_next_of(&found, "pthread_create");
-    if (!next)
-        next = pli_libc_pthread_create;
     bool join = PLI_LOAD(pli_threads.wanted) || pli_self->labels;
     pli_start *start = join ? pli_start_take(run, arg, __builtin_return_address(0)) : NULL;
     if (!start)
-        return next(thread, attributes, run, arg);
-    int error = next(thread, attributes, pli_start_run, start);
+        return pli_create_next(thread, attributes, run, arg);
+    int error = pli_create_next(thread, attributes, pli_start_run, start);
     if (error)
         pli_start_give(start);
     return error;
 }
 
+#elif PLI_LINUX
+
+PLI_SOMETIMES static int pli_create_next(pthread_t *thread, const pthread_attr_t *attributes,
+                                         void *(*run)(void *), void *arg)
+{
+    return pthread_create(thread, attributes, run, arg);
+}
+
 #endif /* PLI_INTERPOSE */
+
+#if PLI_LINUX
+
+/* -- Threads of perflab's own -- */
+
+#define PLI_OWN_STACK ((size_t)1 << 20) /* names in C++ are undone by recursion */
+
+/* Starts one, past the hook: nobody is to ask who has started it. It gets none of the program's
+   signals; SIGPROF it takes, so that its time is not missing in a CPU profile. Returns 0 or errno.
+   */
+PLI_SOMETIMES static int pli_thread_start_own(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    sigfillset(&all);
+    sigdelset(&all, SIGPROF);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, PLI_OWN_STACK);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pli_create_next(thread, &attributes, run, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+/* What such a thread does first. */
+PLI_SOMETIMES static void pli_thread_make_own(const char *name)
+{
+    prctl(PR_SET_NAME, name, 0L, 0L, 0L);
+    pli_thread_is_own();
+}
+
+#endif /* PLI_LINUX */
 
 /* ==== >>module ===================================================================================
    The loaded objects: the program, its libraries, the vdso. Each stays in the list after it was
@@ -8474,6 +8682,14 @@ static void pli_sync_switch(uint32_t which, bool on)
     __atomic_store_n(&pli_sync.on, on ? now | which : now & ~which, __ATOMIC_RELEASE);
 }
 
+/* Has both profiles be there before they are switched on: empty, as those of Go are. */
+PLI_SOMETIMES static void pli_sync_offer(void)
+{
+    pli_lock_take(&pli_sync.lock);
+    pli_sync_prepare();
+    pli_lock_give(&pli_sync.lock);
+}
+
 /* When there is no memory for the tables the profile stays off, and writing it says PL_INVALID. */
 void pl_block_rate_set(int64_t ns)
 {
@@ -9813,7 +10029,7 @@ static unsigned char *pli_bytes_extend(pli_bytes *b, size_t more)
 static void pli_bytes_add(pli_bytes *b, const void *bytes, size_t size)
 {
     unsigned char *end = pli_bytes_extend(b, size);
-    if (end)
+    if (end && size) /* of nothing there is no address */
         memcpy(end, bytes, size);
 }
 
@@ -13312,7 +13528,8 @@ static void pli_leak_count_fds(pli_leaks *l, FILE *report)
     for (int i = 0; i < count && i < (int)PLI_LEAK_NUMBERS; i++) {
         int fd = l->number[i];
         uint64_t made = pli_leak_fd_made(fd);
-        if (fd > 2 && fd != own && (made & PLI_LIVE_GENERATION) >= l->since &&
+        if (fd > 2 && fd != own && !pli_fd_is_own(fd) &&
+            (made & PLI_LIVE_GENERATION) >= l->since &&
             !pli_leak_ignored(l, pli_leak_site(made)))
             l->number[l->leaked_fds++] = fd;
     }
@@ -13323,7 +13540,7 @@ static bool pli_leak_is_thread(const pli_leaks *l, pli_thread *t)
 {
     uint64_t made = PLI_LOAD(t->made);
     uintptr_t start = PLI_LOAD(t->start);
-    return PLI_LOAD(t->state) == PLI_THREAD_USED && t != pli_self &&
+    return PLI_LOAD(t->state) == PLI_THREAD_USED && t != pli_self && !PLI_LOAD(t->own) &&
            (made & PLI_LIVE_GENERATION) >= l->since &&
            !pli_leak_ignored(l, pli_leak_site(made)) &&
            !(start && pli_leak_ignores(l, start, pli_modules_epoch_sig()));
@@ -15457,6 +15674,2068 @@ int pl_bench_main(int argc, char **argv)
     pli_bench_session(argv);
     return pli_run.exit_code;
 }
+
+/* ==== >>http =====================================================================================
+   What stands behind /debug/pprof/: which addresses there are, what they take and what they answer.
+   Addresses, parameters, headers and the texts of errors are those of Go's net/http/pprof, so that
+   whatever reads a Go program reads this one. How requests arrive is no business of this section:
+   >>server has a server, and programs with one of their own call pl_http_handle.
+
+       behind /debug/pprof/   parameters             what comes
+       (nothing)                                     the page, for people
+       profile                seconds=30, hz=100     a CPU profile, once the seconds are over
+       NAME                   debug=0, gc=0          a profile from the list in >>profile
+       NAME                   seconds=N              what was added to it in N seconds
+       cmdline                                       the arguments, with a NUL between two
+       symbol                 0x1f40+0x2a10          names for addresses; or in the body of a POST
+       memstats                                      the figures of pl_memstats, a line each
+       trace                                         501: there is no tracer
+
+   What an answer says of itself decides what its reader does with it:
+
+       Content-Type             application/octet-stream: scrapers refuse all else. Text is
+                                text/plain; charset=utf-8
+       Content-Disposition      the name under which a browser saves it; not for text
+       X-Content-Type-Options   nosniff: it is what it says, and never a script
+       X-Go-Pprof: 1            the body is a message; without it pprof shows the status alone
+
+   Most answers are there at once. Two take their time: a CPU profile, and the difference of a
+   profile over some seconds. So that one thread can serve all, a request is a job that is begun,
+   and may ask to be finished later; nothing in here ever waits:
+
+       begin ──► status: the answer is there
+         │
+         └─────► status 0: until due_ns ──► finish ──► the answer
+                                │
+                                └─────────► abandon: the client has gone
+
+   Invariant: a job with status 0 owns what it has started (the one CPU profile, a copy of the
+   values); finish and abandon give it back, and one of them always comes. */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+#define PLI_HTTP_PREFIX "/debug/pprof/"
+#define PLI_HTTP_NAME 128               /* letters of a profile's name */
+#define PLI_HTTP_HEADERS 14             /* names and values of an answer, and the NULL behind */
+#define PLI_HTTP_SECONDS 30             /* of a CPU profile when nobody says; as Go */
+#define PLI_HTTP_SECONDS_MAX 1000000000 /* what is longer would not fit into nanoseconds */
+#define PLI_HTTP_SYMBOLS ((size_t)16 << 20) /* bytes of names in one answer */
+#define PLI_HTTP_HEAP_RATE ((int64_t)512 << 10) /* bytes; Go's */
+
+/* A request that is worked on, and its answer. */
+typedef struct pli_http_job {
+    int status;                   /* 0: to be finished at due_ns */
+    const char *type;             /* of the body */
+    const char *extra, *value;    /* one more header; NULL: none */
+    bool error;                   /* the body is a message for people */
+    bool delta;                   /* a difference is being taken; the values are in before */
+    uint64_t cpu_start;           /* when the CPU profile began that this job takes; 0: none */
+    uint64_t due_ns;
+    char name[PLI_HTTP_NAME];     /* of the profile */
+    char attached[PLI_HTTP_NAME + 40]; /* how a browser is to call the file; "": shows it */
+    const char *header[PLI_HTTP_HEADERS];
+    pli_snapshot before;
+    pli_bytes body;
+} pli_http_job;
+
+/* A handler's view of what was asked. `query` is what stands behind the '?', as it came. */
+typedef struct pli_http_ask {
+    const pl_http_request *request;
+    const char *query;
+} pli_http_ask;
+
+/* -- Reading addresses -- */
+
+/* Copies text and turns %41 and the like into the bytes they stand for; in queries '+' is a blank:
+
+       "my%20files+2"      in a path "my files+2", in a query "my files 2"
+       "%4", "%zz", "%-1"  no byte: false
+       "%00"               would end the text early for some and not for others: false
+
+   False, too, when there is no room. */
+static bool pli_http_decode(char *out, size_t room, const char *text, size_t size, bool query)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < size; i++) {
+        char hex[3] = {0}, *end = hex;
+        unsigned char byte = (unsigned char)text[i];
+        if (byte == '%' && size - i > 2) {
+            memcpy(hex, text + i + 1, 2);
+            byte = (unsigned char)strtoul(hex, &end, 16);
+            i += 2;
+        }
+        /* strtoul also takes blanks and signs: the first digit has to be one. */
+        bool wrong = hex[0] ? end != hex + 2 || !strchr("0123456789abcdefABCDEF", hex[0])
+                            : byte == '%';
+        if (wrong || byte == '\0' || used + 1 >= room)
+            return false;
+        out[used++] = query && text[i] == '+' && !hex[0] ? ' ' : (char)byte;
+    }
+    out[used] = '\0';
+    return true;
+}
+
+/* The first value that a query gives a key; false when there is none, or nothing in it. What cannot
+   be read is "?", which no parameter means anything by: so that "seconds=%zz" is refused as what it
+   is, and not taken for a request without seconds, which would be answered at once. */
+static bool pli_http_param(const char *query, const char *key, char *out, size_t room)
+{
+    out[0] = '\0';
+    for (size_t size; *query; query += size + (query[size] == '&')) {
+        size = strcspn(query, "&");
+        size_t name = strcspn(query, "=&");
+        if (name != strlen(key) || strncmp(query, key, name) != 0)
+            continue;
+        if (name < size && !pli_http_decode(out, room, query + name + 1, size - name - 1, true))
+            strcpy(out, "?");
+        break;
+    }
+    return out[0] != '\0';
+}
+
+/* A number from the query, 0 when it is none: as Go takes debug= and gc=. Programs that send
+   nonsense there have been answered by Go's servers for years. */
+static int64_t pli_http_number(const char *query, const char *key)
+{
+    char text[24];
+    int64_t number;
+    bool good = pli_http_param(query, key, text, sizeof text) &&
+                pli_parse_int64(text, INT32_MIN, INT32_MAX, &number);
+    return good ? number : 0;
+}
+
+/* -- Answers -- */
+
+/* Ends the job with a message. The body so far is forgotten: it belonged to an answer that did not
+   come about. Messages are plain text and end in a line end, so that they look right in a terminal,
+   in a browser and below the line that pprof prints. */
+static void pli_http_fail(pli_http_job *job, int status, const char *message)
+{
+    job->body.size = 0;
+    job->status = status;
+    job->error = true;
+    job->attached[0] = '\0';
+    job->type = "text/plain; charset=utf-8";
+    pli_bytes_text(&job->body, message);
+    pli_bytes_byte(&job->body, '\n');
+}
+
+/* Ends the job with what is in the body, to be shown as it is. */
+static void pli_http_show(pli_http_job *job, const char *type)
+{
+    job->status = 200;
+    job->type = type;
+}
+
+/* Ends the job with bytes to be saved under a profile's name: `attachment; filename="heap-delta"`.
+   What could end the quoted name early, or the header, is replaced. Today's names have no such
+   letters; this is the place that would suffer if they came to. */
+static void pli_http_attach(pli_http_job *job, const char *suffix)
+{
+    snprintf(job->attached, sizeof job->attached, "attachment; filename=\"%s%s\"", job->name,
+             suffix);
+    char *name = strchr(job->attached, '"') + 1;
+    for (char *s = name; s[0] && s[1]; s++)
+        if (*s == '"' || *s == '\\' || (unsigned char)*s < ' ' || *s == 0x7f)
+            *s = '_';
+    job->status = 200;
+    job->type = "application/octet-stream";
+}
+
+/* Lists what goes before the body, but for its length: names and values in turn, then NULL. The
+   length is for whoever sends it to say, since only he knows how the answer is delimited. */
+static void pli_http_list_headers(pli_http_job *job)
+{
+    const char *list[][2] = {
+        {"Content-Type", job->type},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Cache-Control", "no-store"}, /* a profile of a minute ago is no profile of now */
+        /* Without it pprof does not show the message. */
+        {"X-Go-Pprof", job->error ? "1" : NULL},
+        {"Content-Disposition", job->attached[0] ? job->attached : NULL},
+        {job->extra, job->value},
+    };
+    int used = 0;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        for (int k = 0; k < 2 && list[i][1]; k++)
+            job->header[used++] = list[i][k];
+    job->header[used] = NULL;
+}
+
+/* Text that may hold anything, for a page: the command line comes from whoever started the program,
+   the Host from whoever asks. As numbers, since that is right inside of tags and outside. */
+static void pli_http_html(pli_bytes *b, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("<>&\"'", *text))
+            pli_bytes_format(b, "&#%d;", *text);
+        else
+            pli_bytes_byte(b, (unsigned char)*text);
+    }
+}
+
+/* A name as part of an address: all that is not a letter, a digit or one of four signs is written
+   as its number, as RFC 3986 has it. */
+static void pli_http_url(pli_bytes *b, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                     strchr("-._~", c);
+        if (plain)
+            pli_bytes_byte(b, c);
+        else
+            pli_bytes_format(b, "%%%02X", c);
+    }
+}
+
+/* -- Profiles by name -- */
+
+/* The profiles whose difference Go offers: of these all values only grow, or it is understood that
+   they do not. */
+static bool pli_http_has_delta(const char *name)
+{
+    static const char *const names[] = {"allocs", "block", "goroutine", "heap", "mutex",
+                                        "threadcreate"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* What could not be written, in words. */
+static void pli_http_fail_profile(pli_http_job *job, pl_result result)
+{
+    char text[160];
+    snprintf(text, sizeof text, "the profile could not be written: %s%s", pl_result_str(result),
+             result == PL_INVALID ? ": nothing was collected yet" : "");
+    pli_http_fail(job, 500, text);
+}
+
+/* ?seconds=N: the values now are kept, and taken off those of N seconds later:
+
+       0 s    snapshot     parse: 100     read: 40
+       N s    profile      parse: 130     read: 40     write: 7
+              answer       parse: 30                   write: 7      what did not change is left out
+
+   The checks, their order and their texts are Go's. */
+static void pli_http_begin_delta(pli_http_job *job, const pli_http_ask *ask, const char *seconds)
+{
+    int64_t n;
+    if (!pli_parse_int64(seconds, 1, INT64_MAX, &n)) {
+        pli_http_fail(job, 400, "invalid value for \"seconds\" - must be a positive integer");
+        return;
+    }
+    if (!pli_http_has_delta(job->name)) {
+        pli_http_fail(job, 400, "\"seconds\" parameter is not supported for this profile type");
+        return;
+    }
+    if (pli_http_number(ask->query, "debug") != 0) {
+        pli_http_fail(job, 400, "seconds and debug params are incompatible");
+        return;
+    }
+    pl_result result = pli_snapshot_take(job->name, &job->before);
+    if (result != PL_OK) {
+        pli_http_fail_profile(job, result);
+        return;
+    }
+    n = n < PLI_HTTP_SECONDS_MAX ? n : PLI_HTTP_SECONDS_MAX;
+    job->delta = true;
+    job->due_ns = pl_now_ns() + (uint64_t)n * 1000000000u;
+}
+
+/* debug=2 is one stack a thread, or one after the other; what has no such form is shown as with
+   debug=1, as in Go. It says so by PL_INVALID, before anything is written. */
+static pl_result pli_http_text(pli_http_job *job, int64_t debug)
+{
+    pli_bytes *body = &job->body;
+    pl_result result = debug < 2 ? PL_INVALID : pli_profile_bytes(job->name, 2, false, NULL, body);
+    return result == PL_INVALID ? pli_profile_bytes(job->name, 1, false, NULL, body) : result;
+}
+
+/* Any registered profile. The CPU profile has an address of its own, and takes its time: under its
+   name there is nothing, as in Go. Both ways to ask for a difference and for a profile in one are
+   refused further on: which of the two was meant? */
+static void pli_http_named(pli_http_job *job, const pli_http_ask *ask)
+{
+    char seconds[24];
+    int64_t debug = pli_http_number(ask->query, "debug");
+    if (strcmp(job->name, "cpu") == 0 || !pli_profile_find(job->name)) {
+        pli_http_fail(job, 404, "Unknown profile");
+        return;
+    }
+    if (pli_http_param(ask->query, "seconds", seconds, sizeof seconds)) {
+        pli_http_begin_delta(job, ask, seconds);
+        return;
+    }
+    if (strcmp(job->name, "heap") == 0 && pli_http_number(ask->query, "gc") > 0)
+        pli_os_heap_trim(); /* the nearest there is to a collection: memory goes back */
+    pl_result result = debug != 0 ? pli_http_text(job, debug) :
+                       pli_profile_bytes(job->name, 0, false, NULL, &job->body);
+    if (result != PL_OK)
+        pli_http_fail_profile(job, result);
+    else if (debug != 0)
+        pli_http_show(job, "text/plain; charset=utf-8");
+    else
+        pli_http_attach(job, "");
+}
+
+/* -- The CPU profile --
+
+   There is one sampler, so there is one profile at a time. Whoever asks for a second is told so at
+   once: to have him wait his turn would mean that he gets another time than he has asked for. The
+   program itself may use the sampler as well, by pl_cpu_start or PERFLAB=cpu=; so each job knows
+   its own profile by when that began, and ends no other. */
+
+/* When the CPU profile began that is, or was last, taken; its number, so to say. */
+static uint64_t pli_http_cpu_number(void)
+{
+    pli_lock_take(&pli_cpu.lock);
+    uint64_t number = pli_cpu.start_ns;
+    pli_lock_give(&pli_cpu.lock);
+    return number;
+}
+
+/* Why none could be started; the first text is Go's. */
+static void pli_http_fail_cpu(pli_http_job *job, pl_result result)
+{
+    pli_http_fail(job, result == PL_INVALID ? 400 : 500,
+                  result == PL_BUSY ?
+                  "Could not enable CPU profiling: cpu profiling already in use" :
+                  result == PL_INVALID ? "invalid value for \"hz\": write 1 to 10000" :
+                  "Could not enable CPU profiling: out of memory");
+}
+
+/* Absent, and whatever is no number of seconds, means 30 of them, as in Go. hz= is perflab's own:
+   Go is asked for it time and again. */
+static void pli_http_cpu(pli_http_job *job, const pli_http_ask *ask)
+{
+    char text[24];
+    int64_t n = PLI_HTTP_SECONDS;
+    pl_cpu_desc desc = {.hz = (int)pli_http_number(ask->query, "hz")};
+    pli_http_param(ask->query, "seconds", text, sizeof text);
+    if (!pli_parse_int64(text, 1, PLI_HTTP_SECONDS_MAX, &n))
+        n = PLI_HTTP_SECONDS;
+    pl_result result = pl_cpu_start(&desc);
+    if (result != PL_OK) {
+        pli_http_fail_cpu(job, result);
+        return;
+    }
+    job->cpu_start = pli_http_cpu_number();
+    job->due_ns = pl_now_ns() + (uint64_t)n * 1000000000u;
+}
+
+/* Ends the profile of this job. The program may have stopped it, and begun one of its own, which
+   is left alone. */
+static void pli_http_end_cpu(pli_http_job *job)
+{
+    if (job->cpu_start == pli_http_cpu_number())
+        pl_cpu_stop();
+    job->cpu_start = 0;
+}
+
+/* -- Other addresses -- */
+
+/* Appends a file of unknown size, as those in /proc are. */
+static void pli_http_read_file(pli_bytes *out, const char *path)
+{
+    const size_t step = 4096;
+    int fd = pli_os_open(path, O_RDONLY);
+    for (ssize_t n = fd >= 0; n > 0;) {
+        unsigned char *room = pli_bytes_extend(out, step);
+        n = room ? read(fd, room, step) : 0;
+        if (room)
+            out->size -= step - (n > 0 ? (size_t)n : 0);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The arguments of the program, with a NUL between two of them: pprof shows them as the title. The
+   kernel has one more at the end. */
+static void pli_http_cmdline(pli_http_job *job, const pli_http_ask *ask)
+{
+    (void)ask;
+    pli_http_read_file(&job->body, "/proc/self/cmdline");
+    while (job->body.size > 0 && job->body.data[job->body.size - 1] == '\0')
+        job->body.size--;
+    pli_http_show(job, "text/plain; charset=utf-8");
+}
+
+/* One address and its name. What is in no module is left out: pprof then shows the number. */
+static void pli_http_name(pli_bytes *out, uintptr_t pc)
+{
+    pl_frame frame;
+    if (pl_symbolize((const void *)pc, &frame) != PL_OK)
+        return;
+    pli_bytes_format(out, "%#" PRIxPTR " ", pc);
+    pli_bytes_text(out, frame.function);
+    pli_bytes_byte(out, '\n');
+}
+
+/* Names for addresses, "0x401000+0x402000", from the query or from the body of a POST:
+
+       num_symbols: 1
+       0x401000 parse
+       0x402000 main
+
+   pprof sends this when a profile has addresses without names. Of the number it looks only whether
+   it is 0, which would mean that there are no names to be had. What is no number is skipped, as are
+   addresses that nothing is at. Answers are bounded: a megabyte of addresses in a function with a
+   long C++ name would be a gigabyte. */
+static void pli_http_symbol(pli_http_job *job, const pli_http_ask *ask)
+{
+    const pl_http_request *r = ask->request;
+    const char *at = r->body ? r->body : ask->query;
+    size_t left = r->body ? r->body_size : strlen(at);
+    pli_bytes_text(&job->body, "num_symbols: 1\n");
+    while (left > 0 && job->body.size < PLI_HTTP_SYMBOLS) {
+        char number[32];
+        const char *plus = memchr(at, '+', left);
+        size_t size = plus ? (size_t)(plus - at) : left;
+        snprintf(number, sizeof number, "%.*s", size < sizeof number ? (int)size : 0, at);
+        uintptr_t pc = (uintptr_t)strtoull(number, NULL, 0);
+        if (pc >= PLI_PC_MARKS)
+            pli_http_name(&job->body, pc);
+        at += size + (plus != NULL);
+        left -= size + (plus != NULL);
+    }
+    pli_http_show(job, "text/plain; charset=utf-8");
+    if (left > 0)
+        pli_http_fail(job, 413, "too many addresses for one answer: ask for fewer at a time");
+}
+
+/* Nobody would be helped by an empty file of the right kind: the tools would open it, and show that
+   nothing has happened. */
+static void pli_http_trace(pli_http_job *job, const pli_http_ask *ask)
+{
+    (void)ask;
+    pli_http_fail(job, 501, "execution traces are not available: this program has no tracer");
+}
+
+/* "name = value" for each figure, in bytes or numbers, as pl_memstats_write has it: the same list
+   makes the struct, that text, this one and the page. */
+static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
+{
+    pl_memstats m;
+    (void)ask;
+    pl_memstats_read(&m);
+#define PLI_HTTP_FIGURE(name, kind, meaning)                                                       \
+    pli_bytes_format(&job->body, #name " = %lld\n", (long long)m.name);
+    PL_MEMSTATS(PLI_HTTP_FIGURE)
+    pli_http_show(job, "text/plain; charset=utf-8");
+}
+
+/* -- The page --
+
+   For people: what there is, how much of it, and the commands to copy.
+
+       ./server --port 80                                        which program this is
+       process 4711, up 1:12:09 h, 9 threads ...                 which process of it
+
+       Where the time goes in the next [ 30 ] seconds [take it]  the CPU profile
+
+       Count  Profile                                            all others
+          12  block    who waited for other threads ...          file   next 10 s
+                       go tool pprof "http://..."                to be copied with one click
+
+       Memory                                                    pl_memstats
+
+   It needs nothing from elsewhere: no scripts, no fonts, no pictures, and the browser is told to
+   refuse any (Content-Security-Policy), so that a name that was not escaped would still do nothing.
+   Links are relative: they hold behind a proxy that has the page under another address. Colours
+   follow the reader's choice of light or dark, and all is readable without any style at all. */
+
+/* What profiles are for, in a line. */
+static const char *pli_http_describe(const char *name)
+{
+    static const char *const text[][2] = {
+        {"allocs", "who asked for memory, from the start on: the same samples as heap"},
+        {"block", "who waited for other threads, and how long"},
+        {"goroutine", "the stacks of all threads, as they are now"},
+        {"goroutineleak", "threads that nobody will ever wake or join"},
+        {"heap", "who holds memory now; add gc=1 to have the allocator tidy up first"},
+        {"mutex", "who made others wait: where contended locks were given back"},
+        {"threadcreate", "where threads were started"}};
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
+        if (strcmp(text[i][0], name) == 0)
+            return text[i][1];
+    return "a profile of the program's own";
+}
+
+/* Profiles that collect nothing until they are told to, and how. NULL: it is on, or always is. An
+   empty profile looks as if there were nothing to see; so the page says why it is empty. */
+static const char *pli_http_off(const char *name)
+{
+    if (strcmp(name, "block") == 0 && PLI_LOAD(pli_sync.rate) <= 0)
+        return "pl_block_rate_set(1)";
+    if (strcmp(name, "mutex") == 0 && PLI_LOAD(pli_sync.fraction) <= 0)
+        return "pl_mutex_fraction_set(1)";
+    return NULL;
+}
+
+/* How many entries a profile has now: things where it counts things (threads, files of one's own),
+   else stacks. -1: unknown. The view is the one of the profile's own writer, so that the number is
+   what the reader will find in it. */
+static int64_t pli_http_count(const pli_profile_source *source)
+{
+    pli_profile_view view;
+    int64_t count = 0;
+    size_t at = 0;
+    memset(&view, 0, sizeof view);
+    view.name = source->name, view.source = source;
+    if (source->fill(&view, false) != PL_OK)
+        return -1;
+    for (pli_site *site; (site = pli_sites_next(view.sites, &at)) != NULL;) {
+        bool any = false;
+        for (int i = 0; i < view.types; i++)
+            any |= pli_view_value(&view, i, site) != 0;
+        count += view.types == 1 ? pli_view_value(&view, 0, site) : any;
+    }
+    if (source->done)
+        source->done();
+    return count;
+}
+
+/* The sources in the order of their names, without the CPU profile; how many. Sorted by insertion:
+   there are about ten, and the page is asked for by hand. */
+static int pli_http_sort_sources(const pli_profile_source **out, int room)
+{
+    int count = 0;
+    for (const pli_profile_source *s = PLI_LOAD_ACQUIRE(pli_profile_sources); s; s = s->next) {
+        if (strcmp(s->name, "cpu") == 0 || count == room)
+            continue;
+        int at = count++;
+        for (; at > 0 && strcmp(out[at - 1]->name, s->name) > 0; at--)
+            out[at] = out[at - 1];
+        out[at] = s;
+    }
+    return count;
+}
+
+/* A link to a profile in another form. */
+static void pli_http_link(pli_bytes *b, const char *name, const char *query, const char *text)
+{
+    pli_bytes_text(b, "<a href=\"");
+    pli_http_url(b, name);
+    pli_bytes_text(b, query);
+    pli_bytes_text(b, "\">");
+    pli_http_html(b, text);
+    pli_bytes_text(b, "</a>\n");
+}
+
+/* The command for what a line of the page is about, to be copied with one click. */
+static void pli_http_command(pli_bytes *b, const char *host, const char *name, const char *query)
+{
+    pli_bytes_text(b, "<code>go tool pprof \"http://");
+    pli_http_html(b, host);
+    pli_bytes_text(b, PLI_HTTP_PREFIX);
+    pli_http_url(b, name);
+    pli_bytes_text(b, query);
+    pli_bytes_text(b, "\"</code>\n");
+}
+
+/* A line of the table: count, name, what it is for, its forms, its command. */
+static void pli_http_row(pli_bytes *b, const pli_profile_source *source, const char *host)
+{
+    const char *name = source->name, *off = pli_http_off(name);
+    int64_t count = pli_http_count(source);
+    pli_bytes_text(b, "<tr><td class=n>");
+    if (count >= 0)
+        pli_bytes_format(b, "%lld", (long long)count);
+    pli_bytes_text(b, "</td><td>");
+    pli_http_link(b, name, "?debug=1", name);
+    pli_bytes_text(b, "</td><td>");
+    pli_bytes_text(b, pli_http_describe(name));
+    if (off) {
+        pli_bytes_text(b, "<br><em>off: switch it on with <b>");
+        pli_bytes_text(b, off);
+        pli_bytes_text(b, "</b></em>");
+    }
+    pli_bytes_text(b, "<br>");
+    pli_http_command(b, host, name, "");
+    pli_bytes_text(b, "</td><td>");
+    pli_http_link(b, name, "", "file");
+    if (pli_http_has_delta(name))
+        pli_http_link(b, name, "?seconds=10", "next 10 s");
+    pli_bytes_text(b, "</td></tr>\n");
+}
+
+/* How the page looks: one column, the colours of the reader's choice. */
+static const char pli_http_style[] =
+    ":root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--paper:#fff;--box:#f4f6f8;"
+    "--line:#d5dbe1;--link:#0a58ca}\n"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e6e9ec;--soft:#9aa4af;--paper:#15181c;"
+    "--box:#1f242a;--line:#343b43;--link:#7db4ff}}\n"
+    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);"
+    "max-width:60rem;margin:2rem auto;padding:0 1rem}\n"
+    "h1{font-size:1.3rem;margin:0}h2{font-size:1rem;margin:2rem 0 .5rem}\n"
+    "p{margin:.4rem 0}.soft,em,th{color:var(--soft);font-style:normal;font-weight:normal}\n"
+    "a{color:var(--link);text-decoration:none}a:hover{text-decoration:underline}\n"
+    "table{border-collapse:collapse;width:100%}th{text-align:left}\n"
+    "td,th{padding:.5rem .7rem .5rem 0;border-bottom:1px solid var(--line);vertical-align:top}\n"
+    "td:last-child{white-space:nowrap}td:last-child a+a{margin-left:.7rem}\n"
+    ".n{text-align:right;font-variant-numeric:tabular-nums}\n"
+    "code{font:12.5px/1.4 ui-monospace,monospace;background:var(--box);padding:.15rem .4rem;"
+    "border-radius:4px;user-select:all;overflow-wrap:anywhere}\n"
+    "form{background:var(--box);padding:.8rem;border-radius:6px}\n"
+    "input,button{font:inherit;color:inherit;background:var(--paper);border:1px solid var(--line);"
+    "border-radius:4px;padding:.15rem .5rem}input{width:5rem}\n"
+    ".m{columns:2;column-gap:3rem;list-style:none;padding:0}"
+    ".m li{display:flex;justify-content:space-between;border-bottom:1px solid var(--line)}\n";
+
+/* Seconds since the process was started; -1 where the kernel does not say. Its line in /proc has
+   the name in brackets, and that may hold anything, brackets too: fields are counted from the last
+   one on. The 20th behind it is the start, in ticks since the machine was started:
+
+       4711 (a ) b) S 1 4711 ... 20 0 9 0 8812345 ...
+                  └──────── 19 fields ────────┘ */
+static int64_t pli_http_uptime(void)
+{
+    char text[1024];
+    unsigned long long ticks;
+    const char *after = pli_os_read_file("/proc/self/stat", text, sizeof text) == PL_OK ?
+                        strrchr(text, ')') : NULL;
+    if (!after || sscanf(after + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                         "%*s %*s %*s %*s %llu", &ticks) != 1)
+        return -1;
+    uint64_t boot = pli_os_clock_ns_sig(CLOCK_BOOTTIME) / 1000000000u;
+    return (int64_t)boot - (int64_t)(ticks / (unsigned long long)sysconf(_SC_CLK_TCK));
+}
+
+/* What process this is: the command as it was given, and what a person asks first. Of several with
+   the same command, number and age tell which one this is. */
+static void pli_http_facts(pli_bytes *b)
+{
+    pli_bytes command = {NULL, 0, 0, false};
+    int64_t up = pli_http_uptime();
+    pli_http_read_file(&command, "/proc/self/cmdline");
+    for (size_t i = 0; i + 1 < command.size; i++)
+        command.data[i] = command.data[i] ? command.data[i] : ' ';
+    pli_bytes_byte(&command, '\0');
+    pli_bytes_text(b, "<h1>");
+    pli_http_html(b, command.failed ? "" : (const char *)command.data);
+    pli_bytes_format(b, "</h1>\n<p class=soft>process %d", (int)getpid());
+    if (up >= 0)
+        pli_bytes_format(b, ", up %lld:%02d:%02d h", (long long)(up / 3600), (int)(up / 60 % 60),
+                         (int)(up % 60));
+    pli_bytes_format(b, ", %d threads, %.2f s of CPU time, perflab %s</p>\n",
+                     pli_os_numbers("/proc/self/task", NULL, 0),
+                     (double)pl_process_cpu_ns() / 1e9, pl_version());
+    pli_bytes_free(&command);
+}
+
+/* The figures of the heap; what each means is shown when the mouse rests on it. */
+static void pli_http_list_memstats(pli_bytes *b)
+{
+    pl_memstats m;
+    pl_memstats_read(&m);
+    pli_bytes_text(b, "<h2><a href=memstats>Memory</a></h2>\n<ul class=m>\n");
+#define PLI_HTTP_ITEM(name, kind, meaning)                                                         \
+    pli_bytes_text(b, "<li title=\"" meaning "\"><span>" #name "</span>");                         \
+    pli_bytes_format(b, "<span class=n>%lld</span></li>\n", (long long)m.name);
+    PL_MEMSTATS(PLI_HTTP_ITEM)
+    pli_bytes_text(b, "</ul>\n");
+}
+
+/* The whole page. */
+static void pli_http_index(pli_http_job *job, const pli_http_ask *ask)
+{
+    const pli_profile_source *sources[64];
+    const char *host = ask->request->host ? ask->request->host : "localhost:6060";
+    pli_bytes *b = &job->body;
+    int count = pli_http_sort_sources(sources, 64);
+    pli_bytes_text(b, "<!DOCTYPE html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
+                   "<meta name=viewport content=\"width=device-width\">\n"
+                   "<title>" PLI_HTTP_PREFIX "</title>\n<style>\n");
+    pli_bytes_text(b, pli_http_style);
+    pli_bytes_text(b, "</style>\n</head>\n<body>\n");
+    pli_http_facts(b);
+    pli_bytes_text(b, "<h2>CPU profile</h2>\n<form action=profile>Where the time goes in the next "
+                   "<input name=seconds type=number min=1 max=3600 value=30> seconds: "
+                   "<button>take it</button>\n<br>");
+    pli_http_command(b, host, "profile", "?seconds=30");
+    pli_bytes_text(b, "</form>\n<h2>Types of profiles available:</h2>\n<table>\n<tr><th class=n>"
+                   "Count</th><th>Profile</th><th></th><th></th></tr>\n");
+    for (int i = 0; i < count; i++)
+        pli_http_row(b, sources[i], host);
+    pli_bytes_text(b, "</table>\n<p>");
+    if (pli_profile_find("goroutine"))
+        pli_http_link(b, "goroutine", "?debug=2", "full stacks of all threads");
+    pli_http_link(b, "cmdline", "", "command line");
+    pli_bytes_text(b, "</p>\n");
+    pli_http_list_memstats(b);
+    pli_bytes_text(b, "</body>\n</html>\n");
+    pli_http_show(job, "text/html; charset=utf-8");
+    job->extra = "Content-Security-Policy";
+    job->value = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+                 "base-uri 'none'; frame-ancestors 'none'";
+}
+
+/* -- A request from its begin to its end -- */
+
+/* The addresses behind the prefix that are no profile in the list. */
+static const struct {
+    const char *name;
+    void (*begin)(pli_http_job *job, const pli_http_ask *ask);
+} pli_http_pages[] = {
+    {"", pli_http_index}, {"cmdline", pli_http_cmdline}, {"profile", pli_http_cpu},
+    {"symbol", pli_http_symbol}, {"trace", pli_http_trace}, {"memstats", pli_http_memstats}};
+
+/* Hands the request to who is named behind the prefix. These come before profiles: a profile of the
+   program's own could have the name of one of them, and would still be in the list. */
+static void pli_http_route(pli_http_job *job, const pli_http_ask *ask)
+{
+    for (size_t i = 0; i < sizeof pli_http_pages / sizeof *pli_http_pages; i++) {
+        if (strcmp(pli_http_pages[i].name, job->name) == 0) {
+            pli_http_pages[i].begin(job, ask);
+            return;
+        }
+    }
+    pli_http_named(job, ask);
+}
+
+/* Elsewhere. The prefix without its last slash would break the links on the page. */
+static void pli_http_redirect(pli_http_job *job, int status)
+{
+    pli_http_fail(job, status, "the profiles are at " PLI_HTTP_PREFIX);
+    job->error = false;
+    job->extra = "Location";
+    job->value = PLI_HTTP_PREFIX;
+}
+
+/* Only lists of addresses may be posted: all else is asked for. HEAD is GET; who sends the answer
+   leaves the body out. Methods are words in capitals: "get" is another one, which nobody knows. */
+static bool pli_http_allows(pli_http_job *job, const char *method, const char *path)
+{
+    bool symbol = strcmp(path, PLI_HTTP_PREFIX "symbol") == 0;
+    if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+        (symbol && strcmp(method, "POST") == 0))
+        return true;
+    pli_http_fail(job, 405, symbol ? "only GET, HEAD and POST are answered here" :
+                  "only GET and HEAD are answered here");
+    job->extra = "Allow";
+    job->value = symbol ? "GET, HEAD, POST" : "GET, HEAD";
+    return false;
+}
+
+/* Begins a zeroed job. The path is decoded before it is looked at, as clients may write any letter
+   as its number; the query is not, since there a %26 is part of a value and a & ends one. */
+static void pli_http_begin(pli_http_job *job, const pl_http_request *request)
+{
+    char path[sizeof PLI_HTTP_PREFIX - 1 + PLI_HTTP_NAME];
+    const char *method = request->method ? request->method : "GET";
+    size_t size = strcspn(request->target, "?"), prefix = strlen(PLI_HTTP_PREFIX);
+    pli_http_ask ask = {request, request->target + size + (request->target[size] == '?')};
+    if (request->target[0] != '/' ||
+        !pli_http_decode(path, sizeof path, request->target, size, false)) {
+        pli_http_fail(job, 400, "the address is too long, has a wrong % in it, or does not begin "
+                      "with a slash");
+    } else if (pli_http_allows(job, method, path)) {
+        if (strncmp(path, PLI_HTTP_PREFIX, prefix) == 0) {
+            snprintf(job->name, sizeof job->name, "%s", path + prefix);
+            pli_http_route(job, &ask);
+        } else if (strcmp(path, "/") == 0 || strcmp(path, "/debug/pprof") == 0) {
+            pli_http_redirect(job, path[1] ? 301 : 302);
+        } else {
+            pli_http_fail(job, 404, "there is nothing here: the profiles are at " PLI_HTTP_PREFIX);
+        }
+    }
+}
+
+/* The time is over: what was begun is written. A CPU profile that the program itself has stopped
+   meanwhile is still there, and is the right one; if the program has begun another, that one is
+   shown as far as it has come, which its duration tells. */
+static void pli_http_finish(pli_http_job *job)
+{
+    bool delta = job->delta;
+    if (!delta)
+        pli_http_end_cpu(job);
+    pl_result result = pli_profile_bytes(delta ? job->name : "cpu", 0, false,
+                                         delta ? &job->before : NULL, &job->body);
+    if (delta)
+        pli_snapshot_free(&job->before);
+    job->delta = false;
+    if (result == PL_OK)
+        pli_http_attach(job, delta ? "-delta" : "");
+    else
+        pli_http_fail_profile(job, result);
+}
+
+/* Nobody waits for the answer any more. The sampler is free for the next one at once: somebody who
+   interrupts pprof does so to ask for something else. */
+static void pli_http_abandon(pli_http_job *job)
+{
+    if (job->cpu_start)
+        pli_http_end_cpu(job);
+    if (job->delta)
+        pli_snapshot_free(&job->before);
+    job->delta = false;
+    pli_http_fail(job, 500, "the client has gone");
+}
+
+/* The last step to any answer. What could not be put together for want of memory is a message in
+   its place, which needs one page. */
+static void pli_http_complete(pli_http_job *job)
+{
+    if (job->body.failed) {
+        pli_bytes_free(&job->body);
+        pli_http_fail(job, 500, "out of memory");
+    }
+    pli_http_list_headers(job);
+}
+
+/* Go's programs have all their profiles from the start on. So what would register itself when it is
+   first switched on does so now, and the heap's is switched on, as Go's is; once, so that a program
+   can switch it off again. */
+static void pli_http_prepare(void)
+{
+    static uint32_t prepared;
+    if (__atomic_exchange_n(&prepared, 1, __ATOMIC_ACQ_REL))
+        return;
+    pli_sync_offer();
+    if (PLI_LOAD(pli_heap.rate) == 0)
+        pl_heap_rate_set(PLI_HTTP_HEAP_RATE);
+}
+
+/* Has the job finished when it is due, or abandoned when the client has gone: for servers that have
+   a thread for each request. They can only be asked, so that is done ten times a second. */
+static void pli_http_wait(pli_http_job *job, const pl_http_request *request)
+{
+    const uint64_t look_ns = 100000000;
+    for (uint64_t now; (now = pl_now_ns()) < job->due_ns && job->status == 0;) {
+        uint64_t ns = job->due_ns - now < look_ns ? job->due_ns - now : look_ns;
+        struct timespec pause = {0, (long)ns};
+        nanosleep(&pause, NULL);
+        if (request->gone && request->gone(request->user))
+            pli_http_abandon(job);
+    }
+    if (job->status == 0)
+        pli_http_finish(job);
+}
+
+/* The job is the answer's memory: its headers point into it, so it stays until the answer is given
+   back. From the system, not from malloc, which may be what is being looked into. */
+pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response)
+{
+    if (!request || !response || !request->target)
+        return PL_INVALID;
+    memset(response, 0, sizeof *response);
+    pli_http_job *job = pli_os_map(sizeof *job);
+    if (!job)
+        return PL_NOMEM;
+    pli_http_prepare();
+    pli_http_begin(job, request);
+    if (job->status == 0)
+        pli_http_wait(job, request);
+    pli_http_complete(job);
+    *response = (pl_http_response){job->status, job->header, job->body.data, job->body.size, job};
+    return PL_OK;
+}
+
+void pl_http_response_free(pl_http_response *response)
+{
+    pli_http_job *job = response->job;
+    if (!job)
+        return;
+    pli_bytes_free(&job->body);
+    munmap(job, sizeof *job);
+    memset(response, 0, sizeof *response);
+}
+
+#else /* !PLI_LINUX || PERFLAB_NO_HTTP */
+
+pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response)
+{
+    (void)request, (void)response;
+    return PL_UNSUPPORTED;
+}
+
+void pl_http_response_free(pl_http_response *response)
+{
+    (void)response;
+}
+
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
+
+/* ==== >>request ==================================================================================
+   What a client sends, up to the moment at which it is known to be a request that may be answered.
+   Whoever listens at a port gets everything: scanners, browsers, other protocols, and those who try
+   what happens. So what is read here is checked to the letter, and what is not understood is
+   refused with a line that says what would be.
+
+       GET /debug/pprof/heap?debug=1 HTTP/1.1\r\n       method, target, version
+       Host: localhost:6060\r\n                         who is asked: see below
+       Authorization: Bearer k3yw0rd\r\n                who asks
+       Content-Length: 0\r\n                            how much follows
+       \r\n                                             the end of the head
+
+   The head is copied into the connection, where it lies still, and cut into words in place: each
+   line end, and each blank that matters, becomes a NUL. Nothing is allocated for it.
+
+       400   no request, or one that two readers could understand differently: a blank before a
+             colon, two lengths, two Hosts, control characters. Between a proxy that reads it one
+             way and a server that reads it the other, a second request can be smuggled.
+       401   the token is missing or wrong
+       403   the Host is not ours
+       411   a body without a length
+       413   a body of more than 1 MiB: only lists of addresses have one
+       431   a head of more than 8 KiB: those of browsers with many cookies have 4
+       505   not HTTP/1
+
+   Who may ask: the server listens on loopback unless told otherwise. But a page of any web site may
+   have a browser on this machine ask it, under a name of that site's own which suddenly leads here
+   (DNS rebinding):
+
+       page of http://evil.example  ──► GET / Host: evil.example ──► 127.0.0.1:6060
+                        ▲                                                 │
+                        └── may read the answer: it has the page's name ──┘
+
+   The only trace of that is the Host header, which pages cannot change. So it has to be an address,
+   localhost, or a name that the program has listed. */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+#define PLI_HTTP_HEAD ((size_t)8 << 10) /* bytes of a request without its body */
+#define PLI_HTTP_BODY ((size_t)1 << 20)
+#define PLI_HTTP_TOKEN 256
+#define PLI_HTTP_HOSTS 1024             /* bytes of all names together */
+
+/* What the head of a request says; texts lie in the connection's copy of it. */
+typedef struct pli_http_head {
+    char *method, *target, *host, *authorization;
+    size_t body_size;
+    int minor, hosts;    /* HTTP/1.minor; how often Host was given */
+    bool keep, expects;  /* the connection stays; the client waits before it sends the body */
+    int wrong;           /* the status to refuse it with; 0: it is in order */
+    const char *why;
+} pli_http_head;
+
+/* Who may ask; fixed when the server is started. */
+typedef struct pli_http_guard {
+    bool local;                 /* a Unix socket: no browser gets there */
+    bool beyond;                /* listens on more than loopback */
+    char token[PLI_HTTP_TOKEN]; /* "": none */
+    char hosts[PLI_HTTP_HOSTS]; /* names, each with its NUL, and one more at the end */
+} pli_http_guard;
+
+/* -- Reading requests -- */
+
+/* Notes what is wrong with a request; the first thing counts, since what comes after may only
+   follow from it. The connection is closed then: where the next request begins is not certain any
+   more. */
+static void pli_http_refuse(pli_http_head *h, int status, const char *why)
+{
+    if (h->wrong)
+        return;
+    h->wrong = status;
+    h->why = why;
+    h->keep = false;
+}
+
+/* Where a head ends, behind its empty line; 0: not yet. Lines may end without the CR, as the RFC
+   allows and as people type them. */
+static size_t pli_http_head_size(const unsigned char *text, size_t size)
+{
+    const unsigned char *end = text + size;
+    for (const unsigned char *at = text; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;) {
+        at++;
+        if (at < end && *at == '\n')
+            return (size_t)(at + 1 - text);
+        if (at + 1 < end && at[0] == '\r' && at[1] == '\n')
+            return (size_t)(at + 2 - text);
+    }
+    return 0;
+}
+
+/* "GET /debug/pprof/ HTTP/1.1": three words with exactly one blank between two of them. On failure
+   method and target are the empty text at the end, so that nobody has to ask whether there are any.
+   HTTP/1.1 keeps the connection unless told otherwise, HTTP/1.0 closes it. */
+static void pli_http_parse_first(pli_http_head *h, char *line)
+{
+    char *target = strchr(line, ' ');
+    char *version = target ? strchr(target + 1, ' ') : NULL;
+    h->method = h->target = line + strlen(line);
+    if (!version || target == line || version == target + 1 ||
+        strncmp(version + 1, "HTTP/", 5) != 0) {
+        pli_http_refuse(h, 400, "the first line has to be: METHOD /address HTTP/1.1");
+        return;
+    }
+    *target++ = *version++ = '\0';
+    h->method = line, h->target = target;
+    bool one = strncmp(version, "HTTP/1.", 7) == 0 && version[7] >= '0' && version[7] <= '9';
+    if (!one || version[8])
+        pli_http_refuse(h, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+    else
+        h->minor = version[7] != '0';
+    h->keep = !h->wrong && h->minor == 1;
+}
+
+/* Whether a list such as "keep-alive, Upgrade" has the word, whatever its capitals. */
+static bool pli_http_lists(const char *list, const char *word)
+{
+    for (size_t size; *list; list += size) {
+        list += strspn(list, ", \t");
+        size = strcspn(list, ", \t");
+        if (size == strlen(word) && strncasecmp(list, word, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* How long the body is. Digits only: "+5", " 5" and "5, 5" are read as 5 by some and refused by
+   others. Two lengths that differ would be two requests to one reader and one to the next. */
+static void pli_http_parse_length(pli_http_head *h, const char *value)
+{
+    int64_t size;
+    bool again = h->body_size > 0;
+    if (!(*value >= '0' && *value <= '9') || !pli_parse_int64(value, 0, INT64_MAX, &size) ||
+        (again && (uint64_t)size != h->body_size))
+        pli_http_refuse(h, 400, "Content-Length has to be one number");
+    else if ((uint64_t)size > PLI_HTTP_BODY)
+        pli_http_refuse(h, 413, "the body is too long: at most 1048576 bytes are taken");
+    else
+        h->body_size = (size_t)size;
+}
+
+/* A header that matters here; all others are none of our business: browsers send a dozen. Bodies in
+   chunks (Transfer-Encoding) are refused, as nobody who asks for profiles has to send one. */
+static void pli_http_parse_field(pli_http_head *h, const char *name, char *value)
+{
+    if (strcasecmp(name, "Host") == 0) {
+        h->host = value;
+        h->hosts++;
+    } else if (strcasecmp(name, "Content-Length") == 0) {
+        pli_http_parse_length(h, value);
+    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        pli_http_refuse(h, 411, "Transfer-Encoding is not understood: send a Content-Length");
+    } else if (strcasecmp(name, "Authorization") == 0) {
+        h->authorization = value;
+    } else if (strcasecmp(name, "Expect") == 0) {
+        h->expects = strcasecmp(value, "100-continue") == 0;
+    } else if (strcasecmp(name, "Connection") == 0) {
+        if (pli_http_lists(value, "close"))
+            h->keep = false;
+        else if (pli_http_lists(value, "keep-alive"))
+            h->keep = !h->wrong;
+    }
+}
+
+/* "Name: value", without the blanks around the value. A blank before the colon, or at the front of
+   a line (which once continued the line before), is how requests are smuggled: an error. */
+static void pli_http_parse_line(pli_http_head *h, char *line)
+{
+    char *colon = strchr(line, ':');
+    size_t name = strcspn(line, ": \t");
+    if (!colon || name == 0 || line + name != colon) {
+        pli_http_refuse(h, 400, "a header line has to be: Name: value");
+        return;
+    }
+    *colon = '\0';
+    char *value = colon + 1 + strspn(colon + 1, " \t");
+    size_t size = strlen(value);
+    while (size > 0 && (value[size - 1] == ' ' || value[size - 1] == '\t'))
+        value[--size] = '\0';
+    pli_http_parse_field(h, line, value);
+}
+
+/* Reads a whole head, which it cuts into words:
+
+       before   G E T   /   H T T P / 1 . 1 CR LF H o s t :   x CR LF CR LF
+       after    G E T 0 / 0 H T T P / 1 . 1 0  LF H o s t 0   x 0  0  0  0
+
+   Of its bytes only the ends of lines and tabs may be control characters. A NUL among them would
+   end a word here that goes on elsewhere; others could play tricks with the terminal that shows
+   them. */
+static void pli_http_parse(pli_http_head *h, char *text, size_t size)
+{
+    bool first = true, control = memchr(text, '\0', size) != NULL;
+    memset(h, 0, sizeof *h);
+    text[size] = '\0';
+    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        if (end > line && end[-1] == '\r')
+            end[-1] = '\0';
+        for (const char *s = line; *s; s++)
+            control |= ((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f;
+        if (first)
+            pli_http_parse_first(h, line);
+        else if (*line)
+            pli_http_parse_line(h, line);
+        first = false;
+    }
+    if (control)
+        pli_http_refuse(h, 400, "there is a control character in the request");
+    if (h->hosts == 0 && h->minor == 1)
+        pli_http_refuse(h, 400, "there has to be a Host header");
+    if (h->hosts > 1)
+        pli_http_refuse(h, 400, "there may be only one Host header");
+}
+
+/* -- Who may ask --
+
+   In this order: is the Host ours, is the token right. A web site that has lured a browser here is
+   not even told that there is a token. */
+
+/* Copies the name or number from "name:port" or "[number]:port"; "" when it is neither. Numbers of
+   IPv6 have colons in them, hence the brackets. The port is not compared: a tunnel or a container
+   may have given it another one. */
+static void pli_http_host_name(char *out, size_t room, const char *host)
+{
+    bool bracket = host[0] == '[';
+    size_t size = bracket ? strcspn(host, "]") - 1 : strcspn(host, ":");
+    const char *rest = host + bracket + size + bracket;
+    bool port = rest[0] == ':' && strspn(rest + 1, "0123456789") == strlen(rest + 1);
+    out[0] = '\0';
+    if ((bracket && host[size + 1] != ']') || size >= room || (*rest && !port))
+        return;
+    memcpy(out, host + bracket, size);
+    out[size] = '\0';
+}
+
+/* Whether a text is an address: 2 of loopback, 1 of anything else, 0 none.
+
+       2   127.0.0.0/8   ::1   ::ffff:127.0.0.0/104 (IPv4, as IPv6 writes it)
+       1   10.0.0.7   fe80::1   0.0.0.0, which means all of this machine's
+       0   localhost   127.1 (some readers take it, browsers send it in full) */
+static int pli_http_address_kind(const char *text)
+{
+    unsigned char b[16];
+    static const unsigned char one[16] = {[15] = 1}, mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (inet_pton(AF_INET, text, b) == 1)
+        return b[0] == 127 ? 2 : 1;
+    if (inet_pton(AF_INET6, text, b) != 1)
+        return 0;
+    bool local = memcmp(b, one, 16) == 0 || (memcmp(b, mapped, 12) == 0 && b[12] == 127);
+    return local ? 2 : 1;
+}
+
+/* Whether the Host that was asked for is one of ours. An address is right by itself: a page that
+   was loaded from an address can only be of whoever has it. But one of another machine is no name
+   of a server that listens on loopback alone. Names are compared whole, so that
+   localhost.evil.example is not localhost. */
+static bool pli_http_host_allowed(const pli_http_guard *g, const char *host)
+{
+    char name[256];
+    if (g->local || !host)
+        return true; /* HTTP/1.0 may come without: browsers never do */
+    pli_http_host_name(name, sizeof name, host);
+    int kind = pli_http_address_kind(name);
+    bool allowed = strcasecmp(name, "localhost") == 0 || kind == 2 || (kind == 1 && g->beyond);
+    for (const char *each = g->hosts; *each && !allowed; each += strlen(each) + 1)
+        allowed = strcasecmp(name, each) == 0 || strcmp(each, "*") == 0;
+    return allowed;
+}
+
+/* Compares in a time that says nothing of how much was right: with an early end, somebody could
+   find the token letter by letter, by which first letters take longest. It depends on the length of
+   what was given alone, which whoever gave it knows. */
+static bool pli_http_same_secret(const char *given, size_t size, const char *token)
+{
+    size_t length = strlen(token);
+    unsigned different = size != length;
+    for (size_t i = 0; i < size; i++)
+        different |= (unsigned char)given[i] ^ (unsigned char)token[length ? i % length : 0];
+    return different == 0;
+}
+
+/* Reads base64 up to its end or its padding; how many bytes, at most room. Four digits of 6 bits
+   are three bytes: "b3Blbg==" is "open". What is no digit ends it: it can only make a token wrong.
+   */
+static size_t pli_http_base64(char *out, size_t room, const char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = 0;
+    size_t used = 0;
+    const char *digit;
+    for (int count = 0; *text && (digit = strchr(digits, *text)) != NULL; text++) {
+        bits = bits << 6 | (uint32_t)(digit - digits);
+        count += 6;
+        if (count >= 8 && used < room)
+            out[used++] = (char)(bits >> (count - 8));
+        count -= count >= 8 ? 8 : 0;
+    }
+    return used;
+}
+
+/* "Bearer TOKEN"; or "Basic" with the token as password, whatever the user:
+
+       Authorization: Bearer open sesame
+       Authorization: Basic YW55Om9wZW4gc2VzYW1l          any:open sesame
+
+   The second one is what browsers send when they have asked their user, and the only one that
+   `go tool pprof http://any:TOKEN@host/...` has. */
+static bool pli_http_token_given(const char *authorization, const char *token)
+{
+    char pair[2 * PLI_HTTP_TOKEN];
+    if (!authorization)
+        return false;
+    size_t scheme = strcspn(authorization, " ");
+    const char *value = authorization + scheme + strspn(authorization + scheme, " ");
+    if (scheme == 6 && strncasecmp(authorization, "Bearer", 6) == 0)
+        return pli_http_same_secret(value, strlen(value), token);
+    if (scheme != 5 || strncasecmp(authorization, "Basic", 5) != 0)
+        return false;
+    size_t size = pli_http_base64(pair, sizeof pair, value);
+    const char *colon = memchr(pair, ':', size);
+    return colon && pli_http_same_secret(colon + 1, (size_t)(pair + size - colon - 1), token);
+}
+
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
+
+/* ==== >>server ===================================================================================
+   A small HTTP server for >>http: one thread, one poll, nothing that waits. It must never hold up
+   the program, nor be held up by those who ask: whatever they send, memory, connections and time
+   are bounded. A connection is in one of four states:
+
+                 ┌─────────────── the answer is out; keep-alive ───────────────┐
+                 ▼                                                             │
+     accept ─► READ ── request complete, answer there ─────────────────────► WRITE
+                 │                                                           ▲ │
+                 └── answer due later ──► WAIT ── finished ──────────────────┘ │
+                                           │                                   ▼
+                                           └─ client gone: abandoned         DRAIN ─► closed
+
+       READ    bytes come in; a request that is not complete after 10 s is given up
+       WAIT    a profile is being taken; the client is watched, and may not send
+       WRITE   bytes go out; a client that takes nothing for 30 s is given up
+       DRAIN   the last answer is out. To close at once, with bytes unread, would have the kernel
+               tell the client of an error, and it might never see the answer.
+
+   Three clients, and what the thread does; it sleeps in between:
+
+       time   A: profile?seconds=10      B: heap                 C: half a request, then nothing
+       0 s    READ, sampler on, WAIT     -                       READ
+       3 s    WAIT                       READ, answer, WRITE     READ
+       10 s   sampler off, WRITE         READ (idle)             408, WRITE, DRAIN, closed
+
+   What one client can take from the program:
+
+       memory        8 KiB of head, 1 MiB of body, one answer; idle connections have none
+       connections   32 for all; one more takes the place of the one idle longest, or, when all are
+                     at work, is told to come again
+       time          that of one answer at a time: a profile is encoded on this thread, in some ms
+       requests      as many as it likes, one after the other; those that come before the last one
+                     is answered (pipelining) stay in the buffer, then in the kernel's, and then
+                     the client cannot send any more
+
+   The thread is perflab's own: thread profiles and leak checks leave it out, as they do its
+   descriptors. It takes no signals but SIGPROF, so that its own time is in a CPU profile: that is
+   part of what the program costs, too. A fork's child has no server.
+
+   Invariant: only the thread touches connections; start and stop, under pli_http.lock, touch them
+   while it does not run. */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+/* Go's own clients wait for 1.5 times the seconds that they have asked for, and scrapers come every
+   10 to 60 s, on a connection that they keep: so idle ones stay for two minutes. Nobody needs 10 s
+   for a request of some 200 bytes. */
+#define PLI_HTTP_CONNECTIONS 32
+#define PLI_HTTP_HEAD_OUT 1024          /* of an answer: all of it is ours, and short */
+#define PLI_HTTP_S ((uint64_t)1000000000)
+#define PLI_HTTP_READ_NS (10 * PLI_HTTP_S)
+#define PLI_HTTP_IDLE_NS (120 * PLI_HTTP_S)
+#define PLI_HTTP_WRITE_NS (30 * PLI_HTTP_S)
+#define PLI_HTTP_DRAIN_NS (1 * PLI_HTTP_S)
+#define PLI_HTTP_PAUSE_NS (PLI_HTTP_S / 10) /* before accept is tried again when it has failed */
+
+enum { PLI_HTTP_FREE, PLI_HTTP_READ, PLI_HTTP_WAIT, PLI_HTTP_WRITE, PLI_HTTP_DRAIN };
+
+/* A place for a connection. It has room for a head each way, so that only bodies need memory of
+   their own; pages that were never used cost nothing. */
+typedef struct pli_http_conn {
+    int fd, state;
+    uint64_t deadline_ns, since_ns; /* given up at; its last change of state */
+    bool fresh;                     /* there are bytes in `in` that nobody has looked at yet */
+    bool parsed;                    /* the head is read, and the body awaited */
+    pli_http_head head;
+    size_t out_size, sent;
+    char text[PLI_HTTP_HEAD + 1];   /* the head of the request, cut into words */
+    char out[PLI_HTTP_HEAD_OUT];    /* the head of the answer */
+    pli_bytes in;
+    pli_http_job job;
+} pli_http_conn;
+
+/* A server that runs. */
+typedef struct pli_http_server {
+    int listener, waker;         /* descriptors */
+    uint64_t accept_ns;          /* not before then */
+    pli_http_guard guard;
+    pli_http_conn conn[PLI_HTTP_CONNECTIONS];
+} pli_http_server;
+
+/* What is known of it outside of its thread. */
+static struct {
+    pli_lock lock;
+    pli_http_server *server; /* NULL: none runs */
+    pthread_t thread;
+    uint32_t stop;           /* atomic */
+    int port, pid;
+    char path[108];          /* of a Unix socket; "": none */
+    uint64_t path_file;      /* which file that was: it may be another's by now */
+    bool prepared;
+} pli_http;
+
+/* -- Requests and answers -- */
+
+/* Begins the job of a request that has arrived, unless it is to be refused. What is refused has its
+   answer at once, so that the state is WRITE next in any case but one: a profile that takes time.
+   */
+static void pli_http_admit(const pli_http_server *s, pli_http_conn *c)
+{
+    const pli_http_head *h = &c->head;
+    pl_http_request request = {.method = h->method, .target = h->target, .host = h->host,
+                               .body = h->body_size ? (const char *)c->in.data : NULL,
+                               .body_size = h->body_size};
+    if (h->wrong) {
+        pli_http_fail(&c->job, h->wrong, h->why);
+    } else if (!pli_http_host_allowed(&s->guard, h->host)) {
+        pli_http_fail(&c->job, 403, "this Host is not known here: ask for localhost or 127.0.0.1, "
+                      "or have the program list the name in pl_http_desc.hosts");
+    } else if (s->guard.token[0] && !pli_http_token_given(h->authorization, s->guard.token)) {
+        pli_http_fail(&c->job, 401, "a token is needed: send Authorization: Bearer TOKEN");
+        c->job.extra = "WWW-Authenticate";
+        c->job.value = "Basic realm=\"perflab\", Bearer";
+    } else {
+        pli_http_begin(&c->job, &request);
+    }
+}
+
+/* -- Connections -- */
+
+/* Changes the state; it may last until `ns` from now. Every state has an end: there is no way for a
+   connection to be forgotten. */
+static void pli_http_turn(pli_http_conn *c, int state, uint64_t ns)
+{
+    c->state = state;
+    c->since_ns = pl_now_ns();
+    c->deadline_ns = c->since_ns + ns;
+}
+
+/* A descriptor of perflab's own is closed. */
+static void pli_http_close_fd(int *fd)
+{
+    if (*fd < 0)
+        return;
+    pli_fd_own(*fd, false);
+    close(*fd);
+    *fd = -1;
+}
+
+/* Ends a connection, whatever it was doing, and gives back all that it had. A CPU profile that it
+   was waiting for ends with it. */
+static void pli_http_drop(pli_http_conn *c)
+{
+    if (c->state == PLI_HTTP_WAIT)
+        pli_http_abandon(&c->job);
+    pli_bytes_free(&c->job.body);
+    pli_bytes_free(&c->in);
+    pli_http_close_fd(&c->fd);
+    c->state = PLI_HTTP_FREE;
+}
+
+/* What a status is called; programs look at the number only. */
+static const char *pli_http_reason(int status)
+{
+    static const struct { int status; const char *reason; } list[] = {
+        {200, "OK"}, {301, "Moved Permanently"}, {302, "Found"}, {400, "Bad Request"},
+        {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
+        {405, "Method Not Allowed"}, {408, "Request Timeout"}, {411, "Length Required"},
+        {413, "Content Too Large"}, {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"}, {501, "Not Implemented"}, {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"}};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        if (list[i].status == status)
+            return list[i].reason;
+    return "Unknown";
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT", in English whatever the program's locale: by hand, since
+   strftime would ask that. */
+static void pli_http_date(char *out, size_t size)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t now = time(NULL);
+    struct tm t;
+    gmtime_r(&now, &t);
+    snprintf(out, size, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * t.tm_wday, t.tm_mday,
+             months + 3 * t.tm_mon, t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+}
+
+/* Puts the head of the answer together:
+
+       HTTP/1.1 200 OK\r\n
+       Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+       Content-Length: 1871\r\n
+       ...                                        what the job has listed
+       Connection: keep-alive\r\n
+       \r\n
+
+   All headers are texts of ours, 600 bytes at most: it fits. Content-Length always, and first, so
+   that clients know where the answer ends without waiting for the connection's end. */
+static void pli_http_head_out(pli_http_conn *c)
+{
+    char date[40];
+    const pli_http_job *job = &c->job;
+    size_t room = sizeof c->out;
+    pli_http_date(date, sizeof date);
+    int n = snprintf(c->out, room, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Length: %zu\r\n",
+                     job->status, pli_http_reason(job->status), date, job->body.size);
+    for (int i = 0; job->header[i]; i += 2)
+        n += snprintf(c->out + n, room - (size_t)n, "%s: %s\r\n", job->header[i],
+                      job->header[i + 1]);
+    n += snprintf(c->out + n, room - (size_t)n, "Connection: %s\r\n\r\n",
+                  c->head.keep ? "keep-alive" : "close");
+    c->out_size = (size_t)n;
+}
+
+/* The answer is there: from now on it is sent. Of the body of a HEAD only the length is, which
+   stands in the head already. */
+static void pli_http_answer(pli_http_conn *c)
+{
+    pli_http_complete(&c->job);
+    pli_http_head_out(c);
+    if (c->head.method && strcmp(c->head.method, "HEAD") == 0)
+        c->job.body.size = 0;
+    c->sent = 0;
+    pli_http_turn(c, PLI_HTTP_WRITE, PLI_HTTP_WRITE_NS);
+}
+
+/* The answer to a request that is not even one, or is not complete: there is nothing to be known of
+   it, not even whether the client would keep the connection. */
+static void pli_http_answer_error(pli_http_conn *c, int status, const char *why)
+{
+    memset(&c->head, 0, sizeof c->head);
+    pli_http_fail(&c->job, status, why);
+    pli_http_answer(c);
+}
+
+/* Takes bytes away from the front of what has come. */
+static void pli_http_consume(pli_http_conn *c, size_t size)
+{
+    c->in.size -= size;
+    if (c->in.size > 0)
+        memmove(c->in.data, c->in.data + size, c->in.size);
+    else
+        pli_bytes_free(&c->in); /* idle connections hold no memory */
+}
+
+/* Looks for a head. Empty lines before it are allowed, since some clients send one too many behind
+   a body. All methods are capitals: another first byte says that this is something else altogether,
+   mostly TLS, whose client would wait for ten seconds to learn that nobody understands it. */
+static void pli_http_look_for_head(pli_http_conn *c)
+{
+    size_t blank = 0;
+    while (blank < c->in.size && (c->in.data[blank] == '\r' || c->in.data[blank] == '\n'))
+        blank++;
+    if (blank)
+        pli_http_consume(c, blank);
+    if (c->in.size == 0)
+        return;
+    size_t size = pli_http_head_size(c->in.data, c->in.size);
+    if (c->in.data[0] < 'A' || c->in.data[0] > 'Z') {
+        pli_http_answer_error(c, 400, "this is no HTTP request: plain HTTP is spoken here, no TLS");
+    } else if (size > PLI_HTTP_HEAD || (size == 0 && c->in.size > PLI_HTTP_HEAD)) {
+        pli_http_answer_error(c, 431, "the request is too long: 8192 bytes without its body");
+    } else if (size > 0) {
+        memcpy(c->text, c->in.data, size);
+        pli_http_consume(c, size);
+        pli_http_parse(&c->head, c->text, size);
+        c->parsed = true;
+    }
+}
+
+/* Goes on with what has arrived: to an answer when the request is complete. A client that has asked
+   to be asked first (Expect) is told to send its body, once; the 25 bytes go into an empty buffer
+   of the kernel's, so they need no state of their own. */
+static void pli_http_look(const pli_http_server *s, pli_http_conn *c)
+{
+    c->fresh = false;
+    if (!c->parsed)
+        pli_http_look_for_head(c);
+    if (!c->parsed || c->state != PLI_HTTP_READ)
+        return;
+    if (c->in.size < c->head.body_size && !c->head.wrong) {
+        if (c->head.expects && c->head.minor == 1)
+            send(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25, MSG_NOSIGNAL);
+        c->head.expects = false;
+        return;
+    }
+    c->parsed = false;
+    pli_http_admit(s, c);
+    if (!c->head.wrong && c->head.body_size)
+        pli_http_consume(c, c->head.body_size);
+    if (c->job.status)
+        pli_http_answer(c);
+    else
+        pli_http_turn(c, PLI_HTTP_WAIT, c->job.due_ns - pl_now_ns());
+}
+
+/* Bytes have come, or the end. 16 KiB are taken at once, and what they hold is looked at before
+   more is: so the buffer never has more than a head, a body and this. */
+static void pli_http_receive(pli_http_conn *c)
+{
+    size_t most = (size_t)16 << 10;
+    unsigned char *room = pli_bytes_extend(&c->in, most);
+    ssize_t n = room ? recv(c->fd, room, most, 0) : 0;
+    bool again = n < 0 && (errno == EAGAIN || errno == EINTR);
+    if (room)
+        c->in.size -= most - (n > 0 ? (size_t)n : 0);
+    if (n <= 0 && !again) {
+        pli_http_drop(c);
+        return;
+    }
+    /* The time for a request runs from its first byte; what drips in does not make it longer. */
+    if (n > 0 && !c->fresh && c->in.size == (size_t)n && !c->parsed)
+        pli_http_turn(c, PLI_HTTP_READ, PLI_HTTP_READ_NS);
+    c->fresh = n > 0;
+}
+
+/* The answer is out. What has come meanwhile is the next request, or a part of it: poll would not
+   tell of it again, so it is marked. */
+static void pli_http_sent(pli_http_conn *c)
+{
+    bool keep = c->head.keep;
+    pli_bytes_free(&c->job.body);
+    memset(&c->job, 0, sizeof c->job);
+    c->fresh = c->in.size > 0;
+    if (keep) {
+        pli_http_turn(c, PLI_HTTP_READ, c->fresh ? PLI_HTTP_READ_NS : PLI_HTTP_IDLE_NS);
+        return;
+    }
+    shutdown(c->fd, SHUT_WR);
+    pli_http_turn(c, PLI_HTTP_DRAIN, PLI_HTTP_DRAIN_NS);
+}
+
+/* Sends what the kernel takes: what is left of the head, and behind it the body, in one call, so
+   that a short answer is one packet. MSG_NOSIGNAL: a client that has gone is an error here, no
+   SIGPIPE that would end the program.
+
+       out  [ head ........ ]      body  [ ............................ ]
+                    ▲ sent                 then from here on
+   */
+static void pli_http_send(pli_http_conn *c)
+{
+    const pli_bytes *body = &c->job.body;
+    size_t head = c->sent < c->out_size ? c->out_size - c->sent : 0;
+    size_t done = head ? 0 : c->sent - c->out_size;
+    struct iovec part[2] = {{c->out + c->sent, head}, {body->data + done, body->size - done}};
+    struct msghdr message = {.msg_iov = head ? part : part + 1, .msg_iovlen = head ? 2 : 1};
+    ssize_t n = sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        pli_http_drop(c);
+    } else if (n > 0) {
+        c->sent += (size_t)n;
+        c->deadline_ns = pl_now_ns() + PLI_HTTP_WRITE_NS;
+        if (c->sent == c->out_size + body->size)
+            pli_http_sent(c);
+    }
+}
+
+/* Throws away what still comes, up to the client's end; a second of that is enough. */
+static void pli_http_drain(pli_http_conn *c)
+{
+    char bytes[4096];
+    ssize_t n = recv(c->fd, bytes, sizeof bytes, 0);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        pli_http_drop(c);
+}
+
+/* The time of a state is over: in WAIT that is what was waited for. An idle connection is closed
+   without a word, since the client has not asked anything. */
+static void pli_http_late(pli_http_conn *c)
+{
+    if (c->state == PLI_HTTP_WAIT) {
+        pli_http_finish(&c->job);
+        pli_http_answer(c);
+    } else if (c->state == PLI_HTTP_READ && (c->parsed || c->in.size > 0)) {
+        pli_http_answer_error(c, 408, "the request did not arrive within 10 s");
+    } else {
+        pli_http_drop(c);
+    }
+}
+
+/* What poll is to wait for. */
+static short pli_http_events(const pli_http_conn *c)
+{
+    switch (c->state) {
+    case PLI_HTTP_WAIT:
+        return POLLRDHUP; /* and the hang-up and errors, which always count */
+    case PLI_HTTP_WRITE:
+        return POLLOUT;
+    default:
+        return POLLIN;
+    }
+}
+
+/* One step of one connection: what poll has seen, then what its clock says. At most one request a
+   step, so that a client that sends hundreds at once does not keep the others waiting. Sending is
+   tried without being asked for by poll: mostly there is room, and the answer is out at once. In
+   WAIT every event means that the client has gone: nothing else was asked for. */
+static void pli_http_step(const pli_http_server *s, pli_http_conn *c, short events)
+{
+    if (c->state == PLI_HTTP_READ && events)
+        pli_http_receive(c);
+    else if (c->state == PLI_HTTP_WAIT && events)
+        pli_http_drop(c);
+    else if (c->state == PLI_HTTP_DRAIN && events)
+        pli_http_drain(c);
+    if (c->state == PLI_HTTP_READ && c->fresh)
+        pli_http_look(s, c);
+    if (c->state != PLI_HTTP_FREE && pl_now_ns() >= c->deadline_ns)
+        pli_http_late(c);
+    if (c->state == PLI_HTTP_WRITE)
+        pli_http_send(c);
+}
+
+/* -- The thread -- */
+
+/* Whether a connection waits for a request of which nothing has come, not even to the kernel: one
+   that was just accepted may have its request there already. */
+static bool pli_http_is_idle(const pli_http_conn *c)
+{
+    char byte;
+    return c->state == PLI_HTTP_READ && !c->parsed && c->in.size == 0 &&
+           recv(c->fd, &byte, 1, MSG_PEEK) < 0;
+}
+
+/* Closes the connection that has been idle longest; NULL: all are at work. */
+static pli_http_conn *pli_http_drop_idle(pli_http_server *s)
+{
+    pli_http_conn *idle = NULL;
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++) {
+        pli_http_conn *c = &s->conn[i];
+        if ((!idle || c->since_ns < idle->since_ns) && pli_http_is_idle(c))
+            idle = c;
+    }
+    if (idle)
+        pli_http_drop(idle);
+    return idle;
+}
+
+/* The place for one more connection; NULL: there is none. */
+static pli_http_conn *pli_http_place(pli_http_server *s)
+{
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        if (s->conn[i].state == PLI_HTTP_FREE)
+            return &s->conn[i];
+    return pli_http_drop_idle(s);
+}
+
+/* Too many are at work. What the client has sent already is read, or the kernel would tell it of an
+   error in place of this answer. */
+static void pli_http_turn_away(int fd)
+{
+    static const char why[] = "too many connections at once: try again in a second\n";
+    char bytes[4096], text[512];
+    while (recv(fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes)
+        continue;
+    int n = snprintf(text, sizeof text, "HTTP/1.1 503 Service Unavailable\r\n"
+                     "Content-Type: text/plain; charset=utf-8\r\n"
+                     "X-Content-Type-Options: nosniff\r\nX-Go-Pprof: 1\r\nRetry-After: 1\r\n"
+                     "Content-Length: %zu\r\nConnection: close\r\n\r\n%s", sizeof why - 1, why);
+    send(fd, text, (size_t)n, MSG_NOSIGNAL);
+    close(fd);
+}
+
+/* Takes in who is waiting. Where there is no descriptor left, idle connections give way; then it is
+   tried again after a pause, since poll would not stop saying that somebody waits. */
+static void pli_http_accept(pli_http_server *s)
+{
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++) {
+        int fd = pli_os_accept(s->listener);
+        bool full = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM);
+        pli_http_conn *c = fd >= 0 ? pli_http_place(s) : full ? pli_http_drop_idle(s) : NULL;
+        if (full && !c)
+            s->accept_ns = pl_now_ns() + PLI_HTTP_PAUSE_NS;
+        if (fd < 0 && !c)
+            return;
+        if (fd < 0)
+            continue;
+        if (!c) {
+            pli_http_turn_away(fd);
+            continue;
+        }
+        memset(c, 0, sizeof *c);
+        c->fd = fd;
+        pli_fd_own(fd, true);
+        pli_http_turn(c, PLI_HTTP_READ, PLI_HTTP_READ_NS);
+    }
+}
+
+/* How long poll may sleep, in ms; -1: for ever, which is the usual case: a server that nobody asks
+   costs nothing. Up to the next deadline, or not at all when there are bytes to be looked at. */
+static int pli_http_patience(const pli_http_server *s)
+{
+    uint64_t now = pl_now_ns(), due = s->accept_ns > now ? s->accept_ns : UINT64_MAX;
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++) {
+        const pli_http_conn *c = &s->conn[i];
+        if (c->state != PLI_HTTP_FREE && c->deadline_ns < due)
+            due = c->deadline_ns;
+        if (c->state == PLI_HTTP_READ && c->fresh)
+            due = 0;
+    }
+    if (due == UINT64_MAX)
+        return -1;
+    uint64_t ms = due > now ? (due - now + 999999) / 1000000 : 0; /* not a moment too early */
+    return ms < INT32_MAX ? (int)ms : INT32_MAX;
+}
+
+/* One round: sleeps until something happens, and lets each go on. Those who are there come before
+   those who want to come in, so that places are free when they can be. */
+static void pli_http_round(pli_http_server *s)
+{
+    struct pollfd p[PLI_HTTP_CONNECTIONS + 2];
+    bool open = pl_now_ns() >= s->accept_ns;
+    p[0] = (struct pollfd){s->waker, POLLIN, 0};
+    p[1] = (struct pollfd){open ? s->listener : -1, POLLIN, 0};
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        p[i + 2] = (struct pollfd){s->conn[i].fd, pli_http_events(&s->conn[i]), 0};
+    int n = poll(p, PLI_HTTP_CONNECTIONS + 2, pli_http_patience(s));
+    /* When poll failed (a signal, no memory), what it would have said is not known: only the
+       clocks count. */
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        if (s->conn[i].state != PLI_HTTP_FREE)
+            pli_http_step(s, &s->conn[i], n > 0 ? p[i + 2].revents : 0);
+    if (n > 0 && p[1].revents)
+        pli_http_accept(s);
+}
+
+/* What the thread runs. */
+static void *pli_http_run(void *argument)
+{
+    pli_http_server *s = argument;
+    pli_thread_make_own("pl_http");
+    while (!PLI_LOAD_ACQUIRE(pli_http.stop))
+        pli_http_round(s);
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        if (s->conn[i].state != PLI_HTTP_FREE)
+            pli_http_drop(&s->conn[i]);
+    return NULL;
+}
+
+/* -- Start and stop -- */
+
+/* Where to listen. */
+typedef struct pli_http_address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un path;
+    } of;
+    socklen_t size;
+    int kind; /* as pli_http_address_kind has it; 0: a path */
+} pli_http_address;
+
+/* Says on descriptor 2 why there is no server, or what is to be known of it, in one line. */
+static void pli_http_say(const char *address, const char *what)
+{
+    char line[512];
+    int size = snprintf(line, sizeof line, "perflab: http: %.200s: %s\n", address, what);
+    ssize_t n = write(2, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
+    (void)n;
+}
+
+/* The path of a Unix socket, absolute, so that a later chdir does not move it. */
+static pl_result pli_http_parse_path(pli_http_address *a, const char *path)
+{
+    const size_t room = sizeof a->of.path.sun_path;
+    a->of.path.sun_family = AF_UNIX;
+    a->size = sizeof a->of.path;
+    pl_result result = *path ? pli_path_absolute(a->of.path.sun_path, room, path) : PL_INVALID;
+    if (result != PL_OK)
+        pli_http_say(path, result == PL_IO ? "the folder cannot be written to" :
+                     "a path for unix: has 1 to 107 letters, its folders included");
+    return result;
+}
+
+/* "127.0.0.1:6060", "[::1]:6060", "localhost:6060" and, which is the same, ":6060"; by number only:
+   a name server would be asked before main, and might not answer. False for anything else. */
+static bool pli_http_parse_number(pli_http_address *a, const char *text)
+{
+    char name[64];
+    int64_t port;
+    const char *colon = strrchr(text, ':');
+    if (!colon || !pli_parse_int64(colon + 1, 0, 65535, &port))
+        return false;
+    pli_http_host_name(name, sizeof name, text);
+    if (text == colon || strcmp(name, "localhost") == 0)
+        strcpy(name, "127.0.0.1");
+    a->kind = pli_http_address_kind(name);
+    if (text[0] != '[' && inet_pton(AF_INET, name, &a->of.v4.sin_addr) == 1) {
+        a->of.v4.sin_family = AF_INET;
+        a->of.v4.sin_port = htons((uint16_t)port);
+        a->size = sizeof a->of.v4;
+    } else if (text[0] == '[' && inet_pton(AF_INET6, name, &a->of.v6.sin6_addr) == 1) {
+        a->of.v6.sin6_family = AF_INET6;
+        a->of.v6.sin6_port = htons((uint16_t)port);
+        a->size = sizeof a->of.v6;
+    }
+    return a->size > 0;
+}
+
+/* Says what is wrong with one that is none. */
+static pl_result pli_http_parse_address(pli_http_address *a, const char *text)
+{
+    memset(a, 0, sizeof *a);
+    if (strncmp(text, "unix:", 5) == 0)
+        return pli_http_parse_path(a, text + 5);
+    if (pli_http_parse_number(a, text))
+        return PL_OK;
+    pli_http_say(text, "is no address: write 127.0.0.1:6060, [::1]:6060, :6060 or "
+                 "unix:/path/to/socket");
+    return PL_INVALID;
+}
+
+/* Removes a socket that an earlier process has left: if it is one, and nobody answers. A file of
+   another kind is never removed: its name was given by mistake. */
+static bool pli_http_remove_stale(const pli_http_address *a)
+{
+    struct stat status;
+    int fd = -1;
+    bool stale = lstat(a->of.path.sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+                 (fd = pli_os_socket(AF_UNIX)) >= 0 &&
+                 connect(fd, &a->of.any, a->size) != 0 && errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return stale && unlink(a->of.path.sun_path) == 0;
+}
+
+/* A listening socket, or -1 and errno. */
+static int pli_http_listen(const pli_http_address *a)
+{
+    const int yes = 1;
+    int fd = pli_os_socket(a->of.any.sa_family);
+    if (fd < 0)
+        return -1;
+    /* A port whose last connections are still winding down is free; one that is in use is not. */
+    if (a->of.any.sa_family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    else
+        fchmod(fd, 0600); /* before bind makes the file: there is no moment when others may */
+    bool bound = bind(fd, &a->of.any, a->size) == 0 ||
+                 (errno == EADDRINUSE && a->of.any.sa_family == AF_UNIX &&
+                  pli_http_remove_stale(a) && bind(fd, &a->of.any, a->size) == 0);
+    if (bound && listen(fd, 64) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+/* What bind has refused, as a result and in words. */
+static pl_result pli_http_explain(const char *address, int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        pli_http_say(address, "in use already: choose another port, or port 0 for any");
+        return PL_BUSY;
+    case EADDRNOTAVAIL:
+        pli_http_say(address, "this machine has no such address: 127.0.0.1:6060 is always there");
+        return PL_INVALID;
+    case EACCES:
+        pli_http_say(address, "not permitted: choose a port above 1023, or another folder");
+        return PL_IO;
+    default:
+        pli_http_say(address, strerror(error));
+        return PL_IO;
+    }
+}
+
+/* Keeps what is needed of the options beyond the call. An empty token is refused: it comes of an
+   environment variable that is not set, and would leave the door open. */
+static pl_result pli_http_keep(pli_http_guard *g, const pl_http_desc *desc, const char *address)
+{
+    size_t used = 0, size = desc->token ? strlen(desc->token) : 1;
+    if (size == 0 || size >= sizeof g->token) {
+        pli_http_say(address, "the token has to have 1 to 255 bytes");
+        return PL_INVALID;
+    }
+    if (desc->token)
+        strcpy(g->token, desc->token);
+    for (const char *const *host = desc->hosts; host && *host; host++) {
+        size = strlen(*host) + 1;
+        if (size == 1 || used + size >= sizeof g->hosts) {
+            pli_http_say(address, "the names in hosts are empty, or longer than 1 KiB together");
+            return PL_INVALID;
+        }
+        memcpy(g->hosts + used, *host, size);
+        used += size;
+    }
+    return PL_OK;
+}
+
+/* Notes the port, or the file, that it has become. */
+static void pli_http_note_place(const pli_http_server *s, pli_http_address *a)
+{
+    struct stat status;
+    pli_http.pid = getpid();
+    PLI_STORE(pli_http.port, 0);
+    pli_http.path[0] = '\0';
+    if (s->guard.local) {
+        memcpy(pli_http.path, a->of.path.sun_path, sizeof pli_http.path);
+        bool there = lstat(pli_http.path, &status) == 0;
+        pli_http.path_file = there ? pli_mix_sig(status.st_dev, status.st_ino) : 0;
+        return;
+    }
+    getsockname(s->listener, &a->of.any, &a->size);
+    bool v4 = a->of.any.sa_family == AF_INET;
+    PLI_STORE(pli_http.port, ntohs(v4 ? a->of.v4.sin_port : a->of.v6.sin6_port));
+}
+
+/* Opens what the server needs; on failure all that was opened is there to be closed. */
+static pl_result pli_http_open(pli_http_server *s, const pl_http_desc *desc, const char *address)
+{
+    pli_http_address a;
+    s->listener = s->waker = -1;
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        s->conn[i].fd = -1;
+    pl_result result = pli_http_keep(&s->guard, desc, address);
+    if (result == PL_OK)
+        result = pli_http_parse_address(&a, address);
+    if (result != PL_OK)
+        return result;
+    s->guard.local = a.kind == 0, s->guard.beyond = a.kind == 1;
+    s->waker = pli_os_event();
+    s->listener = s->waker >= 0 ? pli_http_listen(&a) : -1;
+    if (s->listener < 0)
+        return pli_http_explain(address, errno);
+    pli_fd_own(s->waker, true);
+    pli_fd_own(s->listener, true);
+    pli_http_note_place(s, &a);
+    return PL_OK;
+}
+
+/* Gives all back. The file of a Unix socket goes too, unless another has taken its place. */
+static void pli_http_close(pli_http_server *s)
+{
+    struct stat status;
+    if (pli_http.path[0] && lstat(pli_http.path, &status) == 0 &&
+        pli_mix_sig(status.st_dev, status.st_ino) == pli_http.path_file)
+        unlink(pli_http.path);
+    pli_http.path[0] = '\0';
+    PLI_STORE(pli_http.port, 0);
+    pli_http_close_fd(&s->listener);
+    pli_http_close_fd(&s->waker);
+    munmap(s, sizeof *s);
+}
+
+/* In a fork's child there is no thread to serve, and the parent's clients are not the child's. What
+   the buffers hold may be half written, so it is not touched: it stays, and is small. */
+static void pli_http_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_http_server *s = pli_http.server;
+    pli_http.lock.state = 0;
+    pli_http.server = NULL;
+    pli_http.path[0] = '\0';
+    PLI_STORE(pli_http.port, 0);
+    if (!s)
+        return;
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        pli_http_close_fd(&s->conn[i].fd);
+    pli_http_close_fd(&s->listener);
+    pli_http_close_fd(&s->waker);
+}
+
+static const pli_thread_hooks pli_http_hooks = {NULL, NULL, NULL, NULL, pli_http_fork_child};
+
+/* Starts a server, or leaves nothing behind. Everything that may fail comes before the thread.
+   Under the lock. */
+static pl_result pli_http_begin_serving(const pl_http_desc *desc, const char *address)
+{
+    pli_http_server *s = pli_os_map(sizeof *s);
+    if (!s)
+        return PL_NOMEM;
+    pl_result result = pli_http_open(s, desc, address);
+    if (result == PL_OK) {
+        pli_http_prepare();
+        pli_http.stop = 0;
+        if (pli_thread_start_own(&pli_http.thread, pli_http_run, s) != 0)
+            result = PL_NOMEM;
+    }
+    if (result != PL_OK) {
+        pli_http_close(s);
+        return result;
+    }
+    pli_http.server = s;
+    if (s->guard.beyond && !s->guard.token[0])
+        pli_http_say(address, "open to the network without a token: whoever reaches it can read "
+                     "this program's profiles");
+    return PL_OK;
+}
+
+/* One server a process: a second address would need nothing but a second listener, and nobody has
+   asked for that. */
+pl_result pl_http_start(const pl_http_desc *desc)
+{
+    static const pl_http_desc defaults;
+    desc = desc ? desc : &defaults;
+    const char *address = desc->address ? desc->address : "127.0.0.1:6060";
+    pl_result result = PL_BUSY;
+    pli_collector_add(&pli_http_hooks);
+    pli_lock_take(&pli_http.lock);
+    if (pli_http.server)
+        pli_http_say(address, "this program has its server already: pl_http_stop ends it");
+    else
+        result = pli_http_begin_serving(desc, address);
+    pli_lock_give(&pli_http.lock);
+    return result;
+}
+
+/* The thread is asked to end and waited for: when this returns, nothing of the server is there any
+   more, and a library that has perflab in it may be unloaded. */
+void pl_http_stop(void)
+{
+    const uint64_t one = 1;
+    pli_lock_take(&pli_http.lock);
+    pli_http_server *s = pli_http.server;
+    if (s) {
+        PLI_STORE_RELEASE(pli_http.stop, 1);
+        ssize_t n = write(s->waker, &one, sizeof one);
+        (void)n;
+        pthread_join(pli_http.thread, NULL);
+        pli_http_close(s);
+        pli_http.server = NULL;
+    }
+    pli_lock_give(&pli_http.lock);
+}
+
+int pl_http_port(void)
+{
+    return PLI_LOAD(pli_http.port);
+}
+
+/* The server goes with its process; only the file of a Unix socket would stay. The thread is not
+   waited for: the process may end while another holds what it needs. */
+__attribute__((destructor)) static void pli_http_at_exit(void)
+{
+    if (PLI_LOAD(pli_http.path[0]) && pli_http.pid == getpid())
+        unlink(pli_http.path);
+}
+
+#else /* !PLI_LINUX || PERFLAB_NO_HTTP */
+
+pl_result pl_http_start(const pl_http_desc *desc)
+{
+    (void)desc;
+    return PL_UNSUPPORTED;
+}
+
+void pl_http_stop(void)
+{
+}
+
+int pl_http_port(void)
+{
+    return 0;
+}
+
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
 
 /* ==== >>env ======================================================================================
    Any program that has perflab in it, linked or preloaded, does what PERFLAB says:

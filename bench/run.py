@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import cpu
+import scrapes
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench"
@@ -194,6 +195,18 @@ def allocators() -> Iterator[Row]:
             yield Row(what, "glibc", "ns", note=str(why))
 
 
+def http() -> Iterator[Row]:
+    """A program's own latency while 50 profiles a second are fetched; what is left of a minute."""
+    program = compile_to("http_load", "bench/http_load.c", perflab_object())
+    yield Row("p99 of a program, 50 scrapes a second", "another is scraped", "ns",
+              in_turn(lambda: scrapes.p99(program, 10, True),
+                      lambda: scrapes.p99(program, 10, False), rounds=5), limit=1.1)
+    left = scrapes.growth(program, 60)
+    yield Row("memory after a minute of 50 scrapes a second", "", "KiB", values=[left.kib],
+              limit=256)
+    yield Row("descriptors after it", "", "more", values=[left.descriptors], limit=0)
+
+
 def compiling() -> Iterator[Row]:
     """Compile time of including the header, and of the implementation."""
     OUT.mkdir(parents=True, exist_ok=True)
@@ -354,8 +367,9 @@ def unwind() -> Iterator[Row]:
         yield Row(what, "", unit, values=values, limit=limit)
 
 
-ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (ticks, loop, malloc, allocators, heap, locks, totals,
-                                                  sampling, unwind, compiling, verdict)
+ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (
+    ticks, loop, malloc, allocators, heap, locks, totals, sampling, unwind, http, compiling,
+    verdict)
 
 
 # the table ----------------------------------------------------------------------------------------
