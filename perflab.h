@@ -40,7 +40,9 @@
        >>profile     from a name to bytes and files; what happened since a snapshot
        >>own         profiles of what a program holds, made by itself
        >>stack       the calling thread's own stack
-       >>stacks      the stacks of all threads, and what they wait for
+       >>stacks      where every thread is, without disturbing any
+       >>waits       what threads wait for, and who waits for ever
+       >>dump        the stacks of all threads, as text and as profiles
        >>crash       what a program says before it dies of a fault
        >>leak        what was made since a mark and is still there
        >>machine     facts that explain a measurement, and what mends a noisy machine
@@ -70,7 +72,9 @@
 
        Labels:         PL_LABELS("request", "search") { search(query); }
 
-       Stack:          pl_stack_write(stderr);
+       Stack:          pl_stack_write(stderr);           all threads: pl_stacks_write(stderr);
+
+       Crashes:        pl_crash_install();   or, without a call: PERFLAB=crash=all ./program
 
        Benchmarks:     PL_BENCH(Sum) { int x = 7; PL_HIDE(x);
                                        PL_LOOP(b) { PL_KEEP(sum(x)); } }
@@ -121,6 +125,8 @@
        mutexfraction=N  one in so many; 1
        signal=USR2      write the files now, when this signal comes, and go on
        heaptrace=N      every N seconds a line on stderr: what is live, is it growing
+       crash=LEVEL      what is said of a crash: none, single (the thread), all (all threads), core
+                        (all, and a core file as large as the system allows)
        memlimit=N       malloc fails beyond so many bytes (k, m, g may follow), or those of the
                         control group: cgroup. Nine tenths are said on stderr
        Files are written when the program ends: by exit, by _exit, or by a SIGTERM, SIGINT or SIGHUP
@@ -205,7 +211,8 @@
        handler may. What is kept per thread is written by that thread alone; readers sum up. After
        fork, the child goes on with the heap it inherited and one thread. A CPU profile uses SIGPROF
        and one timer a thread; sleeping threads are not woken, and a handler of the program's own
-       for SIGPROF keeps its signals.
+       for SIGPROF keeps its signals. So do the stacks of all threads, for those that compute; the
+       others are seen from outside. No wait ends with EINTR for either.
 
    ERRORS
        Every call that can fail returns a pl_result; PL_OK is 0; pl_result_str names it. There is no
@@ -501,6 +508,22 @@ int pl_mutex_fraction_set(int n);
 
 /* -- Profiles as files ---------------------------------------------------------------------------
 
+   By name: cpu heap allocs block mutex, each once it is collected; those that a program makes with
+   pl_profile_new; and three that tell of threads as they are, without anything to start:
+
+       goroutine       how many threads are at each stack
+       goroutineleak   those of them that wait for ever
+       threadcreate    how many threads were started by each stack; those from before anything was
+                       collected, and those that no hook has seen, at a place that says so
+
+   In C nobody knows who could unlock, post or signal. What can be decided, and is: a thread that
+   waits in pthreads without a limit of time is leaked when those who could help it have ended or
+   are leaked themselves. A mutex is helped by its holder, a join by the thread that is joined; all
+   other waits by any thread of the program, or a handler for one of its signals. So a deadlock is
+   found with all who wait behind it, and a mutex whose holder has ended; a forgotten semaphore only
+   when every thread of the program waits so. pthread_cancel is not thought of. Who holds a mutex is
+   known with glibc; with musl, only of recursive and error checking ones.
+
    Read them with `python3 -m graders top FILE`, `go tool pprof`, or whatever else knows pprof's
    format. Functions have their names in the file, so that no other file is needed; source lines are
    found by the reader, in programs built with -g. What a C library without debug symbols does not
@@ -510,9 +533,10 @@ int pl_mutex_fraction_set(int n);
 
 /* pl_profile_write writes a profile by name ("cpu") to out, then flushes it. debug 0: a protobuf,
    compressed. debug 1: text, as Go's net/http/pprof prints it. debug 2: the newest samples one by
-   one with their times, at most 512 a thread. A profile that is being taken is written as it is
-   now. Errors: PL_INVALID when there is no such profile, nothing was collected yet, or debug is
-   something else; PL_IO, PL_NOMEM, PL_UNSUPPORTED outside Linux.
+   one with their times, at most 512 a thread; of goroutine and goroutineleak, what pl_stacks_write
+   writes. A profile that is being taken is written as it is now. Errors: PL_INVALID when there is
+   no such profile, nothing was collected yet, or debug is something else; PL_IO, PL_NOMEM,
+   PL_UNSUPPORTED outside Linux.
    Threads: any. Signal-safe: no. */
 pl_result pl_profile_write(const char *name, FILE *out, int debug);
 
@@ -624,8 +648,8 @@ int pl_num_threads(void);
    signal that the program handles, now or later, stays its own. The calling thread and those that
    start from now on get a stack for signals, so that a full stack can be reported; of older threads
    it cannot, unless they have one. The report needs no malloc and no lock; a fault of its own costs
-   a line of it. Call it early in main. Errors: PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads:
-   any. Signal-safe: no. */
+   a line of it. Call it early in main; or PERFLAB=crash=all ./program does. Errors: PL_NOMEM,
+   PL_UNSUPPORTED outside Linux. Threads: any. Signal-safe: no. */
 pl_result pl_crash_install(void);
 
 /* -- Leaks ---------------------------------------------------------------------------------------
@@ -2593,6 +2617,7 @@ typedef struct pli_thread {
     uint32_t own;                    /* 1: it works for perflab, and is none of the program's */
     void *signal_stack;              /* see >>crash; NULL: none */
     struct pli_ring *ring;           /* its events; kept for the next thread */
+    struct pli_memo *memo;           /* its last walk: see >>unwind; kept, too */
     pli_cpu_thread cpu;
 } __attribute__((aligned(PLI_CACHE_LINE))) pli_thread;
 
@@ -2843,14 +2868,6 @@ static PLI_COLD pli_thread *pli_thread_join(void)
     return &pli_orphan;
 }
 
-/* The calling thread works for perflab: it is left out where the program's threads are shown. */
-PLI_SOMETIMES static void pli_thread_is_own(void)
-{
-    pli_thread *t = pli_thread_join();
-    if (t != &pli_orphan)
-        PLI_STORE(t->own, 1);
-}
-
 /* -- Threads that have not met perflab by themselves -- */
 
 /* Adopts a thread, unless it has a block. Under the lock. */
@@ -3030,13 +3047,6 @@ PLI_SOMETIMES static int pli_thread_start_own(pthread_t *thread, void *(*run)(vo
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return error;
-}
-
-/* What such a thread does first. */
-PLI_SOMETIMES static void pli_thread_make_own(const char *name)
-{
-    prctl(PR_SET_NAME, name, 0L, 0L, 0L);
-    pli_thread_is_own();
 }
 
 #endif /* PLI_LINUX */
@@ -4234,6 +4244,30 @@ static void pli_row_keep_sig(uintptr_t pc, uint64_t row)
 
 /* -- The walk -- */
 
+/* -- What walks remember: see "walks that repeat" below -- */
+
+#define PLI_TRAIL_FRAMES 48
+#define PLI_TRAIL_WORDS (4 * PLI_TRAIL_FRAMES)
+
+/* Where the value of a register came from: the number of a word that was read, or that the walk
+   began with it. */
+enum { PLI_FROM_START = -1, PLI_FROM_BEFORE = -2 };
+enum { PLI_KEPT_FP, PLI_KEPT_BX, PLI_KEPT_LR, PLI_KEPT };
+
+/* One walk: where it was, and which words of the stack led it. Words are kept inverted, and so are
+   registers that may hold anything: who searches memory for pointers must not find them here. */
+typedef struct pli_trail {
+    int frames, words;                    /* frames: 0, none */
+    bool cut;                             /* it ended for want of room */
+    bool start_used[PLI_KEPT];            /* the walk used what was in the register when it began */
+    uintptr_t pcs[PLI_TRAIL_FRAMES];      /* the result, marks included */
+    struct { uintptr_t pc, sp, kept[PLI_KEPT]; } at[PLI_TRAIL_FRAMES];
+    int16_t from[PLI_TRAIL_FRAMES][PLI_KEPT];
+    int16_t first[PLI_TRAIL_FRAMES];      /* how many words had been read at this frame */
+    struct { uintptr_t at, word; } read[PLI_TRAIL_WORDS];
+    bool used[PLI_TRAIL_WORDS];           /* the walk went by this word */
+} pli_trail;
+
 /* What has been checked during one walk. */
 typedef struct pli_walk {
     const pli_code_map *map;
@@ -4244,7 +4278,31 @@ typedef struct pli_walk {
     bool frozen;         /* modules must not be read during this walk */
     uintptr_t *window;   /* the stack is another thread's: a page of it is copied here. NULL: it is
                             read where it is */
+    pli_trail *trail;    /* what was read is noted here; NULL: nowhere */
+    int from[PLI_KEPT];  /* where fp and bx came from, for the trail */
 } pli_walk;
+
+/* A word was read. One that has no room makes the walk one that is not repeated. */
+static void pli_trail_note_sig(pli_trail *trail, uintptr_t at, uintptr_t word)
+{
+    if (trail->words < PLI_TRAIL_WORDS) {
+        trail->read[trail->words].at = ~at, trail->read[trail->words].word = ~word;
+        trail->used[trail->words] = true;
+    }
+    trail->words++;
+}
+
+/* The walk goes by what a register holds. What it only saw being saved may be anything. */
+static void pli_walk_use_sig(pli_walk *w, int which)
+{
+    int from = w->from[which];
+    if (!w->trail)
+        return;
+    if (from == PLI_FROM_START)
+        w->trail->start_used[which] = true;
+    else if (from < PLI_TRAIL_WORDS)
+        w->trail->used[from] = true;
+}
 
 /* An address at the outer end of the main thread's stack, or 0. From an sp that is near on, all of
    that stack can be read: the kernel keeps other memory away and lets the stack grow. Saves a third
@@ -4262,6 +4320,8 @@ static pli_walk pli_walk_begin_sig(const pli_regs *regs, const pli_code_map *map
     w.frozen = pli_modules_frozen_sig();
     w.regs = *regs;
     w.exact = true;
+    for (int i = 0; i < PLI_KEPT; i++)
+        w.from[i] = PLI_FROM_START;
     uintptr_t end = PLI_LOAD(pli_stack_end);
     if (end - regs->sp < PLI_STACK_NEAR) {
         w.low = regs->sp & ~(uintptr_t)(PLI_PAGE - 1);
@@ -4287,6 +4347,8 @@ static bool pli_load_sig(pli_walk *w, uintptr_t at, uintptr_t *word)
             w->low = page, w->high = page + PLI_PAGE;
     }
     *word = w->window ? w->window[(at - w->low) / sizeof *word] : *(const uintptr_t *)at;
+    if (w->trail)
+        pli_trail_note_sig(w->trail, at, *word);
     return true;
 }
 
@@ -4370,6 +4432,12 @@ static uintptr_t pli_walk_cfa_sig(pli_walk *w, const pli_row *row)
 {
     const pli_regs *r = &w->regs;
     uintptr_t offset = (uintptr_t)(intptr_t)row->cfa_offset, cfa = 0;
+    if (row->cfa == PLI_CFA_FP || row->cfa == PLI_CFA_AT_FP)
+        pli_walk_use_sig(w, PLI_KEPT_FP);
+    if (row->cfa == PLI_CFA_BX)
+        pli_walk_use_sig(w, PLI_KEPT_BX);
+    if (row->cfa == PLI_CFA_LR || row->ra.at == PLI_AT_SAME)
+        pli_walk_use_sig(w, PLI_KEPT_LR);
     if (row->cfa == PLI_CFA_SP)
         cfa = r->sp + offset;
     else if (row->cfa == PLI_CFA_FP)
@@ -4393,8 +4461,25 @@ static bool pli_walk_saved_sig(pli_walk *w, pli_rule rule, uintptr_t cfa, uintpt
     uintptr_t offset = (uintptr_t)(intptr_t)rule.offset, fp = w->regs.fp;
     if (rule.at == PLI_AT_CFA)
         return pli_load_sig(w, cfa + offset, value);
+    if (rule.at == PLI_AT_FP)
+        pli_walk_use_sig(w, PLI_KEPT_FP);
     if (rule.at == PLI_AT_FP && fp >= w->regs.sp && fp < cfa)
         return pli_load_sig(w, fp + offset, value);
+    return true;
+}
+
+/* The same for one that calls keep: the word is noted as one that may never be used. */
+static bool pli_walk_kept_sig(pli_walk *w, pli_rule rule, uintptr_t cfa, int which,
+                              uintptr_t *value)
+{
+    int words = w->trail ? w->trail->words : 0;
+    if (!pli_walk_saved_sig(w, rule, cfa, value))
+        return false;
+    if (w->trail && w->trail->words > words) {
+        w->from[which] = words;
+        if (words < PLI_TRAIL_WORDS)
+            w->trail->used[words] = false;
+    }
     return true;
 }
 
@@ -4408,7 +4493,8 @@ static bool pli_walk_row_sig(pli_walk *w, pli_row row)
     if (row.ra.at == PLI_AT_SAME && (!PLI_RA_IN_REGISTER || !w->exact))
         return false;
     return cfa && pli_walk_saved_sig(w, row.ra, cfa, &ra) &&
-           pli_walk_saved_sig(w, row.fp, cfa, &fp) && pli_walk_saved_sig(w, row.bx, cfa, &bx) &&
+           pli_walk_kept_sig(w, row.fp, cfa, PLI_KEPT_FP, &fp) &&
+           pli_walk_kept_sig(w, row.bx, cfa, PLI_KEPT_BX, &bx) &&
            pli_walk_to_sig(w, cfa, ra, fp, bx);
 }
 
@@ -4422,6 +4508,9 @@ static bool pli_walk_signal_sig(pli_walk *w)
             return false;
     w->regs = regs;
     w->exact = true;
+    if (w->trail) /* the third and the last of these words; all five are compared */
+        for (int i = 0; i < PLI_KEPT; i++)
+            w->from[i] = w->trail->words - 3 + (i == PLI_KEPT_BX ? 2 : i == PLI_KEPT_LR);
     return true;
 }
 
@@ -4485,6 +4574,8 @@ static bool pli_guess_is_fp_sig(pli_walk *w, uintptr_t fp, uintptr_t sp)
 static bool pli_walk_guess_sig(pli_walk *w)
 {
     uintptr_t pc = w->regs.pc, sp = w->regs.sp, fp = w->regs.fp, ra, up, fp_ra = 0, saved = 0;
+    pli_walk_use_sig(w, PLI_KEPT_FP);
+    pli_walk_use_sig(w, PLI_KEPT_LR);
     if (w->frozen) /* code may not be looked at: trust the frame pointer */
         return fp >= sp && pli_load_sig(w, fp, &up) && pli_load_sig(w, fp + 8, &ra) && up > fp &&
                pli_walk_to_sig(w, fp + 16, ra, up, 0);
@@ -4561,120 +4652,229 @@ static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
     return cut ? pli_stack_mark_sig(pcs, n, max) : n;
 }
 
-/* -- From outside: another thread's stack --
+/* -- Walks that repeat --
 
-   Of a thread that sleeps in the kernel, /proc tells sp and pc, but not fp. That is enough as long
-   as cfa counts from sp, as in all of glibc, and as soon as a function has saved fp it is known
-   again. When a function needs it before that, it is looked for:
+   A program that allocates does so again and again from the same places. Where a walk goes depends
+   on three things: the registers it begins with, the words it reads from the stack, and the tables.
+   So a thread keeps its last walk, with all words that it read. A walk that comes to a frame of the
+   last one, with the same registers, and finds all words from there on unchanged, would go the same
+   way again: the rest is copied.
 
-       sp ──► locals            of a function whose cfa = fp + 16
-              ...
-       fp ──► caller's fp       fp is where a return address follows, which stands behind a call of
-              return address    this very function
-              ...
+       last walk   here ─► push ─► parse ─► main ─► libc       words read: a b c d e f g h
+                                     ▲ same registers, and d ... h are what they were
+       this walk   here ─► pop ──────┘ then main, libc
 
-   Several places may look so: what was called earlier has left its frames in the locals. So each
-   is tried, and has to lead to the root of the stack. The best is the one on whose way most calls
-   name the function that they return from: a frame from earlier leads to callers that have called
-   something else by now.
+   To compare a word takes a tenth of what a frame costs. The words are compared from the inside
+   out: as long as they are the same, so is the extent of the stack.
 
-   Other registers are not looked for: what needs them ends the walk, as truncated. */
+   Invariant: each way's trail is a whole walk, or has no frames. */
 
-#define PLI_LOST_FP_REACH ((uintptr_t)256 << 10) /* how large the frame may be */
-#define PLI_LOST_FP_TRIES 64
+/* The last walk of the calls that return to one place, or to others that share this one. */
+typedef struct pli_memo_way {
+    uint32_t generation;   /* of the modules; 0: no walk yet */
+    int trail;             /* its number */
+    const void *ra;        /* where the call returned to, */
+    uint64_t size;         /* for a block of this size: */
+    const void *made_into; /* what the last walk was made into: see pli_live_maker */
+    uint32_t epoch;
+    int inner;
+} pli_memo_way;
 
-/* How well a return address suits the function where the walk is: 2, its call names it; 1, its call
-   does not tell; 0, it is behind no call, or that of another function. */
-static int pli_call_suits_sig(pli_walk *w, uintptr_t start, uintptr_t pc, uintptr_t ra)
+#define PLI_MEMO_WAYS 8
+
+/* A program calls malloc from a few places in turn: each has its own last walk. One more walk is
+   being made, and then takes the place of an old one. */
+typedef struct pli_memo {
+    uint32_t busy; /* a handler that allocates finds it so, and walks on its own */
+    int spare;     /* the one that is being made; the others are the ways' */
+    pli_memo_way way[PLI_MEMO_WAYS];
+    pli_trail trail[PLI_MEMO_WAYS + 1];
+} pli_memo;
+
+/* The way of a return address. */
+static pli_memo_way *pli_memo_way_of_sig(pli_memo *memo, const void *ra)
 {
-    uintptr_t target = 0;
-    if (!start) /* no tables: near is good enough */
-        return pli_guess_fits_sig(w, pc, ra);
-    if (ra < PLI_PC_MARKS || !pli_text_known_sig(w, ra) || ra - w->last_text_start < 8 ||
-        !pli_os_follows_call_sig((const uint8_t *)ra, &target))
-        return 0;
-    if (target && target < w->last_text_end)
-        target = pli_guess_callee_sig(w, target);
-    return !target ? 1 : target == start ? 2 : 0;
+    uint64_t hash = (uint64_t)(uintptr_t)ra * 0x9e3779b97f4a7c15u;
+    return &memo->way[hash >> 61];
 }
 
-/* Where the function begins in which the walk is; 0 when its tables do not tell. */
-static uintptr_t pli_walk_function_sig(pli_walk *w)
+/* The first word from `from` on that led the old walk and is another one now; words, if none is. */
+static int pli_trail_changed_sig(const pli_trail *old, int from)
 {
-    pli_fde fde;
-    uintptr_t pc = w->regs.pc - !w->exact;
-    pli_code code = pli_code_at_sig(w->map, pc, w->frozen);
-    return !w->frozen && pli_fde_find_sig(&code.tables, pc, &fde) ? fde.start : 0;
-}
-
-/* How many calls on the way to the root are of other functions than they lead to; INT_MAX when the
-   root is not reached. */
-static int pli_walk_doubts_sig(pli_walk w, int max)
-{
-    bool cut = false;
-    int doubts = 0;
-    w.low = w.high = 0; /* the window has moved on since */
-    for (int n = 0; n < max; n++) {
-        uintptr_t start = pli_walk_function_sig(&w), pc = w.regs.pc;
-        if (!pli_walk_step_sig(&w, &cut))
+    for (; from < old->words; from++)
+        if (old->used[from] && *(const uintptr_t *)~old->read[from].at != ~old->read[from].word)
             break;
-        doubts += !w.exact && pli_call_suits_sig(&w, start, pc, w.regs.pc) == 0;
-    }
-    return cut ? INT32_MAX : doubts;
+    return from;
 }
 
-/* Finds the fp of the function where the walk is; 0 when no place suits. */
-static uintptr_t pli_walk_lost_fp_sig(pli_walk *w, int max)
+/* Whether the old walk went by what the register held at this frame. */
+static bool pli_trail_uses_sig(const pli_trail *old, int frame, int which)
 {
-    uintptr_t start = pli_walk_function_sig(w), pc = w->regs.pc, best = 0, ra;
-    uintptr_t at = (w->regs.sp + 15) & ~(uintptr_t)15, end = at + PLI_LOST_FP_REACH;
-    int least = INT32_MAX, tries = 0;
-    for (; at < end && tries < PLI_LOST_FP_TRIES && pli_load_sig(w, at + 8, &ra); at += 16) {
-        int suits = pli_call_suits_sig(w, start, pc, ra);
-        if (suits == 0)
-            continue;
-        pli_walk further = *w;
-        further.regs.fp = at;
-        int doubts = pli_walk_doubts_sig(further, max);
-        w->low = w->high = 0;
-        tries++;
-        if (doubts < least)
-            least = doubts, best = at;
-        if (least == 0 && suits == 2)
-            break;
-    }
-    return best;
+    int from = old->from[frame][which];
+    return from == PLI_FROM_START ? old->start_used[which] : old->used[from];
 }
 
-/* Whether the walk has stopped for want of fp. */
-static bool pli_walk_wants_fp_sig(pli_walk *w)
+/* Whether the rest of the old walk, from that frame on, would be the same now. *bad is the last
+   word that is known to be another one: what begins before it need not be looked at. */
+static bool pli_trail_holds_sig(const pli_trail *old, int frame, const pli_regs *regs, int *bad)
 {
-    uint64_t row = pli_row_find_sig(w);
-    if (row == PLI_CFA_UNKNOWN || row == PLI_CFA_SIGNAL || row == PLI_CFA_OUTERMOST)
+    if (old->first[frame] <= *bad || old->at[frame].pc != regs->pc ||
+        old->at[frame].sp != regs->sp)
         return false;
-    int cfa = pli_row_unpack_sig(row).cfa;
-    return cfa == PLI_CFA_FP || cfa == PLI_CFA_AT_FP;
+    const uintptr_t kept[PLI_KEPT] = {regs->fp, regs->bx, regs->lr};
+    for (int i = 0; i < PLI_KEPT; i++)
+        if (old->at[frame].kept[i] != ~kept[i] && pli_trail_uses_sig(old, frame, i))
+            return false;
+    int changed = pli_trail_changed_sig(old, old->first[frame]);
+    if (changed < old->words)
+        *bad = changed;
+    return changed == old->words;
 }
 
-/* pli_unwind_sig for a thread that sleeps at sp and pc. `window` has room for a page. Whether it
-   has slept all the time is for the caller to find out. */
-static int pli_unwind_outside_sig(uintptr_t sp, uintptr_t pc, uintptr_t *window, uintptr_t *pcs,
-                                  int max)
+/* Adds the frame where the walk is. */
+static void pli_trail_add_sig(pli_trail *trail, const pli_walk *w)
 {
-    pli_regs regs = {pc, sp, 0, 0, 0};
-    pli_walk w = pli_walk_begin_sig(&regs, pli_modules_enter_sig());
-    bool cut, found = true;
-    w.low = w.high = 0, w.window = window;
-    int n = pli_walk_all_sig(&w, pcs, max, &cut);
-    while (cut && n < max && found && pli_walk_wants_fp_sig(&w)) {
-        uintptr_t fp = pli_walk_lost_fp_sig(&w, max - n);
-        found = fp != 0 && fp != w.regs.fp;
-        w.regs.fp = fp;
-        if (found)
-            n += pli_walk_all_sig(&w, pcs + n - 1, max - n + 1, &cut) - 1;
+    int frame = trail->frames++;
+    trail->pcs[frame] = w->regs.pc - !w->exact;
+    trail->at[frame].pc = w->regs.pc, trail->at[frame].sp = w->regs.sp;
+    trail->at[frame].kept[PLI_KEPT_FP] = ~w->regs.fp;
+    trail->at[frame].kept[PLI_KEPT_BX] = ~w->regs.bx;
+    trail->at[frame].kept[PLI_KEPT_LR] = ~w->regs.lr;
+    trail->first[frame] = (int16_t)trail->words;
+    for (int i = 0; i < PLI_KEPT; i++)
+        trail->from[frame][i] = (int16_t)w->from[i];
+}
+
+/* Copies frames and the words that belong to them to a place in another walk. */
+static void pli_trail_copy_sig(pli_trail *to, int frame, int word, const pli_trail *from, int begin,
+                               int end, int words_end)
+{
+    int first = begin < from->frames ? from->first[begin] : 0, moved = word - first;
+    for (int i = begin; i < end; i++, frame++) {
+        to->pcs[frame] = from->pcs[i], to->at[frame] = from->at[i];
+        to->first[frame] = (int16_t)(from->first[i] + moved);
+        for (int k = 0; k < PLI_KEPT; k++)
+            to->from[frame][k] = (int16_t)(from->from[i][k] >= first ? from->from[i][k] + moved :
+                                           begin > 0 ? PLI_FROM_BEFORE : from->from[i][k]);
     }
+    memcpy(to->read + word, from->read + first, (size_t)(words_end - first) * sizeof *to->read);
+    memcpy(to->used + word, from->used + first, (size_t)(words_end - first) * sizeof *to->used);
+}
+
+/* From this frame on, registers have what the new walk had in them there. Where the rest of the old
+   one used that, it is used now. */
+static void pli_trail_mend_sig(pli_trail *whole, int frame, const pli_walk *w,
+                               const bool used[PLI_KEPT])
+   { for (int k = 0; k < PLI_KEPT; k++) { uintptr_t value = k == PLI_KEPT_FP ? w->regs.fp : k ==
+   PLI_KEPT_BX ? w->regs.bx : w->regs.lr;
+        for (int i = frame; i < whole->frames && whole->from[i][k] == PLI_FROM_BEFORE; i++)
+            whole->from[i][k] = (int16_t)w->from[k], whole->at[i].kept[k] = ~value;
+        if (used[k] && w->from[k] == PLI_FROM_START)
+            whole->start_used[k] = true;
+        else if (used[k])
+            whole->used[w->from[k]] = true;
+    }
+}
+
+/* The whole walk of which trail is the begin, and the old one from that frame on the rest; NULL for
+   want of room. Mostly only a call in the innermost functions is another one: then the begin goes
+   into the old walk, so that the rest need not be copied. */
+static pli_trail *pli_trail_join_sig(pli_trail *trail, pli_trail *old, int frame, int max,
+                                     const pli_walk *w)
+{
+    int frames = old->frames - frame, words = old->words - old->first[frame];
+    bool used[PLI_KEPT];
+    for (int i = 0; i < PLI_KEPT; i++)
+        used[i] = pli_trail_uses_sig(old, frame, i);
+    int joint = trail->frames;
+    if (joint + frames > max || trail->words + words > PLI_TRAIL_WORDS)
+        return NULL;
+    if (joint == frame && trail->words == old->first[frame]) {
+        for (int i = frame; i < old->frames; i++)
+            for (int k = 0; k < PLI_KEPT; k++)
+                if (old->from[i][k] < old->first[frame])
+                    old->from[i][k] = PLI_FROM_BEFORE;
+        pli_trail_copy_sig(old, 0, 0, trail, 0, joint, trail->words);
+        memcpy(old->start_used, trail->start_used, sizeof old->start_used);
+        pli_trail_mend_sig(old, joint, w, used);
+        return old;
+    }
+    pli_trail_copy_sig(trail, joint, trail->words, old, frame, old->frames, old->words);
+    trail->frames += frames, trail->words += words, trail->cut = old->cut;
+    pli_trail_mend_sig(trail, joint, w, used);
+    return trail;
+}
+
+/* The end of a walk that met no old one: as pli_unwind_sig's. */
+static void pli_trail_end_sig(pli_trail *trail, int max, bool cut, pli_walk *w)
+{
+    trail->cut = cut;
+    w->regs.sp = UINTPTR_MAX; /* no walk meets this */
+    if (cut && trail->frames < max)
+        pli_trail_add_sig(trail, w);
+    if (cut)
+        trail->pcs[trail->frames - 1] = PLI_PC_TRUNCATED;
+    if (w->frozen)
+        trail->words = PLI_TRAIL_WORDS + 1; /* a guess, which is not to be repeated */
+}
+
+/* Walks from regs as pli_unwind_sig would, with the old walk's help, and returns the whole. max is
+   the same each time. */
+static pli_trail *pli_trail_make_sig(pli_trail *trail, pli_trail *old, const pli_regs *regs,
+                                     int max)
+{
+    pli_walk w = pli_walk_begin_sig(regs, pli_modules_enter_sig());
+    bool cut = false;
+    int meets = 0, bad = -1;
+    pli_trail *joined = NULL;
+    memset(trail, 0, offsetof(pli_trail, pcs));
+    w.trail = trail;
+    do {
+        /* Frames of the old walk further in than this one are passed by. An old walk that was cut
+           can only go on in one that has as many frames. */
+        while (meets < old->frames && old->at[meets].sp < w.regs.sp)
+            meets++;
+        if (!w.frozen && meets < old->frames && (!old->cut || meets == trail->frames) &&
+            pli_trail_holds_sig(old, meets, &w.regs, &bad) &&
+            (joined = pli_trail_join_sig(trail, old, meets, max, &w)) != NULL)
+            break;
+        pli_trail_add_sig(trail, &w);
+    } while (trail->frames < max && pli_walk_step_sig(&w, &cut));
+    if (!joined && trail->frames == max && !cut)
+        cut = pli_walk_step_sig(&w, &cut) || cut;
     pli_modules_leave_sig();
-    return cut ? pli_stack_mark_sig(pcs, n, max) : n;
+    if (!joined)
+        pli_trail_end_sig(trail, max, cut, &w);
+    return joined ? joined : trail;
+}
+
+/* The stack from regs, as pli_unwind_sig gives it, but by the memo: what comes back points into it,
+   until its next use. Only one that is not busy, and for the thread's own stack. *same: it is the
+   stack of the last time. */
+static const pli_trail *pli_unwind_again_sig(const pli_regs *regs, int max, pli_memo *memo,
+                                             pli_memo_way *way, bool *same)
+{
+    uint32_t generation = PLI_LOAD_ACQUIRE(pli_modules.generation) + 1;
+    int bad = -1;
+    if (memo->spare == 0 && memo->way[1].trail == 0) { /* zeroes: never used */
+        for (int i = 0; i < PLI_MEMO_WAYS; i++)
+            memo->way[i].trail = i;
+        memo->spare = PLI_MEMO_WAYS;
+    }
+    pli_trail *old = &memo->trail[way->trail];
+    if (way->generation != generation || old->words > PLI_TRAIL_WORDS)
+        old->frames = 0;
+    way->generation = generation;
+    *same = old->frames > 0 && pli_trail_holds_sig(old, 0, regs, &bad);
+    if (*same)
+        return old;
+    pli_trail *whole = pli_trail_make_sig(&memo->trail[memo->spare], old, regs,
+                                          max < PLI_TRAIL_FRAMES ? max : PLI_TRAIL_FRAMES);
+    if (whole != old) {
+        int spare = way->trail;
+        way->trail = memo->spare, memo->spare = spare;
+    }
+    return whole;
 }
 
 /* -- An index for programs without .eh_frame_hdr: static ones, on some systems -- */
@@ -5246,6 +5446,19 @@ static void pli_started_count(pli_thread *t, const pli_site *site)
     PLI_ADD(((pli_site *)(uintptr_t)site)->value[0], 1);
     if (other)
         PLI_ADD(((pli_site *)(uintptr_t)other)->value[0], -1);
+}
+
+/* The calling thread works for perflab: it is left out where the program's threads are shown and
+   counted. To be called first. */
+PLI_SOMETIMES static void pli_thread_is_own(void)
+{
+    pli_thread *t = pli_thread_join();
+    if (t == &pli_orphan)
+        return;
+    PLI_STORE(t->own, 1);
+    const pli_site *site = __atomic_exchange_n(&t->started, NULL, __ATOMIC_ACQ_REL);
+    if (site)
+        PLI_ADD(((pli_site *)(uintptr_t)site)->value[0], -1);
 }
 
 /* In a fork's child there is one thread, which nobody has seen begin. */
@@ -6693,23 +6906,74 @@ static const pli_site *pli_live_site(uint64_t made)
     return (const pli_site *)(void *)(pli_live.sites.arena + (made >> 32) * 16);
 }
 
+/* The calling thread's memo, when it may be used; give it back by busy = 0. */
+static pli_memo *pli_live_memo(void)
+{
+    pli_thread *t = pli_self;
+    if (t->state != PLI_THREAD_USED || (t->memo && PLI_LOAD(t->memo->busy)))
+        return NULL;
+    if (!t->memo)
+        t->memo = pli_os_reserve(sizeof *t->memo);
+    if (t->memo)
+        PLI_STORE(t->memo->busy, 1);
+    return t->memo;
+}
+
+/* Which frame of a stack is the first that is not perflab's own: the one a call of which returns to
+   ra. Which frames those are depends on what the compiler inlined and which calls it made jumps.
+   But the address to which the entry point returns is in the stack, whatever it did. */
+static int pli_live_inner(const uintptr_t *pcs, int depth, const void *ra)
+{
+    uintptr_t caller = pli_os_strip_sig((uintptr_t)ra) - 1;
+    int inner = 0;
+    while (inner < PLI_LIVE_INNER && inner < depth && pcs[inner] != caller)
+        inner++;
+    return inner < PLI_LIVE_INNER && inner < depth ? inner : 0;
+}
+
+/* The site of a stack, without its inner frames. */
+static const pli_site *pli_live_site_of(const uintptr_t *pcs, int depth, int inner, uint64_t size)
+{
+    depth = depth - inner < PLI_LIVE_DEPTH ? depth - inner : PLI_LIVE_DEPTH;
+    pli_site_key key = {NULL, size, pli_modules_epoch_sig(), depth, pcs + inner};
+    return pli_site_find_sig(&pli_live.sites, &key);
+}
+
+/* By the memo: when nothing has changed, not even the size, it is the site of the last time. */
+static const pli_site *pli_live_site_again(pli_memo *memo, const pli_regs *here, uint64_t size,
+                                           const void *ra)
+{
+    bool same;
+    uint32_t epoch = pli_modules_epoch_sig();
+    pli_memo_way *way = pli_memo_way_of_sig(memo, ra);
+    const pli_trail *trail = pli_unwind_again_sig(here, PLI_LIVE_DEPTH + PLI_LIVE_INNER, memo, way,
+                                                  &same);
+    same = same && way->epoch == epoch && way->ra == ra;
+    if (!same)
+        way->inner = pli_live_inner(trail->pcs, trail->frames, ra);
+    if (!same || way->size != size || !way->made_into)
+        way->made_into = pli_live_site_of(trail->pcs, trail->frames, way->inner, size);
+    way->epoch = epoch, way->ra = ra, way->size = size;
+    return way->made_into;
+}
+
 /* The word for something of this size that is made now, by a call that returns to ra: the frames
    inside are perflab's own. 0 when there is no room for another stack. Called inside malloc: takes
    no lock, no memory but pages from the system, and leaves errno alone. */
 static PLI_COLD uint64_t pli_live_maker(uint64_t size, const void *ra)
 {
-    /* Which frames are perflab's own depends on what the compiler inlined and which calls it made
-       jumps. But the address to which the entry point returns is in the stack, whatever it did. */
-    uintptr_t pcs[PLI_LIVE_DEPTH + PLI_LIVE_INNER], caller = pli_os_strip_sig((uintptr_t)ra) - 1;
-    int saved_errno = errno, inner = 0;
+    uintptr_t pcs[PLI_LIVE_DEPTH + PLI_LIVE_INNER];
+    int saved_errno = errno;
     pli_regs here = pli_regs_here();
-    int depth = pli_unwind_sig(&here, pcs, PLI_LIVE_DEPTH + PLI_LIVE_INNER);
-    while (inner < PLI_LIVE_INNER && inner < depth && pcs[inner] != caller)
-        inner++;
-    inner = inner < PLI_LIVE_INNER && inner < depth ? inner : 0;
-    depth = depth - inner < PLI_LIVE_DEPTH ? depth - inner : PLI_LIVE_DEPTH;
-    pli_site_key key = {NULL, size, pli_modules_epoch_sig(), depth, pcs + inner};
-    const pli_site *site = pli_site_find_sig(&pli_live.sites, &key);
+    pli_memo *memo = pli_live_memo();
+    const pli_site *site;
+    if (memo) {
+        site = pli_live_site_again(memo, &here, size, ra);
+        PLI_STORE(memo->busy, 0);
+    } else {
+        int depth = pli_unwind_sig(&here, pcs, PLI_LIVE_DEPTH + PLI_LIVE_INNER);
+        site = pli_live_site_of(pcs, depth, pli_live_inner(pcs, depth, ra), size);
+    }
     errno = saved_errno;
     uint64_t place = site ? (uint64_t)((const char *)site - pli_live.sites.arena) / 16 : 0;
     return site ? place << 32 | (PLI_LOAD(pli_live.generation) & PLI_LIVE_GENERATION) : 0;
@@ -7813,6 +8077,7 @@ void pl_heap_rate_set(int64_t bytes)
     pli_lock_take(&pli_live.rate_lock);
     if ((rate > 0 || added) && pli_live_open() == PL_OK) {
         if (!added) {
+            pli_started_watch();
             pli_profile_source_add(&pli_allocs_source);
             pli_profile_source_add(&pli_heap_source);
         }
@@ -8101,6 +8366,7 @@ static void *pli_growth_run(void *interval)
     uint64_t next = g.began_ns;
     char line[256];
     prctl(PR_SET_NAME, "pl_heaptrace");
+    pli_thread_is_own();
     for (;;) {
         next += g.interval_ns;
         struct timespec until = {(time_t)(next / 1000000000), (long)(next % 1000000000)};
@@ -11148,15 +11414,15 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
 }
 
 /* ==== >>stacks ===================================================================================
-   The stacks of all threads, and what each of them waits for: pl_stacks_write, and the profiles
-   goroutine, goroutineleak and threadcreate, whose names are Go's so that its tools find them.
+   Where every thread is, taken without disturbing any: what >>waits explains, >>dump writes, and a
+   crash report shows.
 
    Nobody's sleep is disturbed. A signal would end it: poll, nanosleep and others return EINTR then,
    whatever SA_RESTART says. So each thread is looked at first:
 
        /proc/self/task/TID/syscall
          "running"                 computes, or waits for a processor ──► is asked
-         "7 0x7ffe.. ... sp pc"    sleeps in system call 7 ──► is walked from outside (>>unwind)
+         "7 0x7ffe.. ... sp pc"    sleeps in system call 7 ──► is walked from outside
 
    A walk from outside is good if the thread has not run meanwhile: the line is the same afterwards,
    and so is the count of its turns on a processor (/proc/self/task/TID/schedstat). Else it is
@@ -11168,20 +11434,49 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
    finds it asleep. Threads that do not answer, since they have SIGPROF blocked or get no processor,
    are waited for at most PLI_STACKS_WAIT_NS, all together.
 
+   How it goes on with one thread, look by look:
+
+                  asleep, and the walk is good                        ┌────────► WALKED
+       OPEN ──────────────────────────────────────────────────────────┤
+        │ ▲       running, a third time: asked; has answered ─────────┘
+        │ └────── has run meanwhile, or has not answered yet
+        ├───────► asleep where the system does not show it,
+        │         or deaf when the time is up ─────────────────────────────────► WITHOUT
+        └───────► has ended ───────────────────────────────────────────────────► GONE
+
+   The stacks are not all of one moment: each is true of the time when it was taken. Stopping the
+   program instead would need a debugger's rights, and would be felt.
+
+   A thread that sleeps costs 35 us, nearly all of it for reading /proc (1,000 threads on a busy
+   machine of two processors: 38 ms); one that computes, up to a tick of the kernel's clock.
+
    Invariant: pli_stacks.lock guards all of this but the slots, which handlers write (see >>cpu). */
 
 #if PLI_LINUX
 
+/* For all threads together. Ten ticks of the slowest kernels' clocks (100 Hz): who computes all the
+   time and is not deaf has answered by then, unless there are many more of them than processors. */
 #define PLI_STACKS_WAIT_NS 100000000u
-#define PLI_STACKS_LOOKS 3 /* who is found running so often in a row does not only pass by */
+
+/* Who is found running so often in a row does not only pass by on its way to sleep. A question
+   costs two system calls and a signal; a further look is cheaper, and mostly finds it asleep. */
+#define PLI_STACKS_LOOKS 3
+
 #define PLI_STACKS_BUFFER ((size_t)16 << 20)
 
-/* Where a thread was found. nr is the number of its system call, -1: none, as in a page fault. */
-typedef struct pli_parked { long nr; uintptr_t arg[6], sp, pc; uint64_t turns; } pli_parked;
+/* Where a thread was found. It is compared as a whole, byte by byte, so it is zeroed first. */
+typedef struct pli_parked {
+    long nr;          /* of its system call; -1: none, as in a page fault */
+    uintptr_t arg[6]; /* of the call, as the program gave them */
+    uintptr_t sp, pc; /* as they are on the way back to the program */
+    uint64_t turns;   /* on a processor, so far; 0 where the kernel does not count them */
+} pli_parked;
+
+/* What a look gives. HIDDEN: it is there, but the system does not show where it sleeps. */
 
 enum { PLI_LOOK_GONE, PLI_LOOK_HIDDEN, PLI_LOOK_RUNNING, PLI_LOOK_PARKED };
 
-/* How far it is with a thread: not yet, has a stack, has none and will get none, has ended. */
+/* How far it is with a thread, as in the picture above. */
 enum { PLI_TAKEN_OPEN, PLI_TAKEN_WALKED, PLI_TAKEN_WITHOUT, PLI_TAKEN_GONE };
 
 /* What a thread waits for, as far as the functions of pthreads tell. */
@@ -11262,7 +11557,8 @@ static bool pli_parked_parse(const char *text, pli_parked *p)
     return true;
 }
 
-/* Where a thread is now. Some kernels and some sandboxes do not show it (HIDDEN). */
+/* Where a thread is now. The turns are read first: if it runs between the two reads, the next look
+   finds another number. The kernel makes sure that what one line says is of one moment. */
 static int pli_look(int tid, pli_parked *p)
 {
     char text[256];
@@ -11282,7 +11578,140 @@ static bool pli_slept(int tid, const pli_parked *found)
     return pli_look(tid, &now) == PLI_LOOK_PARKED && memcmp(&now, found, sizeof now) == 0;
 }
 
-/* -- What a thread waits for -- */
+/* -- From outside: another thread's stack --
+
+   Of a thread that sleeps in the kernel, /proc tells sp and pc, but not fp. That is enough as long
+   as cfa counts from sp, as in all of glibc, and as soon as a function has saved fp it is known
+   again. When a function needs it before that, it is looked for:
+
+       sp ──► locals            of a function whose cfa = fp + 16
+              ...
+       fp ──► caller's fp       fp is where a return address follows, which stands behind a call of
+              return address    this very function
+              ...
+
+   Several places may look so: what was called earlier has left its frames in the locals. So each
+   is tried, and has to lead to the root of the stack. The best is the one on whose way most calls
+   name the function that they return from: a frame from earlier leads to callers that have called
+   something else by now.
+
+   Other registers are not looked for: what needs them ends the walk, as truncated. */
+
+#define PLI_LOST_FP_REACH ((uintptr_t)256 << 10) /* how large the frame may be */
+#define PLI_LOST_FP_TRIES 64
+
+/* How well a return address suits the function where the walk is: 2, its call names it; 1, its call
+   does not tell, or names a function near by, which may have jumped on to this one; 0, neither. A
+   handler returns to code that no call stands before. */
+static int pli_call_suits_sig(pli_walk *w, uintptr_t start, uintptr_t pc, uintptr_t ra)
+{
+    uintptr_t target = 0;
+    if (ra >= PLI_PC_MARKS && pli_text_known_sig(w, ra) &&
+        pli_os_is_restorer_sig((const uint8_t *)ra, w->last_text_end))
+        return 2;
+    if (!pli_guess_fits_sig(w, pc, ra))
+        return 0;
+    pli_os_follows_call_sig((const uint8_t *)ra, &target);
+    if (target && target < w->last_text_end)
+        target = pli_guess_callee_sig(w, target);
+    return target && target == start ? 2 : 1;
+}
+
+/* Where the function begins in which the walk is; 0 when its tables do not tell. */
+static uintptr_t pli_walk_function_sig(pli_walk *w)
+{
+    pli_fde fde;
+    uintptr_t pc = w->regs.pc - !w->exact;
+    pli_code code = pli_code_at_sig(w->map, pc, w->frozen);
+    return !w->frozen && pli_fde_find_sig(&code.tables, pc, &fde) ? fde.start : 0;
+}
+
+/* How many calls on the way to the root are of other functions than they lead to; INT32_MAX when
+   the root is not reached, or the way leads out of all code. */
+static int pli_walk_doubts_sig(pli_walk w, int max)
+{
+    bool cut = false;
+    int doubts = 0;
+    w.low = w.high = 0; /* the window has moved on since */
+    for (int n = 0; n < max; n++) {
+        uintptr_t start = pli_walk_function_sig(&w), pc = w.regs.pc;
+        if (!pli_walk_step_sig(&w, &cut))
+            break;
+        if (!w.exact && !pli_text_known_sig(&w, w.regs.pc))
+            return INT32_MAX;
+        doubts += !w.exact && pli_call_suits_sig(&w, start, pc, w.regs.pc) == 0;
+    }
+    return cut ? INT32_MAX : doubts;
+}
+
+/* Finds the fp of the function where the walk is; 0 when no place suits. */
+static uintptr_t pli_walk_lost_fp_sig(pli_walk *w, int max)
+{
+    uintptr_t start = pli_walk_function_sig(w), pc = w->regs.pc, best = 0, ra;
+    uintptr_t at = (w->regs.sp + 15) & ~(uintptr_t)15, end = at + PLI_LOST_FP_REACH;
+    int64_t least = INT32_MAX; /* the place with the fewest doubts; of such, one that is named */
+    int tries = 0;
+    for (; at < end && tries < PLI_LOST_FP_TRIES && pli_load_sig(w, at + 8, &ra); at += 16) {
+        int suits = pli_call_suits_sig(w, start, pc, ra);
+        if (suits == 0)
+            continue;
+        pli_walk further = *w;
+        further.regs.fp = at;
+        int64_t doubts = 2 * (int64_t)pli_walk_doubts_sig(further, max) + (suits == 1);
+        w->low = w->high = 0;
+        tries++;
+        if (doubts < least)
+            least = doubts, best = at;
+        if (least == 0)
+            break;
+    }
+    return best;
+}
+
+/* Whether the walk has stopped for want of fp. */
+static bool pli_walk_wants_fp_sig(pli_walk *w)
+{
+    uint64_t row = pli_row_find_sig(w);
+    if (row == PLI_CFA_UNKNOWN || row == PLI_CFA_SIGNAL || row == PLI_CFA_OUTERMOST)
+        return false;
+    int cfa = pli_row_unpack_sig(row).cfa;
+    return cfa == PLI_CFA_FP || cfa == PLI_CFA_AT_FP;
+}
+
+/* pli_unwind_sig for a thread that sleeps at sp and pc. `window` has room for a page. Whether it
+   has slept all the time is for the caller to find out. */
+static int pli_unwind_outside_sig(uintptr_t sp, uintptr_t pc, uintptr_t *window, uintptr_t *pcs,
+                                  int max)
+{
+    pli_regs regs = {pc, sp, 0, 0, 0};
+    pli_walk w = pli_walk_begin_sig(&regs, pli_modules_enter_sig());
+    bool cut, found = true;
+    w.low = w.high = 0, w.window = window;
+    int n = pli_walk_all_sig(&w, pcs, max, &cut);
+    while (cut && n < max && found && pli_walk_wants_fp_sig(&w)) {
+        uintptr_t fp = pli_walk_lost_fp_sig(&w, max - n);
+        found = fp != 0 && fp != w.regs.fp;
+        w.regs.fp = fp;
+        if (found)
+            n += pli_walk_all_sig(&w, pcs + n - 1, max - n + 1, &cut) - 1;
+    }
+    pli_modules_leave_sig();
+    return cut ? pli_stack_mark_sig(pcs, n, max) : n;
+}
+
+/* Where the call went that stands before this address; 0 when its code does not tell. */
+static uintptr_t pli_callee_sig(uintptr_t ra)
+{
+    uintptr_t target = 0;
+    pli_walk w = pli_walk_begin_sig(&(pli_regs){ra, 0, 0, 0, 0}, pli_modules_enter_sig());
+    if (!w.frozen && pli_text_known_sig(&w, ra) && ra - w.last_text_start >= 8 &&
+        pli_os_follows_call_sig((const uint8_t *)ra, &target) && target < w.last_text_end)
+        target = target ? pli_guess_callee_sig(&w, target) : 0;
+    pli_modules_leave_sig();
+    return target;
+}
+
+/* -- Asking -- */
 
 /* Whether this is a futex wait without a limit; with one, it ends by itself. */
 static bool pli_is_endless_futex(const pli_parked *p)
@@ -11298,43 +11727,6 @@ static bool pli_restarts(const pli_parked *p)
 {
     return pli_is_endless_futex(p) || p->nr == SYS_wait4 || p->nr == SYS_waitid;
 }
-
-/* What a function of the C library waits for, by its name. */
-static int pli_wait_of_name(const char *name)
-{
-    static const struct { const char *begin; int wait; } known[] = {
-        {"pthread_mutex_", PLI_WAIT_MUTEX}, {"mtx_", PLI_WAIT_MUTEX},
-        {"pthread_cond_", PLI_WAIT_COND}, {"cnd_", PLI_WAIT_COND}, {"sem_", PLI_WAIT_SEM},
-        {"pthread_join", PLI_WAIT_JOIN}, {"pthread_clockjoin", PLI_WAIT_JOIN},
-        {"pthread_timedjoin", PLI_WAIT_JOIN}, {"thrd_join", PLI_WAIT_JOIN},
-        {"pthread_barrier_", PLI_WAIT_BARRIER}, {"pthread_rwlock_", PLI_WAIT_RWLOCK}};
-    name += strspn(name, "_");
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strncmp(name, known[i].begin, strlen(known[i].begin)) == 0)
-            return known[i].wait;
-    return PLI_WAIT_OTHER;
-}
-
-#define PLI_WAIT_FRAMES 8 /* the C library's function is not further out */
-
-/* Finds out what a thread sleeps for: the innermost function that has a known name tells. */
-static void pli_taken_explain(pli_taken *t, const pli_ask_slot *slot)
-{
-    t->wait = PLI_WAIT_OTHER, t->holder = 0;
-    if (t->how != PLI_TAKEN_WALKED || t->look != PLI_LOOK_PARKED || t->at.nr != SYS_futex)
-        return;
-    for (int i = 0; i < slot->depth && i < PLI_WAIT_FRAMES && t->wait == PLI_WAIT_OTHER; i++) {
-        pli_place place = slot->pcs[i] < PLI_PC_MARKS ? pli_place_of_mark(slot->pcs[i]) :
-            pli_place_at(slot->pcs[i], pli_modules_epoch_sig(), pli_stacks.emergency);
-        t->wait = place.name ? pli_wait_of_name(place.name) : PLI_WAIT_OTHER;
-    }
-    if (t->wait == PLI_WAIT_MUTEX)
-        t->holder = pli_os_mutex_owner(t->at.arg[0]);
-    else if (t->wait == PLI_WAIT_JOIN)
-        t->holder = pli_os_joined(t->at.arg[2]);
-}
-
-/* -- Asking -- */
 
 /* Whether SIGPROF comes to the handler of >>cpu. Where sigaction is not hooked, the program may
    have taken it away since. */
@@ -11356,7 +11748,8 @@ static uintptr_t pli_ask_open(int slot)
     return PLI_ASK_COOKIE | (uintptr_t)number << 32 | (uintptr_t)(uint32_t)slot;
 }
 
-/* Sends the signal at once. */
+/* Sends the signal at once. As if by sigqueue, which lets the sender give a value; but that
+   function knows only processes, and any of their threads might get it. */
 static void pli_ask_now(pli_taken *t, uintptr_t value)
 {
     siginfo_t info;
@@ -11464,7 +11857,9 @@ static void pli_taken_give_up(pli_taken *t, int slot)
         t->how = PLI_TAKEN_WITHOUT;
 }
 
-/* Looks until all have a stack, or the time is up. */
+/* Looks until all have a stack, or the time is up. In rounds over all that are open, not thread by
+   thread: their processor time passes side by side. What is left of the timers ends here, so that
+   no thread is asked when nobody wants to know any more. */
 static void pli_stacks_wait(void)
 {
     uint64_t end = pl_now_ns() + PLI_STACKS_WAIT_NS;
@@ -11485,7 +11880,8 @@ static void pli_stacks_wait(void)
             pli_ask_withdraw(&pli_stacks.taken[i], i);
 }
 
-/* What its block knows of a thread. Under pli_threads.lock. */
+/* What its block knows of a thread; nothing of one that perflab has not met. Under
+   pli_threads.lock, so that the block is not given to another thread meanwhile. */
 static void pli_taken_know(pli_taken *t)
 {
     const pli_thread *block = pli_thread_of_sig(t->tid);
@@ -11510,7 +11906,9 @@ static void pli_stacks_fork_child(pli_thread *t)
 
 static const pli_thread_hooks pli_stacks_hooks = {NULL, NULL, NULL, NULL, pli_stacks_fork_child};
 
-/* Memory for the list, and the handler: once. In an emergency what is not there is done without. */
+/* Memory for the list, and the handler: once. In an emergency what is not there is done without:
+   the modules are as they were at the last refresh, and the handler was installed by whoever
+   installed the crash report. */
 static pl_result pli_stacks_prepare(void)
 {
     if (!pli_stacks.taken) {
@@ -11531,7 +11929,9 @@ static pl_result pli_stacks_prepare(void)
     return pli_stacks.emergency ? PL_OK : pli_unwind_prepare();
 }
 
-/* Lists the threads. Numbers count up to 16 bits, as signals carry them. */
+/* Lists the threads. Those that start from now on are not in it; those that end are found to be
+   gone. The number of the question counts up to 16 bits, since signals carry no more: a signal
+   would have to be 65,536 questions late to be taken for an answer. */
 static pl_result pli_stacks_list(void)
 {
     int room = (int)PLI_ASK_SLOTS, self = pli_os_tid_sig();
@@ -11557,7 +11957,8 @@ static pl_result pli_stacks_list(void)
     return PL_OK;
 }
 
-/* The calling thread's own stack. */
+/* The calling thread's own stack: from here, since to itself it always runs. perflab's functions
+   are at its begin, as the runtime's are in Go's. */
 static PL_NOINLINE void pli_stacks_take_self(void)
 {
     pli_regs here = pli_regs_here();
@@ -11569,6 +11970,76 @@ static PL_NOINLINE void pli_stacks_take_self(void)
         slot->depth = pli_unwind_sig(&here, slot->pcs, PLI_STACK_MAX);
         t->how = PLI_TAKEN_WALKED, t->look = PLI_LOOK_RUNNING;
     }
+}
+
+#endif /* PLI_LINUX */
+
+/* ==== >>waits ====================================================================================
+   What each thread waits for, and whether it can ever go on.
+
+   The kernel knows a futex: an address, and nothing of what is there. What it belongs to is told by
+   the functions on the stack, and who holds it by the C library's own notes inside the object:
+
+       futex(0x55d0c8f3e040) ◄── __lll_lock_wait ◄── pthread_mutex_lock ◄── transfer
+             │                                        a mutex, then
+             └── word, count, owner: 4711             thread 4711 holds it (glibc)
+
+   Such waits are arrows from thread to thread. Where they lead in a circle, or to nobody, those on
+   the way wait for ever:
+
+       4711 ──► 4712 ──► 4713 ──► 4711        a deadlock of three: leaked
+                  ▲
+       4714 ──────┘                           waits behind it: leaked, too
+       4715 ──► (ended)                       whoever held its mutex did not unlock: leaked
+       4716 ──► 4717, which computes          may go on: not leaked
+*/
+
+#if PLI_LINUX
+
+/* -- What a thread waits for -- */
+
+/* What a function of the C library waits for, by its name. */
+static int pli_wait_of_name(const char *name)
+{
+    static const struct { const char *begin; int wait; } known[] = {
+        {"pthread_mutex_", PLI_WAIT_MUTEX}, {"mtx_", PLI_WAIT_MUTEX},
+        {"pthread_cond_", PLI_WAIT_COND}, {"cnd_", PLI_WAIT_COND}, {"sem_", PLI_WAIT_SEM},
+        {"pthread_join", PLI_WAIT_JOIN}, {"pthread_clockjoin", PLI_WAIT_JOIN},
+        {"pthread_timedjoin", PLI_WAIT_JOIN}, {"thrd_join", PLI_WAIT_JOIN},
+        {"pthread_barrier_", PLI_WAIT_BARRIER}, {"pthread_rwlock_", PLI_WAIT_RWLOCK}};
+    name += strspn(name, "_");
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncmp(name, known[i].begin, strlen(known[i].begin)) == 0)
+            return known[i].wait;
+    return PLI_WAIT_OTHER;
+}
+
+/* The same, of what is at an address. */
+static int pli_wait_at(uintptr_t pc)
+{
+    pli_place place = pc < PLI_PC_MARKS ? pli_place_of_mark(pc) :
+                      pli_place_at(pc, pli_modules_epoch_sig(), pli_stacks.emergency);
+    return place.name ? pli_wait_of_name(place.name) : PLI_WAIT_OTHER;
+}
+
+#define PLI_WAIT_FRAMES 8 /* the C library's function is not further out */
+
+/* Finds out what a thread sleeps for: the innermost function that has a known name tells. sem_wait
+   and pthread_join jump on to functions that may have none; but who has called them knows. */
+static void pli_taken_explain(pli_taken *t, const pli_ask_slot *slot)
+{
+    t->wait = PLI_WAIT_OTHER, t->holder = 0;
+    if (t->how != PLI_TAKEN_WALKED || t->look != PLI_LOOK_PARKED || t->at.nr != SYS_futex)
+        return;
+    for (int i = 0; i < slot->depth && i < PLI_WAIT_FRAMES && t->wait == PLI_WAIT_OTHER; i++) {
+        t->wait = pli_wait_at(slot->pcs[i]);
+        if (i > 0 && t->wait == PLI_WAIT_OTHER)
+            t->wait = pli_wait_at(pli_callee_sig(slot->pcs[i] + 1));
+    }
+    if (t->wait == PLI_WAIT_MUTEX)
+        t->holder = pli_os_mutex_owner(t->at.arg[0]);
+    else if (t->wait == PLI_WAIT_JOIN)
+        t->holder = pli_os_joined(t->at.arg[2]);
 }
 
 /* -- Who waits for ever --
@@ -11690,7 +12161,28 @@ static pl_result pli_stacks_take(bool emergency)
     return result;
 }
 
+#endif /* PLI_LINUX */
+
+/* ==== >>dump =====================================================================================
+   The stacks of all threads as they are written: as text for people, and as the profiles goroutine,
+   goroutineleak and threadcreate, whose names are Go's so that its tools and servers find them.
+
+       goroutine       debug 0, 1    how many threads are at each stack
+                       debug 2       each thread by itself: what pl_stacks_write writes
+       goroutineleak   debug 0, 1    only those that wait for ever
+                       debug 2       all, where these are marked (leaked)
+       threadcreate                  how many threads were started by each stack, see >>site
+
+   Text comes from the same table of taken threads in all cases, and in crash reports too. It is put
+   together in memory, so that the lock is not held while somebody reads slowly. */
+
+#if PLI_LINUX
+
 /* -- As text --
+
+   A thread is a paragraph: a line that names it, its frames, who started it, an empty line. So what
+   is searched for with a text editor, and what a script cuts out, is a paragraph. The first words
+   of a state do not depend on numbers: `grep -c 'waits for a mutex'` counts them.
 
        thread 4711 (server) [in epoll_wait]:
        #0   0x00007f21c5f0a1b3  epoll_wait+0x43  /lib/x86_64-linux-gnu/libc.so.6+0x1051b3
@@ -11736,6 +12228,9 @@ static void pli_text_stack_frame(pli_bytes *out, int number, uintptr_t pc, bool 
     pli_bytes_byte(out, '\n');
 }
 
+/* Each address has 16 digits, also on systems that need fewer: columns stay columns, and the reader
+   of reports (graders/stacks.py) knows a frame by them. */
+
 /* A stack, from the innermost function on; the same line again and again, as in a recursion that
    has no end, is counted instead. Returns the place of the next line to print. */
 static int pli_text_stack_line(pli_bytes *out, const uintptr_t *pcs, int depth, int at,
@@ -11751,7 +12246,8 @@ static int pli_text_stack_line(pli_bytes *out, const uintptr_t *pcs, int depth, 
     return at + same + 1;
 }
 
-/* What is loaded, and which builds these are. */
+/* What is loaded, and which builds these are: from the first to the last address of each, which is
+   where it lay, not what of it can be executed. The program stands first. */
 static void pli_text_builds(pli_bytes *out)
 {
     char id[2 * PLI_BUILD_ID_MAX + 1];
@@ -11767,7 +12263,9 @@ static void pli_text_builds(pli_bytes *out)
     }
 }
 
-/* A system call's name; NULL for the rarer ones. */
+/* A system call's name; NULL for the rarer ones, whose number is shown. Those in which threads
+   spend time are here; what answers at once is hardly ever met. The names are the kernel's, not
+   libc's: select is pselect6 on some systems, and what a debugger or strace shows is the same. */
 static const char *pli_syscall_name(long nr)
 {
 #define PLI_CALL(name) {SYS_##name, #name},
@@ -11790,7 +12288,7 @@ static const char *pli_syscall_name(long nr)
     return NULL;
 }
 
-/* Whether the first argument of a system call is a descriptor. */
+/* Whether the first argument of a system call is a descriptor: /proc/PID/fd tells what that is. */
 static bool pli_syscall_has_fd(long nr)
 {
     return nr == SYS_read || nr == SYS_write || nr == SYS_readv || nr == SYS_writev ||
@@ -11798,7 +12296,8 @@ static bool pli_syscall_has_fd(long nr)
            nr == SYS_recvmsg || nr == SYS_sendto || nr == SYS_sendmsg || nr == SYS_flock;
 }
 
-/* What a thread that waits in pthreads waits for. */
+/* What a thread that waits in pthreads waits for. With a holder there is more to say: which thread
+   to look at next. */
 static void pli_text_wait(pli_bytes *out, const pli_taken *t)
 {
     static const char *const words[] = {"", "a mutex", "a condition", "a semaphore",
@@ -11811,7 +12310,8 @@ static void pli_text_wait(pli_bytes *out, const pli_taken *t)
         pli_bytes_format(out, "waits for %s", words[t->wait]);
 }
 
-/* Why a thread has no stack. */
+/* Why a thread has no stack. Asked of the system only now, for the few that have none: the kernel's
+   set of blocked signals has bit n - 1 for signal n. */
 static const char *pli_taken_why(const pli_taken *t)
 {
     char text[2048], *line;
@@ -11825,7 +12325,8 @@ static const char *pli_taken_why(const pli_taken *t)
     return "it has not answered in time";
 }
 
-/* What a thread does: the text in brackets. */
+/* What a thread does: the text in brackets. `running` is also who waits for a processor: the kernel
+   makes no difference that can be seen without rights. */
 static void pli_text_state(pli_bytes *out, const pli_taken *t)
 {
     const char *name = pli_syscall_name(t->at.nr);
@@ -11846,7 +12347,9 @@ static void pli_text_state(pli_bytes *out, const pli_taken *t)
     pli_bytes_text(out, t->leaked ? " (leaked)" : "");
 }
 
-/* A thread with its stack. */
+/* A thread with its stack. Of one without, the function that it runs is shown in its place, if that
+   is known. Where it was started stands below: for a pool of threads with one function that is what
+   tells them apart. */
 static void pli_text_thread(pli_bytes *out, const pli_taken *t, const pli_ask_slot *slot)
 {
     bool emergency = pli_stacks.emergency;
@@ -11881,7 +12384,8 @@ static void pli_stacks_text(pli_bytes *out, bool emergency)
 
 /* -- As profiles -- */
 
-/* Counts a thread at its stack; one without has the mark of a cut one, and its function. */
+/* Counts a thread at its stack; one without has the mark of a cut one, and its function. Threads
+   with different labels count apart, as in the CPU profile. */
 static void pli_stacks_count(const pli_taken *t, const pli_ask_slot *slot)
 {
     uintptr_t none[2] = {PLI_PC_TRUNCATED, t->start};
@@ -11907,7 +12411,8 @@ static void pli_stacks_count_all(bool leaked)
     pli_stacks.sites.lost += pli_stacks.missed;
 }
 
-/* One sample type, which counts, under the profile's own name. */
+/* One sample type, which counts, under the profile's own name: "goroutine/count" is what Go's tools
+   ask for. The period of 1 is Go's as well. */
 static void pli_count_view(pli_profile_view *view, const pli_sites *sites)
 {
     view->sites = sites;
@@ -11951,7 +12456,8 @@ static void pli_stacks_done(void)
     pli_lock_give(&pli_stacks.lock);
 }
 
-/* Each thread that has no place yet counts as unseen. */
+/* Each thread that has no place yet counts as unseen. From the first call on this is for good, so
+   the total only grows, and differences of two profiles are threads that were started between. */
 static pl_result pli_threadcreate_fill(pli_profile_view *view, bool emergency)
 {
     pl_result result = emergency ? PL_BUSY : pli_started_watch();
@@ -11976,7 +12482,7 @@ static pli_profile_source pli_goroutineleak_source = {
 static pli_profile_source pli_threadcreate_source = {
     "threadcreate", pli_threadcreate_fill, NULL, NULL};
 
-/* These profiles need nobody to start them. */
+/* These profiles need nobody to start them: they tell what is, not what was collected. */
 __attribute__((constructor)) static void pli_stacks_register(void)
 {
     pli_profile_source_add(&pli_goroutine_source);
@@ -12011,7 +12517,8 @@ pl_result pl_stacks_write(FILE *out)
 }
 
 /* The system's list, without perflab's own threads. A main thread that has ended stays in the list
-   until the program ends. */
+   until the program ends (state Z). One that was joined a moment ago may still be there:
+   pthread_join returns before the kernel has done away with it. */
 int pl_num_threads(void)
 {
 #if PLI_LINUX
@@ -12043,8 +12550,26 @@ int pl_num_threads(void)
    A second thread that crashes meanwhile waits for the first one's report, which has it in its list
    of threads, and dies with it.
 
+   The parts, by what can go wrong in them:
+
+       head, registers     from the handler's arguments: nothing can
+       stack               the walk checks all memory; each frame is written before the next one
+       threads             takes 0.1 s at most, when some do not answer
+       modules             what was known at the last refresh, and met on the way
+
+   How it ends, and why not simply by abort: the handler takes its leave (default action), blocks
+   the signal, queues it again with all that the kernel told of it, and returns. The mask of what
+   was interrupted comes back with the return, and with it the signal, before another instruction:
+
+       registers of the fault ◄── return ◄── queued: SIGSEGV, code 1, address 0x8
+       core, status: signal 11, not that of a handler
+
    A handler that the program has for one of these signals stays, whether it was there before or
-   comes later: who handles faults knows why. */
+   comes later: who handles faults knows why. A program that catches SIGSEGV to grow its heap, or a
+   language's runtime, goes on as if there were no perflab.
+
+   Invariant: but for `level` and `pid`, pli_crash is written by the reporter only, and there is one
+   reporter. */
 
 #if PLI_LINUX
 
@@ -12053,8 +12578,14 @@ int pl_num_threads(void)
 enum { PLI_CRASH_NONE, PLI_CRASH_SINGLE, PLI_CRASH_ALL, PLI_CRASH_CORE };
 
 #define PLI_CRASH_STACK ((size_t)128 << 10) /* of addresses; memory is what the handler touches */
-#define PLI_CRASH_FAULTS 8 /* so many faults of its own end the report */
-#define PLI_CRASH_WAIT 200000 /* naps of 50 us: how long others wait for the report */
+
+/* So many faults of its own end the report. Each leaves a frame of the kernel's and of the handler
+   on the signal stack, some KiB, which has room for many more. */
+#define PLI_CRASH_FAULTS 8
+
+/* Naps of 50 us and more: some ten seconds, in which others wait for the report. Who has waited so
+   long dies by itself, without one. */
+#define PLI_CRASH_WAIT 200000
 
 static const int pli_crash_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
 #define PLI_CRASH_SIGNALS ((int)(sizeof pli_crash_signals / sizeof *pli_crash_signals))
@@ -12073,9 +12604,23 @@ static struct {
     pli_bytes text;      /* not written yet */
 } pli_crash;
 
+/* The level that a person has named; -1: there is none of this name. */
+PLI_SOMETIMES static int pli_crash_level(const char *name)
+{
+    static const char *const names[] = {"none", "single", "all", "core"};
+    for (int i = 0; i < 4; i++)
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    return -1;
+}
+
 /* -- In words -- */
 
-/* What a signal is called, and what its codes mean. Code 0 has the name. */
+/* What a signal is called (code 0), and what its codes mean. They are said as what happened, not as
+   the manual has them: SEGV_ACCERR is a write to what is read-only, a jump into data, or a touch of
+   a guard page, and the kernel does not tell which. SI_KERNEL with SIGSEGV is a general protection
+   fault, which on x86-64 nearly always is an address that is none: a pointer that was overwritten.
+   */
 static const char *pli_crash_words(int number, int code)
 {
     static const struct { int number, code; const char *text; } known[] = {
@@ -12109,7 +12654,8 @@ static const char *pli_crash_words(int number, int code)
            code == SI_USER || code == SI_QUEUE ? "sent by process" : "for an unknown reason";
 }
 
-/* Whether the kernel says at which address it happened. */
+/* Whether the kernel says at which address it happened: only of faults (codes above 0), and not of
+   those where the processor itself does not know. */
 static bool pli_crash_has_address(const siginfo_t *info)
 {
     int n = info->si_signo;
@@ -12163,7 +12709,9 @@ static bool pli_crash_registers(int unit)
     return shown > 0;
 }
 
-/* The walk first, then frame by frame: names are read from files, which takes a moment. */
+/* The walk first, then frame by frame: names are read from files, which takes a moment. Should the
+   walk itself fault, there is still the address where it began. A library that was loaded since the
+   last refresh is met here, so that its frames have names, too. */
 static bool pli_crash_stack(int unit)
 {
     pli_regs regs = pli_regs_of_signal_sig(pli_crash.context);
@@ -12184,7 +12732,9 @@ static bool pli_crash_stack(int unit)
     return false;
 }
 
-/* Taking all stacks is unit 0; then one thread after the other. */
+/* Taking all stacks is unit 0; then one thread after the other. A crash from within the taking has
+   the lock for ever: then the others are left out. The lock is not given back either: nobody shall
+   take stacks any more. */
 static bool pli_crash_threads(int unit)
 {
     const pli_taken *t = &pli_stacks.taken[unit - 1];
@@ -12205,7 +12755,8 @@ static bool pli_crash_threads(int unit)
     return true;
 }
 
-/* Last, since libraries may have been met on the way. */
+/* Last, since libraries may have been met on the way. Each with its build id: with it the names can
+   be found on another machine, next year. */
 static bool pli_crash_modules(int unit)
 {
     if (unit == 0)
@@ -12213,7 +12764,8 @@ static bool pli_crash_modules(int unit)
     return unit == 0;
 }
 
-/* Writes what there is so far. Nobody can be told that it failed. */
+/* Writes what there is so far, with one call: lines of several processes do not mix in a log.
+   Nobody can be told that it failed. */
 static void pli_crash_flush(void)
 {
     pli_write_all(2, pli_crash.text.data, pli_crash.text.size);
@@ -12253,7 +12805,8 @@ static void pli_crash_die(const siginfo_t *info)
     syscall(SYS_exit_group, 128 + info->si_signo);
 }
 
-/* The report has failed at some point: it goes on behind it. */
+/* The report has failed at some point: it goes on behind it, from within this second handler. What
+   the first one was doing is never taken up again: this one ends the program. */
 static void pli_crash_again(const siginfo_t *info)
 {
     pli_crash.text.size = 0;
@@ -12296,7 +12849,8 @@ static size_t pli_crash_stack_bytes(void)
     return (size_t)sysconf(_SC_PAGESIZE) + PLI_CRASH_STACK;
 }
 
-/* Gives the calling thread a stack for signals, unless it has one of its own. */
+/* Gives the calling thread a stack for signals, unless it has one of its own. A thread can do that
+   only for itself; so it is what a thread does first. */
 static void pli_crash_enter(pli_thread *t)
 {
     stack_t now;
@@ -12334,7 +12888,8 @@ static const pli_thread_hooks pli_crash_hooks = {
 
 /* -- Installing -- */
 
-/* Takes the signals that the program does not handle, or gives them back. */
+/* Takes the signals that the program does not handle, or gives them back. Not restarted, since
+   nothing goes on afterwards; NODEFER, or a second fault would end all without a word. */
 static void pli_crash_handle(bool on)
 {
     struct sigaction ours, now;
@@ -12355,7 +12910,8 @@ static void pli_crash_handle(bool on)
     }
 }
 
-/* What the report needs, before anything is broken. */
+/* What the report needs, before anything is broken: modules and their unwind tables, memory for the
+   text and for the stacks of others, the handler that asks them. */
 static pl_result pli_crash_prepare(void)
 {
     pli_lock_take(&pli_stacks.lock);
@@ -16885,7 +17441,8 @@ static void pli_http_round(pli_http_server *s)
 static void *pli_http_run(void *argument)
 {
     pli_http_server *s = argument;
-    pli_thread_make_own("pl_http");
+    pli_thread_is_own();
+    prctl(PR_SET_NAME, "pl_http", 0L, 0L, 0L); /* for top and debuggers */
     while (!PLI_LOAD_ACQUIRE(pli_http.stop))
         pli_http_round(s);
     for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
@@ -17260,7 +17817,8 @@ int pl_http_port(void)
 /* Keys begin in this order, each a collector that goes on from there; a fault is one line on
    stderr, and the program runs on without:
 
-       leakcheck       first, so that as much as possible is seen
+       crash           before all else, since that may crash, too
+       leakcheck       then, so that as much as possible is seen
        memlimit        before others take memory
        heap block mutex and their rates
        cpu             last of the collectors: their own start is not sampled
@@ -17276,6 +17834,7 @@ static struct {
     int64_t leakcheck, leakexit;            /* 1: lost blocks, 2: all; the exit code, 0: as it is */
     int64_t heaptrace;                      /* seconds from line to line; 0: none */
     int64_t memlimit;                       /* bytes; 0: none */
+    int crash;                              /* PLI_CRASH_...; less than 1: nothing */
     int64_t dump;                           /* the signal that has the files written now */
     const char *ignore[PLI_ENV_IGNORE + 1]; /* for the leak check */
     pl_leak_baseline mark;
@@ -17333,8 +17892,11 @@ static bool pli_env_file(int which, const char *value)
     if (result == PL_OK)
         return true;
     snprintf(key, sizeof key, "%s=", pli_env_names[which]);
-    pli_env_complain(key, value, result == PL_IO ? ": its folder cannot be written to" :
-                     ": name a file");
+    if (*value)
+        pli_env_complain(key, value, result == PL_IO ? ": its folder cannot be written to" :
+                         ": its path is too long");
+    else
+        pli_env_complain("write ", key, "FILE");
     path[0] = '\0';
     return false;
 }
@@ -17414,6 +17976,15 @@ static bool pli_env_memlimit(const char *value)
     return false;
 }
 
+/* What a crash tells: a level's name. */
+static bool pli_env_crash(const char *value)
+{
+    pli_env.crash = pli_crash_level(value);
+    if (pli_env.crash < 0)
+        pli_env_complain("crash=", value, ": write none, single, all or core");
+    return pli_env.crash >= 0;
+}
+
 /* The keys whose value is a number, with their range. */
 static const struct { const char *key; int64_t least, most, *out; } pli_env_numbers[] = {
     {"hz", 1, PLI_CPU_HZ_MAX, &pli_env.hz},
@@ -17428,6 +17999,7 @@ static const struct { const char *key; int64_t least, most, *out; } pli_env_numb
 
 /* And those with a text. */
 static const struct { const char *key; bool (*set)(const char *value); } pli_env_texts[] = {
+    {"crash", pli_env_crash},
     {"leakignore", pli_env_ignore},
     {"memlimit", pli_env_memlimit},
     {"signal", pli_env_signal},
@@ -17512,13 +18084,18 @@ static void pli_env_save(int which, bool emergency)
     munmap(path, size);
 }
 
-/* Stops and writes. A child that used no time has no profile worth a file. */
+#define PLI_ENV_CHILD_NS 10000000 /* a tick at 100 Hz */
+
+/* Stops and writes. A child that used next to no time has nothing worth a file: shells fork for
+   everything. */
 static void pli_env_write(bool emergency)
 {
     bool running = pli_env.cpu && pli_cpu_end_at_exit(emergency);
-    for (int i = 0; i < PLI_ENV_FILES; i++)
-        if (pli_env.path[i][0] && (i != PLI_ENV_CPU || (running && (!pli_env.child ||
-                                                                    pli_cpu.ticks > 0))))
+    bool worth = !pli_env.child || pl_process_cpu_ns() >= PLI_ENV_CHILD_NS;
+    if (running && (!pli_env.child || pli_cpu.ticks > 0))
+        pli_env_save(PLI_ENV_CPU, emergency);
+    for (int i = PLI_ENV_CPU + 1; i < PLI_ENV_FILES && worth; i++)
+        if (pli_env.path[i][0])
             pli_env_save(i, emergency);
 }
 
@@ -17794,6 +18371,14 @@ static void pli_env_start_leaks(void)
     pli_env.leakcheck = 0;
 }
 
+/* Before all else: the other keys may crash, too. */
+static void pli_env_start_crash(void)
+{
+    pl_result result = pli_crash_install(pli_env.crash);
+    if (result != PL_OK)
+        pli_env_complain("crash: ", pl_result_str(result), "");
+}
+
 /* Programs that run with more rights than their user ignore the user's wishes. */
 __attribute__((constructor)) static void pli_env_start(void)
 {
@@ -17801,6 +18386,8 @@ __attribute__((constructor)) static void pli_env_start(void)
     if (!place)
         return;
     pli_env_parse(*place + strlen("PERFLAB="));
+    if (pli_env.crash > 0)
+        pli_env_start_crash();
     if (pli_env.leakcheck)
         pli_env_start_leaks();
     if (pli_env.memlimit)

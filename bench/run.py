@@ -317,6 +317,38 @@ def locks() -> Iterator[Row]:
               numbers(Command([linked, "on"]), Command([plain])), limit=2)
 
 
+def heap() -> Iterator[Row]:
+    """A malloc and its free, 16 functions deep, while the heap profile runs."""
+    plain = compile_to("heap_pair", "bench/heap_pair.c")
+    linked = compile_to("heap_pair_linked", "bench/heap_pair.c", "-DPERFLAB_IMPL", "-include",
+                        "perflab.h", "-ldl")
+    pairs = numbers(Command([linked, "524288"]), Command([plain, "0"]))
+    yield Row("malloc+free, heap profile at 512 KiB", "glibc", "ns", pairs)
+    yield Row("malloc+free, heap profile at 512 KiB, more than glibc", "", "ns",
+              values=[ours - other for ours, other in pairs], limit=4)
+    pairs = numbers(Command([linked, "1"]), Command([plain, "0"]))
+    yield Row("malloc+free, exact heap profile, 16 frames", "", "ns",
+              values=[ours for ours, _ in pairs], limit=250)
+    for what, name, settings in (
+            ("jemalloc, sampled at 512 KiB", "libjemalloc.so.2",
+             {"MALLOC_CONF": "prof:true,prof_active:true,lg_prof_sample:19"}),
+            ("tcmalloc, sampled at 512 KiB", "libtcmalloc.so.4",
+             {"TCMALLOC_SAMPLE_PARAMETER": "524288"})):
+        try:
+            other = Command([plain, "0"], LD_PRELOAD=library(name), **settings)
+            yield Row(f"malloc+free, {what}", "glibc", "ns",
+                      numbers(other, Command([plain, "0"])))
+        except Missing as why:
+            yield Row(f"malloc+free, {what}", "glibc", "ns", note=str(why))
+    try:
+        other = Command([plain, "1"], LD_PRELOAD=library("libheaptrack_preload.so"),
+                        DUMP_HEAPTRACK_OUTPUT=os.devnull)
+        yield Row("malloc+free, heaptrack, 16 frames", "glibc", "ns",
+                  numbers(other, Command([plain, "0"]), 3))
+    except Missing as why:
+        yield Row("malloc+free, heaptrack, 16 frames", "glibc", "ns", note=str(why))
+
+
 def unwind() -> Iterator[Row]:
     """A walk over 32 frames without frame pointers, and the sampler's whole handler."""
     program = compile_to("unwind", "-fomit-frame-pointer", "bench/unwind.c", "-ldl")
@@ -335,8 +367,9 @@ def unwind() -> Iterator[Row]:
         yield Row(what, "", unit, values=values, limit=limit)
 
 
-ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (ticks, loop, malloc, allocators, locks, totals,
-                                                  sampling, unwind, http, compiling, verdict)
+ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (ticks, loop, malloc, allocators, heap, locks,
+                                                  totals, sampling, unwind, http, compiling,
+                                                  verdict)
 
 
 # the table ----------------------------------------------------------------------------------------

@@ -51,9 +51,9 @@ examples:
   python3 -m graders list --base before.pb.gz after.pb.gz '^main$'
 """
 SYMBOLIZE = """\
-symbolize: completes a crash report (pl_crash_install, PERFLAB=crash=all) or the stacks of all threads
-(pl_stacks_write) with names, source lines and inlined calls, from the program's file or its separate
-debug file. A file is used only if its build id is the one in the report.
+symbolize: completes a crash report (pl_crash_install, PERFLAB=crash=all) or the stacks of all
+threads (pl_stacks_write) with names, source lines and inlined calls, from the program's file or its
+separate debug file. A file is used only if its build id is the one in the report.
 
 examples:
   ./server 2> crash.txt; python3 -m graders symbolize crash.txt

@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 BUILDS: Dict[str, List[str]] = {
     "gcc": ["gcc", "-O2", "-g"], "clang": ["clang", "-O2", "-g"], "gcc-O0": ["gcc", "-O0", "-g"],
-    "no-pie": ["gcc", "-O2", "-g", "-no-pie", "-fno-pie"], "static": ["gcc", "-O2", "-g", "-static"],
+    "no-pie": ["gcc", "-O2", "-g", "-no-pie", "-fno-pie"],
+    "static": ["gcc", "-O2", "-g", "-static"],
     "musl": ["musl-gcc", "-O2", "-g"], "stripped": ["gcc", "-O2", "-s"],
     "no-hooks": ["gcc", "-O2", "-g", "-DPERFLAB_NO_INTERPOSE"],
 }
