@@ -1090,6 +1090,19 @@ PLI_SOMETIMES static void *pli_os_map(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* The same, for memory that is written at once: all pages now cost less than one after another when
+   they are first touched. */
+PLI_SOMETIMES static void *pli_os_map_now(size_t size)
+{
+#if PLI_LINUX
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+#else
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+#endif
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
 /* Address space whose pages the system gives when they are first touched, zeroed; NULL when there
    is none. For tables that are rarely full: what is never touched costs nothing. */
 PLI_SOMETIMES static void *pli_os_reserve(size_t size)
@@ -7311,11 +7324,11 @@ static bool pli_image_read(const pli_image *image, uint64_t offset, void *to, si
 }
 
 /* A copy of a part in fresh memory, with a zero byte behind it, so that a last string without an
-   end has one; NULL when that is not possible. Memory from the system is zero and comes when it is
-   touched: a false size costs no more than address space, and the size of a file is the most. */
+   end has one; NULL when that is not possible. Memory from the system is zero. A false size costs no
+   more than the size of the file. */
 static void *pli_image_take(const pli_image *image, uint64_t offset, uint64_t size)
 {
-    void *copy = pli_image_holds(image, offset, size) ? pli_os_map((size_t)size + 1) : NULL;
+    void *copy = pli_image_holds(image, offset, size) ? pli_os_map_now((size_t)size + 1) : NULL;
     if (copy && !pli_image_read(image, offset, copy, (size_t)size)) {
         munmap(copy, (size_t)size + 1);
         return NULL;
@@ -8248,6 +8261,14 @@ static unsigned char *pli_bytes_extend(pli_bytes *b, size_t more)
     return b->data + b->size - more;
 }
 
+/* Room for so many bytes, so that they need not move while they come. What stays unused costs no
+   memory. */
+static void pli_bytes_expect(pli_bytes *b, size_t bytes)
+{
+    if (pli_bytes_extend(b, bytes))
+        b->size -= bytes;
+}
+
 /* Appends. */
 static void pli_bytes_add(pli_bytes *b, const void *bytes, size_t size)
 {
@@ -8694,6 +8715,7 @@ enum { PLI_DW_INFO, PLI_DW_ABBREV, PLI_DW_LINE, PLI_DW_STR, PLI_DW_LINE_STR, PLI
 #define PLI_DW_UNITS_MOST 300000
 #define PLI_DW_RANGES_MOST ((size_t)2 << 20) /* of all units, or in one */
 #define PLI_DW_TEXT 4096                     /* letters of a name or path; longer ones are none */
+#define PLI_DW_WINDOW 16384                  /* bytes of a section that are read at once */
 #define PLI_DW_SPECS_MOST ((size_t)16 << 20) /* bytes of the forms of a unit's entries */
 #define PLI_DW_NONE UINT64_MAX
 
@@ -8733,9 +8755,17 @@ typedef struct pli_debug {
     size_t units, ranges;
 } pli_debug;
 
+/* The part of a section that was read last: what is wanted next is nearly always near. */
+typedef struct pli_dw_window {
+    uint64_t at;
+    size_t size;
+    uint8_t bytes[PLI_DW_WINDOW];
+} pli_dw_window;
+
 /* What is being read. Under the lock; here, since handlers have little stack. */
 static struct {
-    uint8_t window[4096];   /* the entry that is being read */
+    uint8_t entry[4096];    /* the entry that is being read */
+    pli_dw_window *windows; /* one for each section, of the file that is open */
     char text[PLI_DW_TEXT];
     pli_bytes specs;        /* the attributes of its form */
     size_t fuel;            /* steps in lists that a question may still take */
@@ -8797,6 +8827,9 @@ static void pli_debug_close(void)
         close(d->image.fd);
     if (d)
         d->image.fd = -1;
+    if (pli_dw.windows)
+        munmap(pli_dw.windows, PLI_DW_SECTIONS * sizeof *pli_dw.windows);
+    pli_dw.windows = NULL;
     pli_dw.open = NULL;
     pli_bytes_free(&pli_dw.specs);
 }
@@ -8819,6 +8852,23 @@ static bool pli_debug_reopen(pli_debug *d)
     return same;
 }
 
+/* Reads what lies around a part of a section, so that the next part need not be asked of the
+   system; false when it cannot be read, or is too large for that. */
+static bool pli_debug_look(pli_debug *d, int section, uint64_t at, size_t size)
+{
+    const pli_dw_section *s = &d->section[section];
+    uint64_t from = at - at % (PLI_DW_WINDOW / 2), left = s->size - from;
+    size_t more = left < PLI_DW_WINDOW ? (size_t)left : PLI_DW_WINDOW;
+    if (!pli_dw.windows)
+        pli_dw.windows = pli_os_map(PLI_DW_SECTIONS * sizeof *pli_dw.windows);
+    pli_dw_window *w = pli_dw.windows ? &pli_dw.windows[section] : NULL;
+    if (!w || size > PLI_DW_WINDOW / 2 ||
+        !pli_image_read(&d->image, s->offset + from, w->bytes, more))
+        return false;
+    w->at = from, w->size = more;
+    return true;
+}
+
 /* Reads a part of a section. */
 static bool pli_debug_read(pli_debug *d, int section, uint64_t at, void *to, size_t size)
 {
@@ -8829,8 +8879,16 @@ static bool pli_debug_read(pli_debug *d, int section, uint64_t at, void *to, siz
         memcpy(to, s->inflated + at, size);
         return true;
     }
-    return (d->image.fd >= 0 || pli_debug_reopen(d)) &&
-           pli_image_read(&d->image, s->offset + at, to, size);
+    if (d->image.fd < 0 && !pli_debug_reopen(d))
+        return false;
+    const pli_dw_window *w = pli_dw.windows ? &pli_dw.windows[section] : NULL;
+    if (!w || at < w->at || at + size > w->at + w->size) {
+        if (!pli_debug_look(d, section, at, size))
+            return pli_image_read(&d->image, s->offset + at, to, size);
+        w = &pli_dw.windows[section];
+    }
+    memcpy(to, w->bytes + (at - w->at), size);
+    return true;
 }
 
 /* A copy of a part, as pli_image_take makes it; *copied says whether it is one, to be given back
@@ -9015,12 +9073,15 @@ static pli_dw_form pli_dw_form_of(uint64_t number)
     }
 }
 
-/* How many bytes a value takes in a unit, where that is always the same; -1 where it is not. */
-static int pli_dw_fixed_size(const pli_dw_unit *u, uint8_t size)
+/* The same in a unit: what its header decides is a number of bytes. */
+static pli_dw_form pli_dw_form_in(const pli_dw_unit *u, uint64_t number)
 {
-    return size <= 16 ? size : size == PLI_DW_BY_UNIT ? u->offset_size :
-           size == PLI_DW_BY_ADDRESS ? u->address_size : size == PLI_DW_IMPLIED ? 0 :
-           size == PLI_DW_BY_VERSION ? (u->version < 3 ? u->address_size : u->offset_size) : -1;
+    pli_dw_form form = pli_dw_form_of(number);
+    uint8_t reference = u->version < 3 ? u->address_size : u->offset_size;
+    form.size = form.size == PLI_DW_BY_UNIT ? u->offset_size :
+                form.size == PLI_DW_BY_ADDRESS ? u->address_size :
+                form.size == PLI_DW_BY_VERSION ? reference : form.size;
+    return form;
 }
 
 /* Reads past text and its end. */
@@ -9031,14 +9092,16 @@ static void pli_dw_skip_text(pli_reader *r)
 }
 
 /* Reads a value; what has no number is skipped. */
-static uint64_t pli_dw_value_read(pli_reader *r, const pli_dw_unit *u, const pli_dw_spec *spec)
+static uint64_t pli_dw_value_read(pli_reader *r, const pli_dw_spec *spec)
 {
-    int fixed = pli_dw_fixed_size(u, spec->form.size);
-    if (fixed > 8)
-        pli_skip_sig(r, (uint64_t)fixed);
-    else if (fixed > 0)
-        return pli_read_sig(r, (size_t)fixed);
     switch (spec->form.size) {
+    case 0: return 0;
+    case 1: return pli_read_sig(r, 1);
+    case 2: return pli_read_sig(r, 2);
+    case 3: return pli_read_sig(r, 3);
+    case 4: return pli_read_sig(r, 4);
+    case 8: return pli_read_sig(r, 8);
+    case 16: pli_skip_sig(r, 16); break;
     case PLI_DW_ULEB: return pli_read_uleb_sig(r);
     case PLI_DW_SLEB: return (uint64_t)pli_read_sleb_sig(r);
     case PLI_DW_TO_ZERO: pli_dw_skip_text(r); break;
@@ -9047,8 +9110,7 @@ static uint64_t pli_dw_value_read(pli_reader *r, const pli_dw_unit *u, const pli
     case PLI_DW_BLOCK2: pli_skip_sig(r, pli_read_sig(r, 2)); break;
     case PLI_DW_BLOCK4: pli_skip_sig(r, pli_read_sig(r, 4)); break;
     case PLI_DW_IMPLIED: return (uint64_t)spec->implied;
-    case PLI_DW_INDIRECT: case PLI_DW_UNKNOWN: r->bad = true; break;
-    default: break;
+    default: r->bad = true; break;
     }
     return 0;
 }
@@ -9059,8 +9121,8 @@ static pli_dw_value pli_dw_value_take(pli_reader *r, uint64_t end, const pli_dw_
                                       pli_dw_spec spec)
 {
     if (spec.form.size == PLI_DW_INDIRECT)
-        spec.form = pli_dw_form_of(pli_read_uleb_sig(r));
-    uint64_t here = end - (uint64_t)(r->end - r->at), number = pli_dw_value_read(r, u, &spec);
+        spec.form = pli_dw_form_in(u, pli_read_uleb_sig(r));
+    uint64_t here = end - (uint64_t)(r->end - r->at), number = pli_dw_value_read(r, &spec);
     bool text = spec.form.kind == PLI_DW_STRING;
     return (pli_dw_value){text ? here : number, spec.form.kind};
 }
@@ -9132,13 +9194,13 @@ static bool pli_abbrev_read(pli_stream *s, const pli_dw_unit *u, pli_abbrev *a, 
     for (;; a->count++) {
         pli_stream_fill(s);
         uint64_t attribute = pli_read_uleb_sig(&s->r), form = pli_read_uleb_sig(&s->r);
-        pli_dw_spec spec = {pli_dw_form_of(form), pli_dw_attribute(attribute), 0};
+        pli_dw_spec spec = {pli_dw_form_in(u, form), pli_dw_attribute(attribute), 0};
         if (spec.form.size == PLI_DW_IMPLIED)
             spec.implied = pli_read_sleb_sig(&s->r);
         if ((attribute == 0 && form == 0) || s->r.bad)
             return !s->r.bad && !specs->failed;
-        int size = pli_dw_fixed_size(u, spec.form.size);
-        a->fixed = size < 0 || a->fixed < 0 || a->fixed > INT16_MAX ? -1 : a->fixed + size;
+        int size = spec.form.size == PLI_DW_IMPLIED ? 0 : spec.form.size;
+        a->fixed = size > 16 || a->fixed < 0 || a->fixed > INT16_MAX ? -1 : a->fixed + size;
         pli_bytes_add(specs, &spec, sizeof spec);
     }
 }
@@ -9159,11 +9221,11 @@ static bool pli_dw_entry_at(pli_debug *d, const pli_dw_unit *u, uint64_t at, pli
 {
     static pli_stream forms;
     pli_abbrev a;
-    uint64_t rest = u->end - at, size = rest < sizeof pli_dw.window ? rest : sizeof pli_dw.window;
+    uint64_t rest = u->end - at, size = rest < sizeof pli_dw.entry ? rest : sizeof pli_dw.entry;
     if (at < u->entries || at >= u->end ||
-        !pli_debug_read(d, PLI_DW_INFO, at, pli_dw.window, (size_t)size))
+        !pli_debug_read(d, PLI_DW_INFO, at, pli_dw.entry, (size_t)size))
         return false;
-    pli_reader r = {pli_dw.window, pli_dw.window + size, false};
+    pli_reader r = {pli_dw.entry, pli_dw.entry + size, false};
     uint64_t code = pli_read_uleb_sig(&r);
     pli_bytes *specs = &pli_dw.specs;
     pli_stream_open(&forms, d, PLI_DW_ABBREV, u->abbrevs);
@@ -9685,7 +9747,7 @@ static void pli_program_table5(pli_program *p, pli_bytes *table)
     p->r.bad |= fields > sizeof field / sizeof *field;
     for (size_t i = 0; i < fields && !p->r.bad; i++) {
         field[i].content = pli_read_uleb_sig(&p->r);
-        field[i].spec = (pli_dw_spec){pli_dw_form_of(pli_read_uleb_sig(&p->r)), 0, 0};
+        field[i].spec = (pli_dw_spec){pli_dw_form_in(&p->unit, pli_read_uleb_sig(&p->r)), 0, 0};
     }
     uint64_t count = pli_read_uleb_sig(&p->r);
     for (uint64_t i = 0; i < count && !p->r.bad; i++) {
@@ -9707,7 +9769,7 @@ static void pli_program_table5(pli_program *p, pli_bytes *table)
 /* Text at the reader, as a value. */
 static pli_dw_value pli_program_text(pli_program *p)
 {
-    static const pli_dw_spec text = {{PLI_DW_TO_ZERO, PLI_DW_STRING}, 0, 0};
+    static const pli_dw_spec text = {{PLI_DW_TO_ZERO, PLI_DW_STRING}, 0, 0}; /* as it stands */
     return pli_dw_value_take(&p->r, p->end, &p->unit, text);
 }
 
@@ -9837,14 +9899,17 @@ static void pli_program_run(pli_program *p)
     }
 }
 
-/* Sorts the rows; false when there is no memory. */
+/* Sorts the rows; false when there is no memory. Most compilers write them in the right order. */
 static bool pli_program_sort(pli_program *p)
 {
-    size_t bytes = p->rows.size;
-    pli_pair *scratch = bytes ? pli_os_map(bytes) : NULL;
+    size_t bytes = p->rows.size, count = bytes / sizeof(pli_pair), sorted = 1;
+    pli_pair *row = (pli_pair *)(void *)p->rows.data;
+    while (sorted < count && row[sorted - 1].key <= row[sorted].key)
+        sorted++;
+    pli_pair *scratch = sorted < count ? pli_os_map(bytes) : NULL;
     if (!scratch)
-        return bytes == 0;
-    pli_sort((pli_pair *)(void *)p->rows.data, scratch, bytes / sizeof *scratch);
+        return sorted >= count;
+    pli_sort(row, scratch, count);
     munmap(scratch, bytes);
     return true;
 }
@@ -9866,6 +9931,7 @@ static bool pli_program_read(pli_program *p)
         return false;
     p->r = (pli_reader){part, part + length, false};
     p->end = at + length;
+    pli_bytes_expect(&p->rows, 4 * (size_t)length); /* a row of 16 bytes is made of 5 or more */
     good = pli_program_head(p);
     if (good)
         pli_program_run(p);
@@ -9984,7 +10050,10 @@ static void pli_scan_skip(pli_scan *w, const pli_abbrev *a)
         pli_skip_sig(&w->r, (uint64_t)a->fixed);
     else
         for (uint32_t i = 0; i < a->count && !w->r.bad; i++)
-            pli_dw_value_take(&w->r, 0, w->unit, spec[i]);
+            if (spec[i].form.size == PLI_DW_INDIRECT)
+                pli_dw_value_take(&w->r, 0, w->unit, spec[i]);
+            else
+                pli_dw_value_read(&w->r, &spec[i]);
 }
 
 /* One entry; its children are next, if it has some. */
@@ -10043,6 +10112,8 @@ static bool pli_scan_unit(pli_scan *w)
     if (!part)
         return false;
     w->start = part, w->r = (pli_reader){part, part + (u->end - u->entries), false};
+    pli_bytes_expect(&w->calls, (size_t)(u->end - u->entries) / 2);
+    pli_bytes_expect(&w->pieces, (size_t)(u->end - u->entries) / 2);
     bool good = pli_scan_forms(w) && pli_scan_entries(w);
     if (copied)
         pli_image_give(part, u->end - u->entries);
