@@ -3261,6 +3261,8 @@ static int64_t pli_read_signed_sig(pli_reader *r, size_t size)
 static uint64_t pli_read_uleb_sig(pli_reader *r)
 {
     uint64_t value = 0, byte = 0x80;
+    if (!r->bad && r->at < r->end && *r->at < 0x80) /* as nearly all are */
+        return *r->at++;
     for (int shift = 0; (byte & 0x80) && !r->bad; shift += 7) {
         byte = pli_read_sig(r, 1);
         if (shift < 64)
@@ -9001,7 +9003,7 @@ static void pli_stream_open(pli_stream *s, pli_debug *d, int section, uint64_t a
 /* -- Attributes and their values -- */
 
 /* The attributes that are understood, in the order in which an entry keeps them. */
-enum { PLI_DW_AT_SIBLING, PLI_DW_AT_NAME, PLI_DW_AT_LINKAGE, PLI_DW_AT_LINES, PLI_DW_AT_LOW,
+enum { PLI_DW_AT_NAME, PLI_DW_AT_LINKAGE, PLI_DW_AT_LINES, PLI_DW_AT_LOW,
        PLI_DW_AT_HIGH, PLI_DW_AT_FOLDER, PLI_DW_AT_ORIGIN, PLI_DW_AT_RANGES, PLI_DW_AT_CALL_FILE,
        PLI_DW_AT_CALL_LINE, PLI_DW_AT_STRING_BASE, PLI_DW_AT_ADDRESS_BASE, PLI_DW_AT_LIST_BASE,
        PLI_DW_AT_ELSEWHERE, PLI_DW_ATS };
@@ -9012,7 +9014,6 @@ enum { PLI_DW_AT_SIBLING, PLI_DW_AT_NAME, PLI_DW_AT_LINKAGE, PLI_DW_AT_LINES, PL
 static uint8_t pli_dw_attribute(uint64_t number)
 {
     switch (number) {
-    case 0x01: return PLI_DW_AT_SIBLING;
     case 0x03: return PLI_DW_AT_NAME;
     case 0x10: return PLI_DW_AT_LINES;
     case 0x11: return PLI_DW_AT_LOW;
@@ -9162,17 +9163,16 @@ static uint64_t pli_dw_reference(const pli_dw_unit *u, pli_dw_value v)
 /* -- Forms and entries -- */
 
 /* The tags that are understood, as the format numbers them. */
-enum { PLI_DW_TAG_ARRAY = 0x01, PLI_DW_TAG_CLASS = 0x02, PLI_DW_TAG_ENUMERATION = 0x04,
-       PLI_DW_TAG_STRUCTURE = 0x13, PLI_DW_TAG_SUBROUTINE_TYPE = 0x15, PLI_DW_TAG_UNION = 0x17,
-       PLI_DW_TAG_INLINED = 0x1d, PLI_DW_TAG_FUNCTION = 0x2e };
+enum { PLI_DW_TAG_INLINED = 0x1d, PLI_DW_TAG_FUNCTION = 0x2e };
 
 /* The form of entries: what they are, and their attributes, which lie in an array of pli_dw_spec.
-   `fixed` is how many bytes all of them take; -1 when that differs. */
+   `fixed` is how many bytes all of them take; -1 when that differs. `placed`: they tell where their
+   code is. */
 typedef struct pli_abbrev {
     uint64_t code;
     uint32_t tag, first, count;
     int fixed;
-    bool children;
+    bool children, placed;
 } pli_abbrev;
 
 /* An entry: the values of the attributes that are understood, and at the end one of the others. */
@@ -9191,6 +9191,7 @@ static bool pli_abbrev_read(pli_stream *s, const pli_dw_unit *u, pli_abbrev *a, 
         return false;
     a->tag = (uint32_t)pli_read_uleb_sig(&s->r), a->children = pli_read_sig(&s->r, 1) != 0;
     a->first = (uint32_t)(specs->size / sizeof(pli_dw_spec)), a->count = 0, a->fixed = 0;
+    a->placed = false;
     for (;; a->count++) {
         pli_stream_fill(s);
         uint64_t attribute = pli_read_uleb_sig(&s->r), form = pli_read_uleb_sig(&s->r);
@@ -9201,6 +9202,7 @@ static bool pli_abbrev_read(pli_stream *s, const pli_dw_unit *u, pli_abbrev *a, 
             return !s->r.bad && !specs->failed;
         int size = spec.form.size == PLI_DW_IMPLIED ? 0 : spec.form.size;
         a->fixed = size > 16 || a->fixed < 0 || a->fixed > INT16_MAX ? -1 : a->fixed + size;
+        a->placed |= spec.attribute == PLI_DW_AT_LOW || spec.attribute == PLI_DW_AT_RANGES;
         pli_bytes_add(specs, &spec, sizeof spec);
     }
 }
@@ -9949,7 +9951,6 @@ typedef struct pli_scan {
     pli_debug *debug;
     const pli_dw_unit *unit;
     pli_reader r;
-    const uint8_t *start;     /* the unit's first entry */
     pli_bytes forms, specs;   /* by number */
     pli_bytes calls, pieces, bodies, ranges;
     int depth;
@@ -9986,8 +9987,8 @@ static void pli_scan_end_body(pli_scan *w, uint32_t body)
         ((pli_body *)(void *)w->bodies.data)[body].end = PLI_COUNT(w->pieces, pli_dw_range);
 }
 
-/* Notes a function that has code; which call it is, and in *body its body. Functions without code
-   are declarations, and originals of which there are only copies. */
+/* Notes a function that has code; which call it is, and in *body its body. Those without are
+   declarations, and originals of which there are only copies. */
 static uint32_t pli_scan_function(pli_scan *w, const pli_dw_entry *e, uint32_t *body)
 {
     size_t call = PLI_COUNT(w->calls, pli_call), first = PLI_COUNT(w->pieces, pli_dw_range);
@@ -10016,30 +10017,9 @@ static uint32_t pli_scan_inlined(pli_scan *w, const pli_dw_entry *e, uint32_t ou
     pli_call call = {pli_dw_reference(w->unit, e->value[PLI_DW_AT_ORIGIN]), NULL, outer,
                      (uint32_t)e->value[PLI_DW_AT_CALL_FILE].number,
                      (uint32_t)e->value[PLI_DW_AT_CALL_LINE].number};
-    if (outer == PLI_NO_CALL)
-        return PLI_NO_CALL;
     pli_dw_ranges_of(w->debug, w->unit, e, &w->pieces, number);
     pli_bytes_add(&w->calls, &call, sizeof call);
     return (uint32_t)number;
-}
-
-/* Moves past a type and all that is in it, if it says where it ends (clang's do not). */
-static bool pli_scan_past(pli_scan *w, const pli_dw_entry *e)
-{
-    uint64_t next = pli_dw_reference(w->unit, e->value[PLI_DW_AT_SIBLING]) - w->unit->entries;
-    if (e->value[PLI_DW_AT_SIBLING].kind == PLI_DW_ABSENT ||
-        next > (uint64_t)(w->r.end - w->start) || w->start + next < w->r.at)
-        return false;
-    w->r.at = w->start + next;
-    return true;
-}
-
-/* Whether there is only more about the type inside. */
-static bool pli_scan_is_type(uint32_t tag)
-{
-    return tag == PLI_DW_TAG_STRUCTURE || tag == PLI_DW_TAG_CLASS || tag == PLI_DW_TAG_UNION ||
-           tag == PLI_DW_TAG_ENUMERATION || tag == PLI_DW_TAG_ARRAY ||
-           tag == PLI_DW_TAG_SUBROUTINE_TYPE;
 }
 
 /* Skips the values of an entry that tells nothing here, as nearly all do. */
@@ -10056,22 +10036,20 @@ static void pli_scan_skip(pli_scan *w, const pli_abbrev *a)
                 pli_dw_value_read(&w->r, &spec[i]);
 }
 
-/* One entry; its children are next, if it has some. */
+/* One entry; its children are next, if it has some: those of types, too, since a class in a function
+   may have its functions in it. */
 static void pli_scan_entry(pli_scan *w, const pli_abbrev *a)
 {
     static pli_dw_entry e; /* under the lock */
     uint32_t call = w->depth ? w->level[w->depth - 1].call : PLI_NO_CALL, body = PLI_NO_CALL;
-    bool code = a->tag == PLI_DW_TAG_FUNCTION || a->tag == PLI_DW_TAG_INLINED;
-    bool type = a->children && pli_scan_is_type(a->tag);
-    if (code || type)
+    bool function = a->tag == PLI_DW_TAG_FUNCTION, inlined = a->tag == PLI_DW_TAG_INLINED;
+    if ((function && a->placed) || (inlined && call != PLI_NO_CALL)) {
         pli_dw_entry_read(&e, &w->r, 0, w->unit, a, &w->specs);
-    else
+        call = function ? pli_scan_function(w, &e, &body) : pli_scan_inlined(w, &e, call);
+    } else {
         pli_scan_skip(w, a);
-    if (type && pli_scan_past(w, &e))
-        return;
-    if (code)
-        call = a->tag == PLI_DW_TAG_FUNCTION ? pli_scan_function(w, &e, &body)
-                                             : pli_scan_inlined(w, &e, call);
+        call = function ? PLI_NO_CALL : call;
+    }
     if (!a->children)
         pli_scan_end_body(w, body);
     else if (w->depth < PLI_SCAN_DEPTH)
@@ -10111,7 +10089,7 @@ static bool pli_scan_unit(pli_scan *w)
     uint8_t *part = pli_debug_take(w->debug, PLI_DW_INFO, u->entries, u->end - u->entries, &copied);
     if (!part)
         return false;
-    w->start = part, w->r = (pli_reader){part, part + (u->end - u->entries), false};
+    w->r = (pli_reader){part, part + (u->end - u->entries), false};
     pli_bytes_expect(&w->calls, (size_t)(u->end - u->entries) / 2);
     pli_bytes_expect(&w->pieces, (size_t)(u->end - u->entries) / 2);
     bool good = pli_scan_forms(w) && pli_scan_entries(w);
