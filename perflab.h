@@ -29,6 +29,8 @@
        >>heap        exact counts of the heap, per thread and summed up
        >>live        which blocks are live, and who made them
        >>malloc      the interposed entry points: malloc and its family, operator new and delete
+       >>allocs      the heap profile: what is live, what was made, and by whom
+       >>limit       how much memory a program may have, and whether it grows
        >>sync        where threads wait for one another: block and mutex profiles
        >>elf         programs and libraries as files, and in memory: their tables of symbols
        >>symbol      names for addresses
@@ -36,13 +38,23 @@
        >>dwarf       debug information: units, entries, ranges
        >>line        line tables and inlined calls
        >>frame       function, file and line of an address
-       >>profile     what was collected, as files that other tools read
+       >>pprof       profiles as the protobuf that other tools read
+       >>text        profiles as text
+       >>profile     from a name to bytes and files; what happened since a snapshot
+       >>own         profiles of what a program holds, made by itself
        >>stack       the calling thread's own stack
+       >>stacks      where every thread is, without disturbing any
+       >>waits       what threads wait for, and who waits for ever
+       >>dump        the stacks of all threads, as text and as profiles
+       >>crash       what a program says before it dies of a fault
        >>leak        what was made since a mark and is still there
        >>machine     facts that explain a measurement, and what mends a noisy machine
        >>flags       the command line of a benchmark program
        >>bench       one benchmark: timer, metrics, growth of n, threads
        >>benchmain   which benchmarks run, and what is printed of them
+       >>http        /debug/pprof/: what is asked for, and what is answered
+       >>request     what clients send, and which of them are heard
+       >>server      a small HTTP server
        >>env         what the environment variable PERFLAB asks for
 
    EXAMPLES
@@ -62,7 +74,9 @@
 
        Labels:         PL_LABELS("request", "search") { search(query); }
 
-       Stack:          pl_stack_write(stderr);
+       Stack:          pl_stack_write(stderr);           all threads: pl_stacks_write(stderr);
+
+       Crashes:        pl_crash_install();   or, without a call: PERFLAB=crash=all ./program
 
        Benchmarks:     PL_BENCH(Sum) { int x = 7; PL_HIDE(x);
                                        PL_LOOP(b) { PL_KEEP(sum(x)); } }
@@ -72,6 +86,18 @@
        CPU profile:    pl_cpu_start(NULL);  work();  pl_cpu_stop();
                        pl_profile_save("cpu", "cpu.pb.gz");
                        go tool pprof -top program cpu.pb.gz
+
+       Heap profile:   pl_heap_rate_set(524288);  work();
+                       pl_profile_save("heap", "heap.pb.gz");       what is live, and who made it
+                       go tool pprof -sample_index=alloc_space program heap.pb.gz
+
+       Own profile:    pl_profile *open_files = pl_profile_new("files");
+                       pl_profile_add(open_files, file, 0);  use(file);
+                       pl_profile_remove(open_files, file);
+
+       Memory limit:   pl_memlimit_set(800 << 20, empty_caches, NULL, 1 << 30);
+
+       HTTP:           pl_http_start(NULL);                         (see OVER HTTP)
 
        Waiting:        pl_block_rate_set(1);  pl_mutex_fraction_set(1);  work();
                        pl_profile_save("mutex", "mutex.pb.gz");     who lets others wait
@@ -91,14 +117,38 @@
            $ PERFLAB=cpu=cpu.pb.gz,hz=1000 ./program
            $ python3 -m graders top cpu.pb.gz            or: go tool pprof -http=: program cpu.pb.gz
 
-       cpu=FILE     a CPU profile of all threads, written when the program ends: by exit, _exit or
-                    a SIGTERM, SIGINT or SIGHUP that it does not handle. %p in the name is the
-                    number of the process; children without it append .PID
-       hz=N         samples a second of CPU time, 1 to 10,000; 100
-       The file is a gzipped pprof profile (profile.proto), which Go's tools, Parca, Pyroscope and
+       cpu=FILE         a CPU profile of all threads
+       hz=N             samples a second of CPU time, 1 to 10,000; 100
+       heap=FILE        who allocated what is live, and what was ever allocated
+       heaprate=BYTES   one byte in so many is chosen, and its block; 524288; 1: every block
+       block=FILE       where threads waited for one another
+       blockrate=NS     waits from this length on, of shorter ones a sample; 1
+       mutex=FILE       who held what others waited for
+       mutexfraction=N  one in so many; 1
+       signal=USR2      write the files now, when this signal comes, and go on
+       heaptrace=N      every N seconds a line on stderr: what is live, is it growing
+       crash=LEVEL      what is said of a crash: none, single (the thread), all (all threads), core
+                        (all, and a core file as large as the system allows)
+       memlimit=N       malloc fails beyond so many bytes (k, m, g may follow), or those of the
+                        control group: cgroup. Nine tenths are said on stderr
+       Files are written when the program ends: by exit, by _exit, or by a SIGTERM, SIGINT or SIGHUP
+       that it does not handle. %p in a name is the number of the process; children without it
+       append .PID. The heap's rate may be given without a file: for the calls below.
+       A file is a gzipped pprof profile (profile.proto), which Go's tools, Parca, Pyroscope and
        speedscope read. Functions are named by perflab itself; source lines come from the program's
        debug information (-g), which the reader looks up. -cpuprofile FILE does the same for what
        benchmarks time.
+
+   OVER HTTP
+       A program that calls pl_http_start(NULL) shows all its profiles while it runs, in a browser
+       at http://127.0.0.1:6060/, and to whatever reads the profiles of Go programs:
+
+           $ go tool pprof http://127.0.0.1:6060/debug/pprof/profile?seconds=10
+           $ go tool pprof http://127.0.0.1:6060/debug/pprof/heap
+           $ curl 'http://127.0.0.1:6060/debug/pprof/goroutine?debug=2'
+
+       Only this machine may ask, under its own names, unless pl_http_desc says otherwise. The heap
+       profile is switched on with it, at 512 KiB; block and mutex by their own calls.
 
    LEAKS
        The same programs tell at their end (return from main, or exit) what they never gave back:
@@ -153,6 +203,7 @@
    PERFLAB_NO_SYNC        leaves locks and the like alone: no block and no mutex profile. A static
                               program with barriers needs it
        PERFLAB_NO_ENV         ignores the environment variable PERFLAB
+       PERFLAB_NO_HTTP        no /debug/pprof/: pl_http_start says PL_UNSUPPORTED
        where benchmarks are compiled:
        PERFLAB_PKG            the name in the `pkg:` line of their output, a string; no line
        PERFLAB_FLAGS          the compiler's flags, a string, for the environment block; none
@@ -162,7 +213,8 @@
        handler may. What is kept per thread is written by that thread alone; readers sum up. After
        fork, the child goes on with the heap it inherited and one thread. A CPU profile uses SIGPROF
        and one timer a thread; sleeping threads are not woken, and a handler of the program's own
-       for SIGPROF keeps its signals.
+       for SIGPROF keeps its signals. So do the stacks of all threads, for those that compute; the
+       others are seen from outside. No wait ends with EINTR for either.
 
    ERRORS
        Every call that can fail returns a pl_result; PL_OK is 0; pl_result_str names it. There is no
@@ -196,6 +248,30 @@
        pthread_cond_clockwait pthread_barrier_wait pthread_join sem_wait sem_timedwait
    Beside a sanitizer nothing is counted, nor in a static link, where libc keeps its own malloc;
    pl_memstats_write says so. A static link with musl needs PERFLAB_NO_INTERPOSE.
+
+   HOW IT FITS TOGETHER
+       All profiles take the same way, and what is written here once holds for each of them:
+
+           something happens      a tick of a thread's CPU clock, a malloc, a wait, a call of
+              │                   pl_profile_add                >>cpu >>malloc >>sync >>own
+              ▼
+           a stack is walked      from registers and tables, without a lock and without memory:
+              │                   a signal handler may do it    >>unwind on >>cfi on >>module
+              ▼
+           a site counts          one table a profile: stack, labels, size ──► up to four values;
+              │                   lock-free, bounded, what does not fit is counted as lost
+              ▼                                                 >>site
+           a view                 which values are meant, what they are called, what they were at
+              │                   a snapshot before             >>profile
+              ▼
+           names                  functions of addresses, long after the event, outside of any
+              │                   hot path                      >>symbol on >>elf
+              ▼
+           a file or a text       protobuf for tools, lines for people   >>pprof >>text
+
+       Exact counts of the heap need no stacks, and live in two words a thread (>>heap). Benchmarks
+       read them, and open and close the gates of the profiles (>>bench). PERFLAB starts all this in
+       a program that makes no call (>>env).
 
    WHAT IT DOES NOT DO
        It does not replace the allocator, start threads, write files or install signal handlers
@@ -346,6 +422,23 @@ void pl_step_aside(void);
    PL_IO when out reports an error. Threads: any, as far as out allows. Signal-safe: no. */
 pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
 
+/* pl_heap_rate_set has the profiles "heap" and "allocs" keep one allocated byte in `bytes`, at
+   random, and its block in place of all that were as likely; 1 keeps every block and is exact, 0
+   keeps no further ones, as at first. 524288 is Go's rate, and costs a few nanoseconds a block; 1
+   costs about 0.2 us (bench/README.md). Rounded down to a power of two. What was kept before stays
+   right. Blocks from before the first call are not known. Threads: any. Signal-safe: no. */
+void pl_heap_rate_set(int64_t bytes);
+
+/* pl_memlimit_set calls over_soft (NULL: nobody) when the live bytes of the heap come to be more
+   than soft_bytes, in the thread that asks for them, before it gets them; again when they have gone
+   down by an eighth in between. So a program can empty its caches. Beyond hard_bytes malloc and its
+   family fail with ENOMEM: to try what a program does then. 0: no limit; both 0: none any more.
+   PERFLAB=memlimit=64m sets a hard limit, and has it said on stderr when nine tenths are in use.
+   Errors: PL_INVALID when a limit is negative, PL_UNSUPPORTED where blocks are not counted.
+   Threads: any; over_soft may allocate and free. Signal-safe: no. */
+pl_result pl_memlimit_set(int64_t soft_bytes, void (*over_soft)(int64_t live_bytes, void *user),
+                          void *user, int64_t hard_bytes);
+
 /* -- CPU profile -------------------------------------------------------------------------------
 
    Who spends the time: the stacks of all threads are sampled as they use up CPU time. */
@@ -417,6 +510,22 @@ int pl_mutex_fraction_set(int n);
 
 /* -- Profiles as files ---------------------------------------------------------------------------
 
+   By name: cpu heap allocs block mutex, each once it is collected; those that a program makes with
+   pl_profile_new; and three that tell of threads as they are, without anything to start:
+
+       goroutine       how many threads are at each stack
+       goroutineleak   those of them that wait for ever
+       threadcreate    how many threads were started by each stack; those from before anything was
+                       collected, and those that no hook has seen, at a place that says so
+
+   In C nobody knows who could unlock, post or signal. What can be decided, and is: a thread that
+   waits in pthreads without a limit of time is leaked when those who could help it have ended or
+   are leaked themselves. A mutex is helped by its holder, a join by the thread that is joined; all
+   other waits by any thread of the program, or a handler for one of its signals. So a deadlock is
+   found with all who wait behind it, and a mutex whose holder has ended; a forgotten semaphore only
+   when every thread of the program waits so. pthread_cancel is not thought of. Who holds a mutex is
+   known with glibc; with musl, only of recursive and error checking ones.
+
    Read them with `python3 -m graders top FILE`, `go tool pprof`, or whatever else knows pprof's
    format. Functions have their names in the file, so that no other file is needed; source lines are
    found by the reader, in programs built with -g. What a C library without debug symbols does not
@@ -426,9 +535,10 @@ int pl_mutex_fraction_set(int n);
 
 /* pl_profile_write writes a profile by name ("cpu") to out, then flushes it. debug 0: a protobuf,
    compressed. debug 1: text, as Go's net/http/pprof prints it. debug 2: the newest samples one by
-   one with their times, at most 512 a thread. A profile that is being taken is written as it is
-   now. Errors: PL_INVALID when there is no such profile, nothing was collected yet, or debug is
-   something else; PL_IO, PL_NOMEM, PL_UNSUPPORTED outside Linux.
+   one with their times, at most 512 a thread; of goroutine and goroutineleak, what pl_stacks_write
+   writes. A profile that is being taken is written as it is now. Errors: PL_INVALID when there is
+   no such profile, nothing was collected yet, or debug is something else; PL_IO, PL_NOMEM,
+   PL_UNSUPPORTED outside Linux.
    Threads: any. Signal-safe: no. */
 pl_result pl_profile_write(const char *name, FILE *out, int debug);
 
@@ -436,6 +546,24 @@ pl_result pl_profile_write(const char *name, FILE *out, int debug);
    place, so that there is never half a profile; where path is a pipe, a device or a link, it is
    written to. Errors: as pl_profile_write. Threads: any. Signal-safe: no. */
 pl_result pl_profile_save(const char *name, const char *path);
+
+/* A profile of one's own: of whatever a program holds, and at which stacks it got it. */
+typedef struct pl_profile pl_profile;
+
+/* pl_profile_new makes an empty profile of that name, which pl_profile_write and the port know from
+   then on; there is no end to it. NULL when the name is empty, longer than 63 bytes, has other
+   characters than letters, digits, '_', '-' and '.', or is taken; when there is no memory; and
+   outside Linux. Threads: any. Signal-safe: no. */
+pl_profile *pl_profile_new(const char *name);
+
+/* pl_profile_add counts `key`, any pointer, at the stack of the caller, or `skip` functions further
+   out, until it is removed. Errors: PL_INVALID when it is in already, p is NULL or skip negative,
+   PL_NOMEM. Threads: any. Signal-safe: no. */
+pl_result pl_profile_add(pl_profile *p, const void *key, int skip);
+
+/* pl_profile_remove takes the key out; one that is not in is none of its business.
+   Threads: any. Signal-safe: no. */
+void pl_profile_remove(pl_profile *p, const void *key);
 
 /* -- Stacks and names -------------------------------------------------------------------------- */
 
@@ -486,6 +614,59 @@ int pl_symbolize_inlined(const void *pc, pl_frame *out, int max);
    Threads: any. Signal-safe: no. */
 pl_result pl_stack_write(FILE *out);
 
+/* All threads as pl_stacks_write prints them, with the modules that they run in:
+
+       thread 4711 (server) [in epoll_wait]:
+       #0   0x00007f21c5f0a1b3  epoll_wait+0x43  /lib/x86_64-linux-gnu/libc.so.6+0x1051b3
+       #1   0x000055d0c8f3a20e  next_event (inlined)  /home/me/event.h:31  /home/me/server+0x120e
+       #2   0x000055d0c8f3a20e  serve+0x2c  /home/me/server.c:77  /home/me/server+0x120e
+       started by thread 4700 at
+            0x000055d0c8f3a7a1  main+0x51  /home/me/server.c:140  /home/me/server+0x17a1
+
+       modules:
+       0x000055d0c8f39000-0x000055d0c8f3e000  /home/me/server  build id 5d0c...
+
+   What stands in brackets: running; in a system call, and on which descriptor; or what it waits for
+   in pthreads, and which thread it waits for. (leaked): it waits for ever, see "goroutineleak". The
+   starter of a thread is known from the moment anything is collected. */
+
+/* pl_stacks_write writes the stacks of all threads but perflab's own to out, then flushes it. The
+   same is pl_profile_write("goroutine", out, 2). Threads that sleep are not woken: they are seen
+   from outside. Threads that compute get a signal, SIGPROF; those that have it blocked are waited
+   for, 0.1 s at most, and have no stack. Errors: PL_INVALID when out is NULL; PL_IO, also when the
+   system's list of threads cannot be read; PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads: any.
+   Signal-safe: no. */
+pl_result pl_stacks_write(FILE *out);
+
+/* pl_num_threads returns how many threads the program has, perflab's own not counted; 0 where the
+   system does not tell. Threads: any. Signal-safe: no. */
+int pl_num_threads(void);
+
+/* -- Crashes -------------------------------------------------------------------------------------
+
+   What a program says on stderr before it dies of a fault:
+
+       perflab: the program crashed: SIGSEGV, there is no memory at the address: 0x0000000000000008
+       signal 11, code 1, process 4711, thread 4712 (worker)
+
+       rax    0x0000000000000000  rbx    0x00007ffd3a6f5e58 ...
+       thread 4712 [crashed]:
+       #0   0x000055d0c8f3a1b3  parse+0x1a  /home/me/search+0x11b3
+       #1   0x000055d0c8f3a20e  main+0x2c  /home/me/search+0x120e
+
+   then all other threads, and the modules with their build ids, as pl_stacks_write has them. Then
+   the signal ends the program as it would have: same status, and a core where limits allow one.
+   `python3 -m graders symbolize REPORT` adds source lines and inlined calls, also for a stripped
+   program, from its separate debug file. */
+
+/* pl_crash_install has SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP and SIGSYS reported. A
+   signal that the program handles, now or later, stays its own. The calling thread and those that
+   start from now on get a stack for signals, so that a full stack can be reported; of older threads
+   it cannot, unless they have one. The report needs no malloc and no lock; a fault of its own costs
+   a line of it. Call it early in main; or PERFLAB=crash=all ./program does. Errors: PL_NOMEM,
+   PL_UNSUPPORTED outside Linux. Threads: any. Signal-safe: no. */
+pl_result pl_crash_install(void);
+
 /* -- Leaks ---------------------------------------------------------------------------------------
 
    What is left of what was made since a mark: heap blocks, descriptors and threads, each with the
@@ -533,6 +714,96 @@ int64_t pl_leak_check(const pl_leak_baseline *mark, const pl_leak_desc *desc, FI
 /* pl_leak_stop ends what the first mark began; all marks so far are void.
    Threads: any. Signal-safe: no. */
 void pl_leak_stop(void);
+
+/* -- HTTP ----------------------------------------------------------------------------------------
+
+   Every profile while the program runs, at the addresses of Go's net/http/pprof, which `go tool
+   pprof`, Parca, Alloy and browsers know:
+
+       pl_http_start(NULL);                         once, in main; or PERFLAB=http=127.0.0.1:6060
+
+       go tool pprof http://127.0.0.1:6060/debug/pprof/profile?seconds=10      CPU
+       go tool pprof http://127.0.0.1:6060/debug/pprof/heap                    or any other
+       http://127.0.0.1:6060/                                                  in a browser
+
+   A profile tells much about a program, and taking one costs it time. So only this machine may ask,
+   unless the options say otherwise; from afar, use a token, or better a tunnel (ssh -L). */
+
+/* Options; zero is the default for each. All is copied. */
+typedef struct pl_http_desc {
+    const char *address;      /* "127.0.0.1:6060", the default; ":6060" is the same. "[::1]:6060";
+                                 port 0: any that is free (pl_http_port). "unix:/path": a socket
+                                 that only this user may use. Any other address of this machine,
+                                 "0.0.0.0:6060" for all, opens it to the network; without a token
+                                 a line on stderr says so. */
+    const char *token;        /* 1 to 255 bytes that requests have to bring: Authorization: Bearer,
+                                 or as password: go tool pprof http://any:TOKEN@host:6060/... */
+    const char *const *hosts; /* names by which it may be asked for, beside localhost and addresses,
+                                 with NULL behind the last; "*": by any. A request for another name
+                                 may come from a web site that abuses a browser on this machine. */
+} pl_http_desc;
+
+/* pl_http_start begins to serve /debug/pprof/ in a thread of its own, which costs nothing while
+   nobody asks. The program may go on to use fork: the child has no server. Errors, each with a line
+   on stderr that says what to do: PL_BUSY when the port is in use, or there is a server already;
+   PL_INVALID for options that make no sense; PL_IO when the system refuses; PL_NOMEM;
+   PL_UNSUPPORTED outside Linux, and with PERFLAB_NO_HTTP. Threads: any. Signal-safe: no. */
+pl_result pl_http_start(const pl_http_desc *desc);
+
+/* pl_http_stop ends the server; what is being answered is cut off, and a CPU profile that somebody
+   was waiting for ends. Returns when the thread is gone; nothing happens when there is none.
+   Threads: any. Signal-safe: no. */
+void pl_http_stop(void);
+
+/* pl_http_port returns the port of the server; 0 when there is none, or it has a Unix socket.
+   Threads: any. Signal-safe: yes. */
+int pl_http_port(void);
+
+/* A program that has an HTTP server already gives it the same pages, with one function:
+
+       pl_http_request request = {.method = "GET", .target = "/debug/pprof/heap?debug=1"};
+       pl_http_response response;
+       if (pl_http_handle(&request, &response) == PL_OK) {
+           dprintf(client, "HTTP/1.1 %d -\r\nContent-Length: %zu\r\n", response.status,
+                   response.size);
+           for (int i = 0; response.header[i]; i += 2)
+               dprintf(client, "%s: %s\r\n", response.header[i], response.header[i + 1]);
+           dprintf(client, "\r\n");
+           write_all(client, response.body, response.size);
+           pl_http_response_free(&response);
+       } */
+
+/* What is asked for; zero is the default for all but target. */
+typedef struct pl_http_request {
+    const char *method;      /* "GET" */
+    const char *target;      /* as in the first line of the request, from "/debug/pprof/" on, with
+                                its query, and with its % signs as they came */
+    const char *host;        /* for the commands on the page; "localhost:6060" */
+    const char *body;        /* of a POST */
+    size_t body_size;
+    int (*gone)(void *user); /* asked now and then while a profile is taken: other than 0 when the
+                                client is not there any more */
+    void *user;
+} pl_http_request;
+
+/* The answer; all of it is valid until pl_http_response_free. */
+typedef struct pl_http_response {
+    int status;                /* 200, 404 and so on */
+    const char *const *header; /* name, value, name, value, ..., NULL; without Content-Length */
+    const void *body;
+    size_t size;
+    void *job;                 /* private */
+} pl_http_response;
+
+/* pl_http_handle answers a request as pl_http_start's server would, in the calling thread; one for
+   a CPU profile or a difference (seconds=) takes that long. Who may ask is the caller's decision.
+   Errors: PL_INVALID for a NULL, PL_NOMEM, PL_UNSUPPORTED as pl_http_start. All else is an answer
+   with a status. Threads: any. Signal-safe: no. */
+pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response);
+
+/* pl_http_response_free gives back what an answer holds; twice does no harm.
+   Threads: any. Signal-safe: no. */
+void pl_http_response_free(pl_http_response *response);
 
 /* -- Values the optimiser may not touch ----------------------------------------------------------
 
@@ -929,11 +1200,18 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 
 /* PLI_LINUX and PLI_GLIBC are 0 or 1, so that a misspelt name is an error and not a silent 0. */
 #if defined(__linux__)
+#include <arpa/inet.h>
 #include <elf.h>
 #include <link.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <strings.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <ucontext.h>
 /* The kernel's numbers, which never change: <linux/futex.h> is not there beside every libc. */
 #define PLI_FUTEX_WAIT_PRIVATE 128
@@ -1154,7 +1432,7 @@ PLI_SOMETIMES static void pli_os_nap(void)
 
 /* Copies memory of this process that may be gone: false then. Where the kernel has no such call
    (emulators, strict filters), the memory is taken to be there. */
-static bool pli_os_copy(void *to, uintptr_t from, size_t size)
+static bool pli_os_copy_sig(void *to, uintptr_t from, size_t size)
 {
     struct iovec here = {to, size}, there = {(void *)from, size};
     int saved_errno = errno;
@@ -1165,6 +1443,36 @@ static bool pli_os_copy(void *to, uintptr_t from, size_t size)
         memcpy(to, (const void *)from, size);
     errno = saved_errno;
     return refused || n == (long)size;
+}
+
+/* Queues a signal for one thread of this process, with all that its handler is told. Returns 0 or
+   errno. */
+static int pli_os_queue_sig(int tid, int number, const siginfo_t *info)
+{
+    return syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, number, info) == 0 ? 0 : errno;
+}
+
+/* Who holds the mutex for which a thread sleeps at this word; 0 when the C library does not note
+   it: musl does so only for recursive and error checking ones. */
+static int pli_os_mutex_owner(uintptr_t word)
+{
+    int owner = 0, type = 1;
+#if PLI_GLIBC /* lock, count, owner */
+    if (!pli_os_copy_sig(&owner, word + 8, sizeof owner))
+        owner = 0;
+#else /* type, lock: the owner and a bit that somebody waits */
+    if (!pli_os_copy_sig(&type, word - 4, sizeof type) ||
+        !pli_os_copy_sig(&owner, word, sizeof owner))
+        type = 0;
+#endif
+    return type & 15 ? owner & 0x3fffffff : 0;
+}
+
+/* The thread that a join waits for, of which the kernel shows the second number it was given: that
+   is the thread's own in glibc. 0: not known. */
+static int pli_os_joined(uintptr_t expected)
+{
+    return PLI_GLIBC ? (int)expected : 0;
 }
 
 /* Asks the resolver of an IFUNC as the dynamic linker does; 0 where it is not known how. */
@@ -1270,6 +1578,34 @@ static pli_regs pli_regs_of_signal_sig(const void *context)
 #else
     (void)u;
     return (pli_regs){0, 0, 0, 0, 0};
+#endif
+}
+
+/* Register number i of what was interrupted, for people; false behind the last. */
+static bool pli_os_register(const void *context, int i, const char **name, uint64_t *value)
+{
+    const ucontext_t *u = context;
+#if defined(__x86_64__)
+    static const char *const names[] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
+        "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "eflags"};
+    static const int at[] = {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
+        REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP, REG_EFL};
+    if (i >= (int)(sizeof at / sizeof *at))
+        return false;
+    *name = names[i], *value = (uint64_t)u->uc_mcontext.gregs[at[i]];
+    return true;
+#elif defined(__aarch64__)
+    static const char names[][4] = {"x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9",
+        "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22",
+        "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp", "pc"};
+    if (i >= (int)(sizeof names / sizeof *names))
+        return false;
+    *name = names[i];
+    *value = i < 31 ? u->uc_mcontext.regs[i] : i == 31 ? u->uc_mcontext.sp : u->uc_mcontext.pc;
+    return true;
+#else
+    (void)u, (void)i, (void)name, (void)value;
+    return false;
 #endif
 }
 
@@ -1546,6 +1882,34 @@ static void pli_os_timer_end(int id)
     syscall(SYS_timer_delete, id);
 }
 
+/* Descriptors for perflab's own use, past the hooks that note what the program opens; programs that
+   are executed do not inherit them, and nothing waits for them but poll. -1 and errno when there is
+   none. */
+PLI_SOMETIMES static int pli_os_socket(int family)
+{
+    return (int)syscall(SYS_socket, family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* The next one who has connected; EAGAIN when there is none. */
+PLI_SOMETIMES static int pli_os_accept(int listener)
+{
+    return (int)syscall(SYS_accept4, listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/* A counter that can be waited for: eventfd, whose flags are those of open. */
+PLI_SOMETIMES static int pli_os_event(void)
+{
+    return (int)syscall(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);
+}
+
+/* Has the allocator give back to the system what it does not need; nothing where it cannot. */
+PLI_SOMETIMES static void pli_os_heap_trim(void)
+{
+#if PLI_GLIBC
+    malloc_trim(0);
+#endif
+}
+
 #endif /* PLI_LINUX */
 
 /* Sleeps while *word is value, or shortly where the system has no such call. */
@@ -1817,6 +2181,27 @@ PLI_SOMETIMES static pl_result pli_path_absolute(char *out, size_t size, const c
     return writable ? PL_OK : PL_IO;
 }
 
+/* Descriptors that are perflab's own, a bit each: a leak check does not blame the program for them.
+   Above, as all the rest, they count as the program's. */
+#define PLI_FDS_OWN 65536
+
+static uint64_t pli_fds_own[PLI_FDS_OWN / 64];
+
+/* Marks a descriptor that was just opened, or is about to be closed. */
+PLI_SOMETIMES static void pli_fd_own(int fd, bool own)
+{
+    uint64_t bit = (uint64_t)1 << fd % 64;
+    if (fd < PLI_FDS_OWN && own)
+        __atomic_fetch_or(&pli_fds_own[fd / 64], bit, __ATOMIC_RELAXED);
+    else if (fd < PLI_FDS_OWN)
+        __atomic_fetch_and(&pli_fds_own[fd / 64], ~bit, __ATOMIC_RELAXED);
+}
+
+PLI_SOMETIMES static bool pli_fd_is_own(int fd)
+{
+    return fd < PLI_FDS_OWN && (PLI_LOAD(pli_fds_own[fd / 64]) >> fd % 64 & 1);
+}
+
 /* Raises *peak to value if that is higher. */
 PLI_SOMETIMES static void pli_raise(int64_t *peak, int64_t value)
 {
@@ -1824,6 +2209,39 @@ PLI_SOMETIMES static void pli_raise(int64_t *peak, int64_t value)
     while (value > seen &&
            !__atomic_compare_exchange_n(peak, &seen, value, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         continue;
+}
+
+/* The natural logarithm of a normal x > 0, to 1e-9: libm may not be linked. x = m * 2^e with m in
+   [0.7, 1.4]; ln m = 2 (y + y^3/3 + y^5/5 + ...) with y = (m - 1) / (m + 1), which is below 0.18.
+   (Abramowitz and Stegun, 4.1.27.) */
+PLI_SOMETIMES static double pli_ln(double x)
+{
+    union { double value; uint64_t bits; } m = {x};
+    int e = (int)(m.bits >> 52) - 1023;
+    m.bits = (m.bits & 0xfffffffffffffu) | (uint64_t)1023 << 52;
+    if (m.value > 1.4)
+        m.value /= 2, e++;
+    double y = (m.value - 1) / (m.value + 1), square = y * y, sum = 0;
+    for (int k = 11; k >= 1; k -= 2)
+        sum = sum * square + 1.0 / k;
+    return 2 * y * sum + e * 0.6931471805599453;
+}
+
+/* 1 - exp(-x) for x >= 0, to 1e-9: halved until the series x - x^2/2! + x^3/3! - ... is short, then
+   doubled again by 1 - e^-2x = (1 - e^-x) (2 - (1 - e^-x)), where nothing cancels. */
+PLI_SOMETIMES static double pli_one_less_exp(double x)
+{
+    int halved = 0;
+    if (x > 40)
+        return 1;
+    for (; x > 0.25; halved++)
+        x /= 2;
+    double sum = 0;
+    for (int k = 7; k >= 1; k--)
+        sum = x / k * (1 - sum);
+    while (halved-- > 0)
+        sum *= 2 - sum;
+    return sum;
 }
 
 typedef struct pli_pair { uint64_t key, value; } pli_pair;
@@ -2194,6 +2612,9 @@ uint64_t pl_timer_ns(const pl_timer *t)
 typedef struct pli_counts {
     /* written by the owner, read by anyone: see >>heap */
     uint64_t born, died, top;
+    uint64_t start;     /* where died began */
+    int64_t until;      /* bytes from there to the next block that the heap profile chooses */
+    uint32_t rates;     /* the setting of the rate that `until` was drawn for */
     /* written by whoever made the epoch odd, read by anyone who sees the same even epoch before and
        after */
     uint64_t epoch, mallocs, frees, bytes;
@@ -2201,7 +2622,7 @@ typedef struct pli_counts {
 } pli_counts;
 
 enum { PLI_THREAD_FREE, PLI_THREAD_USED };
-enum { PLI_WANT_CPU = 1, PLI_WANT_LEAK = 2 };
+enum { PLI_WANT_CPU = 1, PLI_WANT_LEAK = 2, PLI_WANT_STARTS = 4, PLI_WANT_CRASH = 8 };
 
 /* What the sampler keeps of a thread: see >>cpu. */
 typedef struct pli_cpu_thread {
@@ -2219,7 +2640,12 @@ typedef struct pli_thread {
     uintptr_t start;                 /* the function it runs; 0: unknown */
     const struct pli_labels *labels; /* of what it does now; written by the thread itself */
     uint64_t made;                   /* who started it, and since when: see >>live; 0: unknown */
+    const struct pli_site *started;  /* the stack that started it: see >>site; NULL: not met yet */
+    int starter;                     /* the thread that did; 0: unknown */
+    uint32_t own;                    /* 1: it works for perflab, and is none of the program's */
+    void *signal_stack;              /* see >>crash; NULL: none */
     struct pli_ring *ring;           /* its events; kept for the next thread */
+    struct pli_memo *memo;           /* its last walk: see >>unwind; kept, too */
     pli_cpu_thread cpu;
 } __attribute__((aligned(PLI_CACHE_LINE))) pli_thread;
 
@@ -2236,7 +2662,13 @@ typedef struct pli_thread_hooks {
     void (*fork_child)(pli_thread *t); /* in the child, for the one thread that went on */
 } pli_thread_hooks;
 
-#define PLI_COLLECTORS_MAX 8
+/* Who counts where threads are started: see >>site. */
+typedef struct pli_start_hooks {
+    const struct pli_site *(*site)(const void *ra); /* in pthread_create, which returns to ra */
+    void (*count)(pli_thread *t, const struct pli_site *site); /* in the new thread */
+} pli_start_hooks;
+
+#define PLI_COLLECTORS_MAX 16
 #define PLI_THREADS_CHUNK 64 /* blocks mapped at once */
 
 PLI_SOMETIMES static pli_thread pli_unborn, pli_orphan, pli_nested;
@@ -2252,6 +2684,8 @@ static struct {
     uint32_t wanted;     /* PLI_WANT_...: who has threads join when they start; atomic */
     uint32_t adopted;    /* 1: there may be adopted threads */
     uint64_t (*maker)(const void *ra); /* notes who starts a thread: `made` of it; atomic */
+    const pli_start_hooks *starts; /* who counts where threads are started; atomic */
+    void (*enter)(struct pli_thread *t); /* what a new thread does first; may be NULL; atomic */
     int collectors;
     const pli_thread_hooks *hooks[PLI_COLLECTORS_MAX];
 } pli_threads;
@@ -2266,6 +2700,8 @@ typedef struct pli_start {
     void *arg;
     const struct pli_labels *labels;
     uint64_t made;
+    const struct pli_site *started;
+    int starter;
 } pli_start;
 
 PLI_SOMETIMES static struct { pli_lock lock; pli_start *free; } pli_starts;
@@ -2419,6 +2855,9 @@ static pli_thread *pli_thread_begin(int tid)
     PLI_STORE(t->start, (uintptr_t)0);
     PLI_STORE(t->labels, (const struct pli_labels *)NULL);
     PLI_STORE(t->made, (uint64_t)0);
+    PLI_STORE(t->started, (const struct pli_site *)NULL);
+    PLI_STORE(t->starter, 0);
+    PLI_STORE(t->own, 0);
     PLI_ADD(pli_threads.seen, 1);
     for (int i = 0; i < pli_threads.collectors; i++)
         if (pli_threads.hooks[i]->birth)
@@ -2519,6 +2958,8 @@ static pli_start *pli_start_take(void *(*run)(void *), void *arg, const void *ra
 {
     uint64_t (*maker)(const void *) = PLI_LOAD(pli_threads.maker);
     uint64_t made = maker ? maker(ra) : 0;
+    const pli_start_hooks *starts = PLI_LOAD(pli_threads.starts);
+    const struct pli_site *started = starts ? starts->site(ra) : NULL;
     pli_lock_take(&pli_starts.lock);
     pli_start *start = pli_starts.free;
     if (start)
@@ -2527,7 +2968,8 @@ static pli_start *pli_start_take(void *(*run)(void *), void *arg, const void *ra
     if (!start)
         start = pli_keep(sizeof *start);
     if (start)
-        *start = (pli_start){NULL, run, arg, pli_self->labels, made};
+        *start = (pli_start){NULL, run, arg, pli_self->labels, made, started,
+                             started ? pli_os_tid_sig() : 0};
     return start;
 }
 
@@ -2553,6 +2995,12 @@ static void *pli_start_run(void *argument)
         PLI_STORE(t->labels, start.labels);
         if (start.made)
             PLI_STORE(t->made, start.made);
+        PLI_STORE(t->starter, start.starter);
+        if (start.started)
+            PLI_LOAD(pli_threads.starts)->count(t, start.started);
+        void (*enter)(pli_thread *) = PLI_LOAD(pli_threads.enter);
+        if (enter)
+            enter(t);
     }
     /* A creator may have blocked all signals, as is usual for worker threads, and the mask is
        inherited: the timer of this thread would then never be heard. */
@@ -2570,27 +3018,73 @@ extern int pli_thrd_create(void) __asm__("thrd_create");
 static int (*const pli_bring_along)(void) __attribute__((used)) = pli_thrd_create;
 #endif
 
+/* libc's own, or whose turn it is. */
+static int pli_create_next(pthread_t *thread, const pthread_attr_t *attributes,
+                           void *(*run)(void *), void *arg)
+{
+    static void *found;
+    pli_create_function *next;
+    *(void **)&next = pli_next_of(&found, "pthread_create");
+    return (next ? next : pli_libc_pthread_create)(thread, attributes, run, arg);
+}
+
 /* A thread that starts while nobody collects is not touched, except to inherit labels. Without
    memory for its start it runs as it would without perflab, and joins when it is first met. */
 PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                             void *(*run)(void *), void *arg)
 {
-    static void *found;
-    pli_create_function *next;
-    *(void **)&next = pli_next_of(&found, "pthread_create");
-    if (!next)
-        next = pli_libc_pthread_create;
     bool join = PLI_LOAD(pli_threads.wanted) || pli_self->labels;
     pli_start *start = join ? pli_start_take(run, arg, __builtin_return_address(0)) : NULL;
     if (!start)
-        return next(thread, attributes, run, arg);
-    int error = next(thread, attributes, pli_start_run, start);
+        return pli_create_next(thread, attributes, run, arg);
+    int error = pli_create_next(thread, attributes, pli_start_run, start);
     if (error)
         pli_start_give(start);
     return error;
 }
 
+#elif PLI_LINUX
+
+PLI_SOMETIMES static int pli_create_next(pthread_t *thread, const pthread_attr_t *attributes,
+                                         void *(*run)(void *), void *arg)
+{
+    return pthread_create(thread, attributes, run, arg);
+}
+
 #endif /* PLI_INTERPOSE */
+
+#if PLI_LINUX
+
+/* -- Threads of perflab's own -- */
+
+#define PLI_OWN_STACK ((size_t)1 << 20) /* names in C++ are undone by recursion */
+
+/* Starts one, past the hook: nobody is to ask who has started it. It gets none of the program's
+   signals; SIGPROF it takes, so that its time is not missing in a CPU profile. Returns 0 or errno.
+   */
+PLI_SOMETIMES static int pli_thread_start_own(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    sigfillset(&all);
+    sigdelset(&all, SIGPROF);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, PLI_OWN_STACK);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pli_create_next(thread, &attributes, run, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+/* What such a thread does first. */
+PLI_SOMETIMES static void pli_thread_make_own(const char *name)
+{
+    prctl(PR_SET_NAME, name, 0L, 0L, 0L);
+    pli_thread_is_own();
+}
+
+#endif /* PLI_LINUX */
 
 /* ==== >>module ===================================================================================
    The loaded objects: the program, its libraries, the vdso. Each stays in the list after it was
@@ -3105,6 +3599,42 @@ static pl_result pli_modules_refresh(void)
     return failed ? PL_NOMEM : PL_OK;
 }
 
+#if PLI_FIND_OBJECT
+
+/* In an emergency: has the library at an address in the list, if it was loaded since the last
+   refresh. The dynamic linker's lock may be held for ever, and is not taken. The map stays as it
+   is, since to change it one has to wait for handlers. */
+static void pli_modules_meet_at(uintptr_t pc)
+{
+    struct dl_find_object object;
+    struct dl_phdr_info info;
+    bool failed = false, known = false;
+    for (pli_module *m = PLI_LOAD_ACQUIRE(pli_modules.all); m; m = PLI_LOAD_ACQUIRE(m->next))
+        known |= pc >= m->start && pc < m->end && m->last_epoch == PLI_EPOCH_NOW;
+    if (known || _dl_find_object((void *)pc, &object) != 0)
+        return;
+    const ElfW(Ehdr) *elf = object.dlfo_map_start;
+    if (!pli_os_readable_sig((uintptr_t)elf) || memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 ||
+        !pli_lock_take_or_try(&pli_modules.lock, true))
+        return;
+    memset(&info, 0, sizeof info);
+    info.dlpi_addr = object.dlfo_link_map->l_addr, info.dlpi_name = object.dlfo_link_map->l_name;
+    info.dlpi_phdr = (const ElfW(Phdr) *)((uintptr_t)elf + elf->e_phoff);
+    info.dlpi_phnum = elf->e_phnum;
+    pli_module_meet(&info, 0, &failed);
+    pli_lock_give(&pli_modules.lock);
+}
+
+#else
+
+/* Nothing tells without a lock: what was loaded since the last refresh has no name. */
+static void pli_modules_meet_at(uintptr_t pc)
+{
+    (void)pc;
+}
+
+#endif
+
 /* The module that had this address in that epoch, or NULL. */
 static const pli_module *pli_module_at(uintptr_t pc, uint32_t epoch)
 {
@@ -3175,9 +3705,9 @@ PLI_HOOK int dlclose(void *handle)
 
    Invariant: no byte outside of the segment that holds the tables is read, whatever they say. */
 
-/* Addresses that are no code but marks in a stack: time that is known of without its stack, and the
-   root of a stack that was cut. */
-enum { PLI_PC_LOST = 1, PLI_PC_TRUNCATED = 2, PLI_PC_MARKS = 16 };
+/* Addresses that are no code but marks in a stack: time that is known of without its stack, the
+   root of a stack that was cut, and the start of a thread that nobody has seen. */
+enum { PLI_PC_LOST = 1, PLI_PC_TRUNCATED = 2, PLI_PC_UNSEEN = 3, PLI_PC_MARKS = 16 };
 
 /* -- Rows -- */
 
@@ -3752,6 +4282,30 @@ static void pli_row_keep_sig(uintptr_t pc, uint64_t row)
 
 /* -- The walk -- */
 
+/* -- What walks remember: see "walks that repeat" below -- */
+
+#define PLI_TRAIL_FRAMES 48
+#define PLI_TRAIL_WORDS (4 * PLI_TRAIL_FRAMES)
+
+/* Where the value of a register came from: the number of a word that was read, or that the walk
+   began with it. */
+enum { PLI_FROM_START = -1, PLI_FROM_BEFORE = -2 };
+enum { PLI_KEPT_FP, PLI_KEPT_BX, PLI_KEPT_LR, PLI_KEPT };
+
+/* One walk: where it was, and which words of the stack led it. Words are kept inverted, and so are
+   registers that may hold anything: who searches memory for pointers must not find them here. */
+typedef struct pli_trail {
+    int frames, words;                    /* frames: 0, none */
+    bool cut;                             /* it ended for want of room */
+    bool start_used[PLI_KEPT];            /* the walk used what was in the register when it began */
+    uintptr_t pcs[PLI_TRAIL_FRAMES];      /* the result, marks included */
+    struct { uintptr_t pc, sp, kept[PLI_KEPT]; } at[PLI_TRAIL_FRAMES];
+    int16_t from[PLI_TRAIL_FRAMES][PLI_KEPT];
+    int16_t first[PLI_TRAIL_FRAMES];      /* how many words had been read at this frame */
+    struct { uintptr_t at, word; } read[PLI_TRAIL_WORDS];
+    bool used[PLI_TRAIL_WORDS];           /* the walk went by this word */
+} pli_trail;
+
 /* What has been checked during one walk. */
 typedef struct pli_walk {
     const pli_code_map *map;
@@ -3760,7 +4314,33 @@ typedef struct pli_walk {
     uintptr_t last_text_start, last_text_end; /* where the last address was found */
     bool exact;          /* pc was interrupted; else it is a return address */
     bool frozen;         /* modules must not be read during this walk */
+    uintptr_t *window;   /* the stack is another thread's: a page of it is copied here. NULL: it is
+                            read where it is */
+    pli_trail *trail;    /* what was read is noted here; NULL: nowhere */
+    int from[PLI_KEPT];  /* where fp and bx came from, for the trail */
 } pli_walk;
+
+/* A word was read. One that has no room makes the walk one that is not repeated. */
+static void pli_trail_note_sig(pli_trail *trail, uintptr_t at, uintptr_t word)
+{
+    if (trail->words < PLI_TRAIL_WORDS) {
+        trail->read[trail->words].at = ~at, trail->read[trail->words].word = ~word;
+        trail->used[trail->words] = true;
+    }
+    trail->words++;
+}
+
+/* The walk goes by what a register holds. What it only saw being saved may be anything. */
+static void pli_walk_use_sig(pli_walk *w, int which)
+{
+    int from = w->from[which];
+    if (!w->trail)
+        return;
+    if (from == PLI_FROM_START)
+        w->trail->start_used[which] = true;
+    else if (from < PLI_TRAIL_WORDS)
+        w->trail->used[from] = true;
+}
 
 /* An address at the outer end of the main thread's stack, or 0. From an sp that is near on, all of
    that stack can be read: the kernel keeps other memory away and lets the stack grow. Saves a third
@@ -3778,6 +4358,8 @@ static pli_walk pli_walk_begin_sig(const pli_regs *regs, const pli_code_map *map
     w.frozen = pli_modules_frozen_sig();
     w.regs = *regs;
     w.exact = true;
+    for (int i = 0; i < PLI_KEPT; i++)
+        w.from[i] = PLI_FROM_START;
     uintptr_t end = PLI_LOAD(pli_stack_end);
     if (end - regs->sp < PLI_STACK_NEAR) {
         w.low = regs->sp & ~(uintptr_t)(PLI_PAGE - 1);
@@ -3795,14 +4377,16 @@ static bool pli_load_sig(pli_walk *w, uintptr_t at, uintptr_t *word)
         /* The range grows upwards by pages, as the walk does. An address elsewhere begins a new
            range: a handler on a signal stack goes on, past its frame, on the thread's own stack. */
         uintptr_t page = at & ~(uintptr_t)(PLI_PAGE - 1);
-        if (!pli_os_readable_sig(page))
+        if (w->window ? !pli_os_copy_sig(w->window, page, PLI_PAGE) : !pli_os_readable_sig(page))
             return false;
-        if (page == w->high)
+        if (page == w->high && !w->window)
             w->high += PLI_PAGE;
         else
             w->low = page, w->high = page + PLI_PAGE;
     }
-    *word = *(const uintptr_t *)at;
+    *word = w->window ? w->window[(at - w->low) / sizeof *word] : *(const uintptr_t *)at;
+    if (w->trail)
+        pli_trail_note_sig(w->trail, at, *word);
     return true;
 }
 
@@ -3886,6 +4470,12 @@ static uintptr_t pli_walk_cfa_sig(pli_walk *w, const pli_row *row)
 {
     const pli_regs *r = &w->regs;
     uintptr_t offset = (uintptr_t)(intptr_t)row->cfa_offset, cfa = 0;
+    if (row->cfa == PLI_CFA_FP || row->cfa == PLI_CFA_AT_FP)
+        pli_walk_use_sig(w, PLI_KEPT_FP);
+    if (row->cfa == PLI_CFA_BX)
+        pli_walk_use_sig(w, PLI_KEPT_BX);
+    if (row->cfa == PLI_CFA_LR || row->ra.at == PLI_AT_SAME)
+        pli_walk_use_sig(w, PLI_KEPT_LR);
     if (row->cfa == PLI_CFA_SP)
         cfa = r->sp + offset;
     else if (row->cfa == PLI_CFA_FP)
@@ -3909,8 +4499,25 @@ static bool pli_walk_saved_sig(pli_walk *w, pli_rule rule, uintptr_t cfa, uintpt
     uintptr_t offset = (uintptr_t)(intptr_t)rule.offset, fp = w->regs.fp;
     if (rule.at == PLI_AT_CFA)
         return pli_load_sig(w, cfa + offset, value);
+    if (rule.at == PLI_AT_FP)
+        pli_walk_use_sig(w, PLI_KEPT_FP);
     if (rule.at == PLI_AT_FP && fp >= w->regs.sp && fp < cfa)
         return pli_load_sig(w, fp + offset, value);
+    return true;
+}
+
+/* The same for one that calls keep: the word is noted as one that may never be used. */
+static bool pli_walk_kept_sig(pli_walk *w, pli_rule rule, uintptr_t cfa, int which,
+                              uintptr_t *value)
+{
+    int words = w->trail ? w->trail->words : 0;
+    if (!pli_walk_saved_sig(w, rule, cfa, value))
+        return false;
+    if (w->trail && w->trail->words > words) {
+        w->from[which] = words;
+        if (words < PLI_TRAIL_WORDS)
+            w->trail->used[words] = false;
+    }
     return true;
 }
 
@@ -3924,7 +4531,8 @@ static bool pli_walk_row_sig(pli_walk *w, pli_row row)
     if (row.ra.at == PLI_AT_SAME && (!PLI_RA_IN_REGISTER || !w->exact))
         return false;
     return cfa && pli_walk_saved_sig(w, row.ra, cfa, &ra) &&
-           pli_walk_saved_sig(w, row.fp, cfa, &fp) && pli_walk_saved_sig(w, row.bx, cfa, &bx) &&
+           pli_walk_kept_sig(w, row.fp, cfa, PLI_KEPT_FP, &fp) &&
+           pli_walk_kept_sig(w, row.bx, cfa, PLI_KEPT_BX, &bx) &&
            pli_walk_to_sig(w, cfa, ra, fp, bx);
 }
 
@@ -3938,6 +4546,9 @@ static bool pli_walk_signal_sig(pli_walk *w)
             return false;
     w->regs = regs;
     w->exact = true;
+    if (w->trail) /* the third and the last of these words; all five are compared */
+        for (int i = 0; i < PLI_KEPT; i++)
+            w->from[i] = w->trail->words - 3 + (i == PLI_KEPT_BX ? 2 : i == PLI_KEPT_LR);
     return true;
 }
 
@@ -4001,6 +4612,8 @@ static bool pli_guess_is_fp_sig(pli_walk *w, uintptr_t fp, uintptr_t sp)
 static bool pli_walk_guess_sig(pli_walk *w)
 {
     uintptr_t pc = w->regs.pc, sp = w->regs.sp, fp = w->regs.fp, ra, up, fp_ra = 0, saved = 0;
+    pli_walk_use_sig(w, PLI_KEPT_FP);
+    pli_walk_use_sig(w, PLI_KEPT_LR);
     if (w->frozen) /* code may not be looked at: trust the frame pointer */
         return fp >= sp && pli_load_sig(w, fp, &up) && pli_load_sig(w, fp + 8, &ra) && up > fp &&
                pli_walk_to_sig(w, fp + 16, ra, up, 0);
@@ -4040,6 +4653,30 @@ static bool pli_walk_step_sig(pli_walk *w, bool *cut)
     return moved && w->regs.pc >= PLI_PC_MARKS;
 }
 
+/* Goes on from where the walk is, up to max addresses, and returns how many; *cut: the root was not
+   reached. */
+static int pli_walk_all_sig(pli_walk *w, uintptr_t *pcs, int max, bool *cut)
+{
+    int n = 0;
+    *cut = false;
+    pcs[n++] = w->regs.pc - !w->exact;
+    while (n < max && pli_walk_step_sig(w, cut))
+        pcs[n++] = w->regs.pc - !w->exact;
+    if (n == max && !*cut)
+        *cut = pli_walk_step_sig(w, cut) || *cut; /* is there more? */
+    return n;
+}
+
+/* Marks a stack that was cut, in place of its last address if there is no more room. */
+static int pli_stack_mark_sig(uintptr_t *pcs, int n, int max)
+{
+    if (n == max && n > 1)
+        n--;
+    if (n < max)
+        pcs[n++] = PLI_PC_TRUNCATED;
+    return n;
+}
+
 /* Writes the stack from regs, leaf first, and returns how many addresses it has: at most max. The
    leaf is as it is, and so is what was interrupted by a signal; each other one lies inside the call
    that it is to return from (the return address less one), so that all can be looked up as they
@@ -4047,19 +4684,235 @@ static bool pli_walk_step_sig(pli_walk *w, bool *cut)
 static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
 {
     pli_walk w = pli_walk_begin_sig(regs, pli_modules_enter_sig());
-    bool cut = false;
-    int n = 0;
-    pcs[n++] = w.regs.pc;
-    while (n < max && pli_walk_step_sig(&w, &cut))
-        pcs[n++] = w.regs.pc - !w.exact;
-    if (n == max && !cut)
-        cut = pli_walk_step_sig(&w, &cut) || cut; /* is there more? */
+    bool cut;
+    int n = pli_walk_all_sig(&w, pcs, max, &cut);
     pli_modules_leave_sig();
-    if (cut && n == max && n > 1)
-        pcs[n - 1] = PLI_PC_TRUNCATED;
-    else if (cut && n < max)
-        pcs[n++] = PLI_PC_TRUNCATED;
-    return n;
+    return cut ? pli_stack_mark_sig(pcs, n, max) : n;
+}
+
+/* -- Walks that repeat --
+
+   A program that allocates does so again and again from the same places. Where a walk goes depends
+   on three things: the registers it begins with, the words it reads from the stack, and the tables.
+   So a thread keeps its last walk, with all words that it read. A walk that comes to a frame of the
+   last one, with the same registers, and finds all words from there on unchanged, would go the same
+   way again: the rest is copied.
+
+       last walk   here ─► push ─► parse ─► main ─► libc       words read: a b c d e f g h
+                                     ▲ same registers, and d ... h are what they were
+       this walk   here ─► pop ──────┘ then main, libc
+
+   To compare a word takes a tenth of what a frame costs. The words are compared from the inside
+   out: as long as they are the same, so is the extent of the stack.
+
+   Invariant: each way's trail is a whole walk, or has no frames. */
+
+/* The last walk of the calls that return to one place, or to others that share this one. */
+typedef struct pli_memo_way {
+    uint32_t generation;   /* of the modules; 0: no walk yet */
+    int trail;             /* its number */
+    const void *ra;        /* where the call returned to, */
+    uint64_t size;         /* for a block of this size: */
+    const void *made_into; /* what the last walk was made into: see pli_live_maker */
+    uint32_t epoch;
+    int inner;
+} pli_memo_way;
+
+#define PLI_MEMO_WAYS 8
+
+/* A program calls malloc from a few places in turn: each has its own last walk. One more walk is
+   being made, and then takes the place of an old one. */
+typedef struct pli_memo {
+    uint32_t busy; /* a handler that allocates finds it so, and walks on its own */
+    int spare;     /* the one that is being made; the others are the ways' */
+    pli_memo_way way[PLI_MEMO_WAYS];
+    pli_trail trail[PLI_MEMO_WAYS + 1];
+} pli_memo;
+
+/* The way of a return address. */
+static pli_memo_way *pli_memo_way_of_sig(pli_memo *memo, const void *ra)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)ra * 0x9e3779b97f4a7c15u;
+    return &memo->way[hash >> 61];
+}
+
+/* The first word from `from` on that led the old walk and is another one now; words, if none is. */
+static int pli_trail_changed_sig(const pli_trail *old, int from)
+{
+    for (; from < old->words; from++)
+        if (old->used[from] && *(const uintptr_t *)~old->read[from].at != ~old->read[from].word)
+            break;
+    return from;
+}
+
+/* Whether the old walk went by what the register held at this frame. */
+static bool pli_trail_uses_sig(const pli_trail *old, int frame, int which)
+{
+    int from = old->from[frame][which];
+    return from == PLI_FROM_START ? old->start_used[which] : old->used[from];
+}
+
+/* Whether the rest of the old walk, from that frame on, would be the same now. *bad is the last
+   word that is known to be another one: what begins before it need not be looked at. */
+static bool pli_trail_holds_sig(const pli_trail *old, int frame, const pli_regs *regs, int *bad)
+{
+    if (old->first[frame] <= *bad || old->at[frame].pc != regs->pc ||
+        old->at[frame].sp != regs->sp)
+        return false;
+    const uintptr_t kept[PLI_KEPT] = {regs->fp, regs->bx, regs->lr};
+    for (int i = 0; i < PLI_KEPT; i++)
+        if (old->at[frame].kept[i] != ~kept[i] && pli_trail_uses_sig(old, frame, i))
+            return false;
+    int changed = pli_trail_changed_sig(old, old->first[frame]);
+    if (changed < old->words)
+        *bad = changed;
+    return changed == old->words;
+}
+
+/* Adds the frame where the walk is. */
+static void pli_trail_add_sig(pli_trail *trail, const pli_walk *w)
+{
+    int frame = trail->frames++;
+    trail->pcs[frame] = w->regs.pc - !w->exact;
+    trail->at[frame].pc = w->regs.pc, trail->at[frame].sp = w->regs.sp;
+    trail->at[frame].kept[PLI_KEPT_FP] = ~w->regs.fp;
+    trail->at[frame].kept[PLI_KEPT_BX] = ~w->regs.bx;
+    trail->at[frame].kept[PLI_KEPT_LR] = ~w->regs.lr;
+    trail->first[frame] = (int16_t)trail->words;
+    for (int i = 0; i < PLI_KEPT; i++)
+        trail->from[frame][i] = (int16_t)w->from[i];
+}
+
+/* Copies frames and the words that belong to them to a place in another walk. */
+static void pli_trail_copy_sig(pli_trail *to, int frame, int word, const pli_trail *from, int begin,
+                               int end, int words_end)
+{
+    int first = begin < from->frames ? from->first[begin] : 0, moved = word - first;
+    for (int i = begin; i < end; i++, frame++) {
+        to->pcs[frame] = from->pcs[i], to->at[frame] = from->at[i];
+        to->first[frame] = (int16_t)(from->first[i] + moved);
+        for (int k = 0; k < PLI_KEPT; k++)
+            to->from[frame][k] = (int16_t)(from->from[i][k] >= first ? from->from[i][k] + moved :
+                                           begin > 0 ? PLI_FROM_BEFORE : from->from[i][k]);
+    }
+    memcpy(to->read + word, from->read + first, (size_t)(words_end - first) * sizeof *to->read);
+    memcpy(to->used + word, from->used + first, (size_t)(words_end - first) * sizeof *to->used);
+}
+
+/* From this frame on, registers have what the new walk had in them there. Where the rest of the old
+   one used that, it is used now. */
+static void pli_trail_mend_sig(pli_trail *whole, int frame, const pli_walk *w,
+                               const bool used[PLI_KEPT])
+   { for (int k = 0; k < PLI_KEPT; k++) { uintptr_t value = k == PLI_KEPT_FP ? w->regs.fp : k ==
+   PLI_KEPT_BX ? w->regs.bx : w->regs.lr;
+        for (int i = frame; i < whole->frames && whole->from[i][k] == PLI_FROM_BEFORE; i++)
+            whole->from[i][k] = (int16_t)w->from[k], whole->at[i].kept[k] = ~value;
+        if (used[k] && w->from[k] == PLI_FROM_START)
+            whole->start_used[k] = true;
+        else if (used[k])
+            whole->used[w->from[k]] = true;
+    }
+}
+
+/* The whole walk of which trail is the begin, and the old one from that frame on the rest; NULL for
+   want of room. Mostly only a call in the innermost functions is another one: then the begin goes
+   into the old walk, so that the rest need not be copied. */
+static pli_trail *pli_trail_join_sig(pli_trail *trail, pli_trail *old, int frame, int max,
+                                     const pli_walk *w)
+{
+    int frames = old->frames - frame, words = old->words - old->first[frame];
+    bool used[PLI_KEPT];
+    for (int i = 0; i < PLI_KEPT; i++)
+        used[i] = pli_trail_uses_sig(old, frame, i);
+    int joint = trail->frames;
+    if (joint + frames > max || trail->words + words > PLI_TRAIL_WORDS)
+        return NULL;
+    if (joint == frame && trail->words == old->first[frame]) {
+        for (int i = frame; i < old->frames; i++)
+            for (int k = 0; k < PLI_KEPT; k++)
+                if (old->from[i][k] < old->first[frame])
+                    old->from[i][k] = PLI_FROM_BEFORE;
+        pli_trail_copy_sig(old, 0, 0, trail, 0, joint, trail->words);
+        memcpy(old->start_used, trail->start_used, sizeof old->start_used);
+        pli_trail_mend_sig(old, joint, w, used);
+        return old;
+    }
+    pli_trail_copy_sig(trail, joint, trail->words, old, frame, old->frames, old->words);
+    trail->frames += frames, trail->words += words, trail->cut = old->cut;
+    pli_trail_mend_sig(trail, joint, w, used);
+    return trail;
+}
+
+/* The end of a walk that met no old one: as pli_unwind_sig's. */
+static void pli_trail_end_sig(pli_trail *trail, int max, bool cut, pli_walk *w)
+{
+    trail->cut = cut;
+    w->regs.sp = UINTPTR_MAX; /* no walk meets this */
+    if (cut && trail->frames < max)
+        pli_trail_add_sig(trail, w);
+    if (cut)
+        trail->pcs[trail->frames - 1] = PLI_PC_TRUNCATED;
+    if (w->frozen)
+        trail->words = PLI_TRAIL_WORDS + 1; /* a guess, which is not to be repeated */
+}
+
+/* Walks from regs as pli_unwind_sig would, with the old walk's help, and returns the whole. max is
+   the same each time. */
+static pli_trail *pli_trail_make_sig(pli_trail *trail, pli_trail *old, const pli_regs *regs,
+                                     int max)
+{
+    pli_walk w = pli_walk_begin_sig(regs, pli_modules_enter_sig());
+    bool cut = false;
+    int meets = 0, bad = -1;
+    pli_trail *joined = NULL;
+    memset(trail, 0, offsetof(pli_trail, pcs));
+    w.trail = trail;
+    do {
+        /* Frames of the old walk further in than this one are passed by. An old walk that was cut
+           can only go on in one that has as many frames. */
+        while (meets < old->frames && old->at[meets].sp < w.regs.sp)
+            meets++;
+        if (!w.frozen && meets < old->frames && (!old->cut || meets == trail->frames) &&
+            pli_trail_holds_sig(old, meets, &w.regs, &bad) &&
+            (joined = pli_trail_join_sig(trail, old, meets, max, &w)) != NULL)
+            break;
+        pli_trail_add_sig(trail, &w);
+    } while (trail->frames < max && pli_walk_step_sig(&w, &cut));
+    if (!joined && trail->frames == max && !cut)
+        cut = pli_walk_step_sig(&w, &cut) || cut;
+    pli_modules_leave_sig();
+    if (!joined)
+        pli_trail_end_sig(trail, max, cut, &w);
+    return joined ? joined : trail;
+}
+
+/* The stack from regs, as pli_unwind_sig gives it, but by the memo: what comes back points into it,
+   until its next use. Only one that is not busy, and for the thread's own stack. *same: it is the
+   stack of the last time. */
+static const pli_trail *pli_unwind_again_sig(const pli_regs *regs, int max, pli_memo *memo,
+                                             pli_memo_way *way, bool *same)
+{
+    uint32_t generation = PLI_LOAD_ACQUIRE(pli_modules.generation) + 1;
+    int bad = -1;
+    if (memo->spare == 0 && memo->way[1].trail == 0) { /* zeroes: never used */
+        for (int i = 0; i < PLI_MEMO_WAYS; i++)
+            memo->way[i].trail = i;
+        memo->spare = PLI_MEMO_WAYS;
+    }
+    pli_trail *old = &memo->trail[way->trail];
+    if (way->generation != generation || old->words > PLI_TRAIL_WORDS)
+        old->frames = 0;
+    way->generation = generation;
+    *same = old->frames > 0 && pli_trail_holds_sig(old, 0, regs, &bad);
+    if (*same)
+        return old;
+    pli_trail *whole = pli_trail_make_sig(&memo->trail[memo->spare], old, regs,
+                                          max < PLI_TRAIL_FRAMES ? max : PLI_TRAIL_FRAMES);
+    if (whole != old) {
+        int spare = way->trail;
+        way->trail = memo->spare, memo->spare = spare;
+    }
+    return whole;
 }
 
 /* -- An index for programs without .eh_frame_hdr: static ones, on some systems -- */
@@ -4348,16 +5201,18 @@ static pli_site *pli_site_find_sig(pli_sites *s, const pli_site_key *key)
     return NULL;
 }
 
-/* Adds to the first two values of the site with this key: an event and how much it was. */
-static void pli_sites_count_sig(pli_sites *s, const pli_site_key *key, int64_t events, int64_t much)
+/* Adds to two values of the site with this key, from value[at] on: events, and how much they were.
+   */
+static void pli_sites_count_sig(pli_sites *s, const pli_site_key *key, int at, int64_t events,
+                                int64_t much)
 {
     pli_site *site = pli_site_find_sig(s, key);
     if (!site) {
         PLI_ADD(s->lost, events);
         return;
     }
-    PLI_ADD(site->value[0], events);
-    PLI_ADD(site->value[1], much);
+    PLI_ADD(site->value[at], events);
+    PLI_ADD(site->value[at + 1], much);
 }
 
 /* The sites one after the other: start with *position 0; NULL at the end. Sites that are added
@@ -4370,6 +5225,16 @@ PLI_SOMETIMES static pli_site *pli_sites_next(const pli_sites *s, size_t *positi
             return site;
     }
     return NULL;
+}
+
+/* Moves what stands in one value of each site to another one, or drops it. */
+PLI_SOMETIMES static void pli_sites_settle(const pli_sites *s, int from, int to, bool keep)
+{
+    size_t position = 0;
+    for (pli_site *site; (site = pli_sites_next(s, &position)) != NULL;) {
+        int64_t since = __atomic_exchange_n(&site->value[from], 0, __ATOMIC_RELAXED);
+        PLI_ADD(site->value[to], keep ? since : 0);
+    }
 }
 
 /* -- Labels --
@@ -4505,6 +5370,8 @@ static void pli_labels_fork_child(void)
 
 /* -- How a profile is seen from outside: a list of sample types over sites -- */
 
+struct pli_bytes; /* see >>gzip */
+
 #define PLI_VIEW_TYPES 4
 #define PLI_VIEW_NOTES 8
 #define PLI_VIEW_NOTE 120
@@ -4514,6 +5381,7 @@ typedef struct pli_sample_type {
     const char *type, *unit; /* "cpu", "nanoseconds" */
     int index;
     int64_t factor;
+    int64_t (*of)(const pli_site *site, const int64_t *value); /* instead of these two, or NULL */
 } pli_sample_type;
 
 /* A cpu profile is {samples/count: value[0]} and {cpu/nanoseconds: value[0] * period}. Zero is the
@@ -4532,7 +5400,12 @@ typedef struct pli_profile_view {
     const char *drop_frames, *keep_frames; /* regular expressions over function names */
     const char *contention;                /* the title of this kind of text; NULL: the usual one */
     int64_t sampling;                      /* there: one in so many is kept; 0: not said */
+    /* debug=2 of what is about threads: appends it; NULL: the newest events, see below */
+    void (*threads)(struct pli_bytes *out, bool emergency);
+    bool heap;                             /* the heap's kind of text; sampling is the rate */
     uint64_t events_since;                 /* ticks: the threads' rings have its events; 0: not */
+    const struct pli_profile_source *source;
+    const struct pli_snapshot *since;      /* what is to be taken off; NULL: nothing */
     int notes;
     char note[PLI_VIEW_NOTES][PLI_VIEW_NOTE]; /* for people: how it was taken, what is missing */
 } pli_profile_view;
@@ -4568,6 +5441,103 @@ PLI_SOMETIMES static void pli_profile_source_add(pli_profile_source *source)
     while (!__atomic_compare_exchange_n(&pli_profile_sources, &source->next, source, 0,
                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         continue;
+}
+
+/* -- Who starts threads --
+
+   From the moment anything is collected, each pthread_create notes the stack of its caller, and the
+   new thread counts there. Threads that nobody has seen begin, since they are older or were started
+   past the hook, count at a stack that consists of a mark: so all counts together are the threads
+   that there are, and those that have ended since the recording began.
+
+       [mark] 3      main+0x2c 1      grow_pool, main 8
+                                            ▲
+       thread block: started ───────────────┘      starter: the number of the thread that did it */
+
+#define PLI_STARTED_DEPTH 32
+#define PLI_STARTED_INNER 8 /* at most so many frames are perflab's own */
+#define PLI_STARTED_BUFFER ((size_t)1 << 20)
+
+/* Once open, the table stays: threads point into it. */
+static struct { pli_lock lock; pli_sites sites; const pli_site *unseen; } pli_started;
+
+/* The stack of a call that returns to ra: what lies before that address is perflab's own. */
+static PLI_COLD const pli_site *pli_started_site(const void *ra)
+{
+    uintptr_t pcs[PLI_STARTED_DEPTH + PLI_STARTED_INNER];
+    uintptr_t caller = pli_os_strip_sig((uintptr_t)ra) - 1;
+    pli_regs here = pli_regs_here();
+    int depth = pli_unwind_sig(&here, pcs, PLI_STARTED_DEPTH + PLI_STARTED_INNER), inner = 0;
+    while (inner < PLI_STARTED_INNER && inner < depth && pcs[inner] != caller)
+        inner++;
+    inner = inner < PLI_STARTED_INNER && inner < depth ? inner : 0;
+    depth = depth - inner < PLI_STARTED_DEPTH ? depth - inner : PLI_STARTED_DEPTH;
+    pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), depth, pcs + inner};
+    return pli_site_find_sig(&pli_started.sites, &key);
+}
+
+/* Counts a thread where it was started. Somebody who looked a moment ago, when it had a block but
+   had not come this far, has counted it as unseen: that is taken back. */
+static void pli_started_count(pli_thread *t, const pli_site *site)
+{
+    const pli_site *other = __atomic_exchange_n(&t->started, site, __ATOMIC_ACQ_REL);
+    PLI_ADD(((pli_site *)(uintptr_t)site)->value[0], 1);
+    if (other)
+        PLI_ADD(((pli_site *)(uintptr_t)other)->value[0], -1);
+}
+
+/* The calling thread works for perflab: it is left out where the program's threads are shown and
+   counted. To be called first. */
+PLI_SOMETIMES static void pli_thread_is_own(void)
+{
+    pli_thread *t = pli_thread_join();
+    if (t == &pli_orphan)
+        return;
+    PLI_STORE(t->own, 1);
+    const pli_site *site = __atomic_exchange_n(&t->started, NULL, __ATOMIC_ACQ_REL);
+    if (site)
+        PLI_ADD(((pli_site *)(uintptr_t)site)->value[0], -1);
+}
+
+/* In a fork's child there is one thread, which nobody has seen begin. */
+static void pli_started_fork_child(pli_thread *t)
+{
+    size_t position = 0;
+    pli_started.lock.state = 0;
+    for (pli_site *site; (site = pli_sites_next(&pli_started.sites, &position)) != NULL;)
+        PLI_STORE(site->value[0], 0);
+    if (t->state == PLI_THREAD_USED)
+        PLI_STORE(t->started, (const pli_site *)NULL);
+}
+
+static const pli_thread_hooks pli_started_thread_hooks = {
+    NULL, NULL, NULL, NULL, pli_started_fork_child};
+static const pli_start_hooks pli_started_hooks = {pli_started_site, pli_started_count};
+
+/* Opens the table. Under the lock. */
+static pl_result pli_started_open(void)
+{
+    static const uintptr_t mark[] = {PLI_PC_UNSEEN};
+    static const pli_site_key key = {NULL, 0, 0, 1, mark};
+    pl_result result = pli_unwind_prepare();
+    if (result == PL_OK)
+        result = pli_sites_open(&pli_started.sites, PLI_STARTED_BUFFER);
+    if (result != PL_OK)
+        return result;
+    pli_started.unseen = pli_site_find_sig(&pli_started.sites, &key);
+    pli_collector_add(&pli_started_thread_hooks);
+    PLI_STORE_RELEASE(pli_threads.starts, &pli_started_hooks);
+    pli_threads_want(PLI_WANT_STARTS, true);
+    return PL_OK;
+}
+
+/* Begins to record who starts threads, for good; every collector calls this when it starts. */
+PLI_SOMETIMES static pl_result pli_started_watch(void)
+{
+    pli_lock_take(&pli_started.lock);
+    pl_result result = pli_started.unseen ? PL_OK : pli_started_open();
+    pli_lock_give(&pli_started.lock);
+    return result;
 }
 
 /* ==== >>event ====================================================================================
@@ -4736,7 +5706,7 @@ static void pli_cpu_count_missing_sig(const pli_thread *t, int64_t weight)
     uintptr_t pcs[2] = {PLI_PC_LOST, PLI_LOAD(t->start)};
     pli_site_key key = {PLI_LOAD(t->labels), 0, pli_modules_epoch_sig(), pcs[1] ? 2 : 1, pcs};
     PLI_ADD(pli_cpu.missing, weight);
-    pli_sites_count_sig(&pli_cpu.sites, &key, weight, 0);
+    pli_sites_count_sig(&pli_cpu.sites, &key, 0, weight, 0);
 }
 
 /* Counts the stack that was interrupted, and notes when that was. */
@@ -4816,6 +5786,45 @@ static void pli_cpu_forward_sig(int number, siginfo_t *info, void *context)
         own.sa_handler(number);
 }
 
+/* -- Asked by another thread: where are you? See >>stacks --
+
+   A slot for each thread that is asked at one time. Its word has the number of the question too, so
+   that a signal which comes too late finds another one there, and does nothing:
+
+       asker      IDLE ──► ASKED n                                  ──► reads the stack
+       handler               └─────► WALKING n ──► ANSWERED n
+       asker                 └─► IDLE, gives up                                             */
+
+#define PLI_ASK_COOKIE ((uintptr_t)0x701c << 48)
+#define PLI_ASK_SLOTS ((size_t)16 << 10) /* 34 MiB of addresses; memory is what is used of it */
+#define PLI_ASK_STATE(number, phase) ((uint32_t)(number) << 2 | (phase))
+
+enum { PLI_ASK_IDLE, PLI_ASK_ASKED, PLI_ASK_WALKING, PLI_ASK_ANSWERED };
+
+typedef struct pli_ask_slot {
+    uint32_t state;  /* atomic */
+    int depth;
+    uintptr_t pcs[PLI_STACK_MAX];
+} pli_ask_slot;
+
+static pli_ask_slot *pli_ask_slots; /* once mapped, they stay; atomic */
+
+/* The value of a signal: cookie, number of the question (16 bits), slot (32 bits). */
+static void pli_ask_answer_sig(uintptr_t value, const void *context)
+{
+    pli_ask_slot *slots = PLI_LOAD_ACQUIRE(pli_ask_slots);
+    uint32_t number = (uint32_t)(value >> 32) & 0xffff;
+    uint32_t asked = PLI_ASK_STATE(number, PLI_ASK_ASKED);
+    pli_ask_slot *slot = slots ? &slots[(uint32_t)value % PLI_ASK_SLOTS] : NULL;
+    if (!slot || !__atomic_compare_exchange_n(&slot->state, &asked,
+                                              PLI_ASK_STATE(number, PLI_ASK_WALKING), 0,
+                                              __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return;
+    pli_regs regs = pli_regs_of_signal_sig(context);
+    slot->depth = pli_unwind_sig(&regs, slot->pcs, PLI_STACK_MAX);
+    PLI_STORE_RELEASE(slot->state, PLI_ASK_STATE(number, PLI_ASK_ANSWERED));
+}
+
 /* SIGPROF. The engine is looked at after busy was raised: whoever switches it off and then finds
    nobody busy may free what handlers use. */
 static void pli_cpu_handler_sig(int number, siginfo_t *info, void *context)
@@ -4823,6 +5832,8 @@ static void pli_cpu_handler_sig(int number, siginfo_t *info, void *context)
     int saved_errno = errno;
     uintptr_t value = (uintptr_t)info->si_value.sival_ptr;
     bool own = info->si_code == SI_TIMER && value - PLI_CPU_BLOCK(value) == PLI_CPU_COOKIE;
+    bool asked = (info->si_code == SI_TIMER || info->si_code == SI_QUEUE) &&
+                 value - PLI_CPU_BLOCK(value) == PLI_ASK_COOKIE;
     __atomic_add_fetch(&pli_cpu.busy, 1, __ATOMIC_SEQ_CST);
     uint32_t engine = __atomic_load_n(&pli_cpu.engine, __ATOMIC_SEQ_CST);
     bool process = engine == PLI_CPU_ITIMER && info->si_code == SI_KERNEL;
@@ -4831,7 +5842,9 @@ static void pli_cpu_handler_sig(int number, siginfo_t *info, void *context)
     if (process)
         pli_cpu_process_tick_sig(context);
     __atomic_sub_fetch(&pli_cpu.busy, 1, __ATOMIC_RELEASE);
-    if (!own && !process)
+    if (asked)
+        pli_ask_answer_sig(value, context);
+    if (!own && !process && !asked)
         pli_cpu_forward_sig(number, info, context);
     errno = saved_errno;
 }
@@ -4957,6 +5970,7 @@ static void pli_cpu_death(pli_thread *t)
 static void *pli_cpu_look_around(void *unused)
 {
     const struct timespec pause = {0, 10000000};
+    pli_thread_is_own();
     for (; PLI_LOAD(pli_cpu.engine) != PLI_CPU_OFF; nanosleep(&pause, NULL))
         pli_threads_meet();
     return unused;
@@ -5014,8 +6028,9 @@ static pl_result pli_cpu_view(pli_profile_view *view, bool emergency)
     uint64_t end = pli_cpu.stop_ns ? pli_cpu.stop_ns : pl_now_ns();
     view->sites = &pli_cpu.sites;
     view->types = 2;
-    view->type[0] = (pli_sample_type){"samples", "count", 0, 1};
-    view->type[1] = (pli_sample_type){"cpu", "nanoseconds", 0, (int64_t)pli_cpu.period_ns};
+    view->type[0] = (pli_sample_type){"samples", "count", 0, 1, NULL};
+    view->type[1] = (pli_sample_type){"cpu", "nanoseconds", 0, (int64_t)pli_cpu.period_ns,
+                                      NULL};
     view->period_type = "cpu", view->period_unit = "nanoseconds";
     view->period = (int64_t)pli_cpu.period_ns;
     view->time_ns = (int64_t)pli_cpu.start_unix_ns;
@@ -5089,6 +6104,7 @@ static void pli_cpu_begin(void)
     pli_cpu.start_seen = PLI_LOAD(pli_threads.seen);
     pli_os_unblock(SIGPROF);
     __atomic_store_n(&pli_cpu.engine, PLI_CPU_TIMERS, __ATOMIC_SEQ_CST);
+    pli_started_watch();
     pli_threads_want(PLI_WANT_CPU, true);
     pli_lock_take(&pli_threads.lock);
     for (pli_thread *t = pli_threads.all; t; t = t->next)
@@ -5222,13 +6238,8 @@ PLI_SOMETIMES static void pli_cpu_gate(bool open)
    then it stands in each site's second value. */
 PLI_SOMETIMES static void pli_cpu_settle(bool keep)
 {
-    size_t position = 0;
-    if (!pli_cpu.gated || !pli_cpu.valid)
-        return;
-    for (pli_site *site; (site = pli_sites_next(&pli_cpu.sites, &position)) != NULL;) {
-        int64_t since = __atomic_exchange_n(&site->value[1], 0, __ATOMIC_RELAXED);
-        PLI_ADD(site->value[0], keep ? since : 0);
-    }
+    if (pli_cpu.gated && pli_cpu.valid)
+        pli_sites_settle(&pli_cpu.sites, 1, 0, keep);
 }
 
 /* What >>env does before SIGTERM, SIGINT or SIGHUP ends the program; the handler is NULL until
@@ -5475,8 +6486,8 @@ static void pli_cpu_settle(bool keep)
 
    born - died is then what the thread has live, with the bytes in the upper bits, so that one
    comparison looks after the peak: above top, a new peak. An allocation costs one addition, one
-   comparison and one store; so does a free. The words start close below an overflow, and born
-   starts PLI_WINDOW bytes above died:
+   comparison and one store; so does a free. The words start below an overflow, and born starts
+   PLI_WINDOW bytes above died:
 
        born - died   0 ............. WINDOW ............. 2 WINDOW
                      |                 | start               |
@@ -5499,6 +6510,18 @@ static void pli_cpu_settle(bool keep)
    is before the blocks can reach 2^28: blocks of less than 8 bytes, as musl has them, are counted
    beside the words, and so are those of PLI_BIG_BLOCK and more.
 
+   The heap profile chooses blocks by their bytes, as Go's does: one byte in `rate` is hit, at
+   random, and its block is kept. Nothing is counted down for that. born starts so far below its
+   overflow as there are bytes to the next hit: the addition that overflows is the hit.
+
+       start                    born                                     2^64
+         | WINDOW |  allocated   |   bytes that are left to the next hit  |
+
+   At a rate of 512 KiB, with 700,000 bytes drawn and blocks of 100: the first 6,999 blocks take the
+   hot path, as if there were no profile; the 7,000th overflows born, is the hit, and the next
+   number is drawn. When a window ends before that, because 64 KiB more are live, what is left of
+   the 700,000 goes into the next one.
+
    Invariant: mallocs + blocks of born, frees + blocks of died, and the same for bytes, are exact at
    any moment at which no settling is under way (epoch even); pli_heap.live + the windows of all
    threads = live bytes. The blocks of UNBORN, ORPHAN and NESTED hold zeros: every comparison sends
@@ -5509,7 +6532,7 @@ static void pli_cpu_settle(bool keep)
 
 #define PLI_BLOCK_BITS 28
 #define PLI_WINDOW ((uint64_t)64 << 10)
-#define PLI_COUNT_START ((uint64_t)0 - ((uint64_t)1 << (30 + PLI_BLOCK_BITS)))
+#define PLI_COUNT_ROOM ((int64_t)1 << 30) /* bytes of the words from start to overflow, at most */
 #define PLI_ONE_BLOCK(bytes) (((uint64_t)(bytes) << PLI_BLOCK_BITS) + 1)
 #define PLI_BYTES_OF(word) ((word) >> PLI_BLOCK_BITS)
 #define PLI_BLOCKS_OF(word) ((word) & (((uint64_t)1 << PLI_BLOCK_BITS) - 1))
@@ -5524,13 +6547,18 @@ static struct {
     int64_t live;      /* settled live bytes of all threads, for the peak; atomic */
     int64_t peak;      /* atomic */
     uint32_t ready;
+    int64_t rate;      /* bytes to a hit of the heap profile, on average; 0: none; atomic */
+    uint32_t rates;    /* how often it was set; atomic */
+    uint32_t shut;     /* 1: nothing is chosen now: a benchmark is not timing; atomic */
+    bool gated;        /* shut moves */
 } pli_heap;
 
 /* What the two words hold now, and in *high the most that was live since the last settling. */
 static pli_totals pli_counts_window(const pli_counts *c, int64_t *high)
 {
-    uint64_t born = PLI_LOAD(c->born) - PLI_COUNT_START - (PLI_WINDOW << PLI_BLOCK_BITS);
-    uint64_t died = PLI_LOAD_ACQUIRE(c->died) - PLI_COUNT_START;
+    uint64_t start = PLI_LOAD(c->start);
+    uint64_t born = PLI_LOAD(c->born) - start - (PLI_WINDOW << PLI_BLOCK_BITS);
+    uint64_t died = PLI_LOAD_ACQUIRE(c->died) - start;
     /* The blocks' part of top may be below zero and have borrowed from the bytes: round. */
     uint64_t top = PLI_LOAD(c->top) + ((uint64_t)1 << (PLI_BLOCK_BITS - 1));
     *high = (int64_t)PLI_BYTES_OF(top) - (int64_t)PLI_WINDOW;
@@ -5541,13 +6569,45 @@ static pli_totals pli_counts_window(const pli_counts *c, int64_t *high)
 
 #if PLI_INTERPOSE
 
-/* Empties the window: nothing counted, live bytes in the middle. Three stores, so a reader between
+/* Empties the window: nothing counted, live bytes in the middle. Four stores, so a reader between
    them would see half of each: the epoch tells it to try again. */
 static void pli_counts_restart(pli_counts *c)
 {
-    PLI_STORE(c->died, PLI_COUNT_START);
-    PLI_STORE(c->born, PLI_COUNT_START + (PLI_WINDOW << PLI_BLOCK_BITS));
+    int64_t room = PLI_COUNT_ROOM - (int64_t)PLI_WINDOW;
+    room = c->until < room ? c->until : room;
+    uint64_t start = (uint64_t)0 - (((uint64_t)room + PLI_WINDOW) << PLI_BLOCK_BITS);
+    PLI_STORE(c->start, start);
+    PLI_STORE(c->died, start);
+    PLI_STORE(c->born, start + (PLI_WINDOW << PLI_BLOCK_BITS));
     PLI_STORE(c->top, PLI_WINDOW << PLI_BLOCK_BITS);
+}
+
+/* The bytes to the next hit: -ln(u) * rate with u uniform in (0, 1], that is, exponentially
+   distributed with mean `rate`. So every byte has the same chance, whatever came before it, and a
+   block of s bytes is kept with the probability 1 - exp(-s / rate). Rounded up: hits are whole
+   bytes. Rates of 1 and 0 choose all and none elsewhere. */
+static int64_t pli_heap_gap(int64_t rate)
+{
+    static uint64_t drawn;
+    if (rate <= 1)
+        return INT64_MAX / 2;
+    uint64_t random = pli_mix_sig(pl_ticks(), PLI_ADD(drawn, 1));
+    double u = (double)((random >> 11) + 1) / 9007199254740992.0; /* 2^53 */
+    return (int64_t)(-pli_ln(u) * (double)rate) + 1;
+}
+
+/* Takes what was allocated off the way to the next hit. True when that has been reached: by the
+   block that is being counted, since every hit ends a window. Under a new rate the way is drawn
+   anew, which is fair: an exponential distribution has no memory. */
+static bool pli_counts_draw(pli_counts *c, int64_t bytes)
+{
+    uint32_t rates = PLI_LOAD_ACQUIRE(pli_heap.rates);
+    bool hit = c->rates == rates && c->until <= bytes;
+    c->until -= bytes;
+    if (c->rates != rates || hit)
+        c->until = pli_heap_gap(PLI_LOAD(pli_heap.rate));
+    c->rates = rates;
+    return hit;
 }
 
 /* Makes the epoch odd, once it is even. The fence keeps what is written next behind that. */
@@ -5569,12 +6629,14 @@ static void pli_counts_release(pli_counts *c)
 }
 
 /* Called by the owner, with what it could not count in the words, or for a thread that is gone. All
-   of it goes in under one epoch: a reader, or a fork's child, sees the whole or nothing. */
-static void pli_counts_settle(pli_counts *c, pli_totals beside)
+   of it goes in under one epoch: a reader, or a fork's child, sees the whole or nothing. True when
+   the block in `beside` is one for the heap profile. */
+static bool pli_counts_settle(pli_counts *c, pli_totals beside)
 {
     int64_t high;
     pli_totals window = pli_counts_window(c, &high);
     pli_counts_hold(c);
+    bool hit = pli_counts_draw(c, window.bytes + beside.bytes);
     PLI_STORE(c->mallocs, c->mallocs + (uint64_t)(window.mallocs + beside.mallocs));
     PLI_STORE(c->frees, c->frees + (uint64_t)(window.frees + beside.frees));
     PLI_STORE(c->bytes, c->bytes + (uint64_t)(window.bytes + beside.bytes));
@@ -5583,6 +6645,7 @@ static void pli_counts_settle(pli_counts *c, pli_totals beside)
     pli_raise(&pli_heap.peak, PLI_LOAD(pli_heap.live) + high);
     pli_raise(&pli_heap.peak, PLI_ADD(pli_heap.live, window.live + beside.live));
     pli_counts_release(c);
+    return hit;
 }
 
 /* A block may have served another thread before: its totals went to pli_heap.gone at its death. */
@@ -5590,6 +6653,8 @@ static void pli_heap_birth(pli_thread *t)
 {
     t->heap.mallocs = t->heap.frees = t->heap.bytes = 0;
     t->heap.live = 0;
+    t->heap.rates = PLI_LOAD_ACQUIRE(pli_heap.rates);
+    t->heap.until = pli_heap_gap(PLI_LOAD(pli_heap.rate));
     pli_counts_restart(&t->heap);
 }
 
@@ -5627,8 +6692,9 @@ static PLI_COLD void pli_heap_prepare(void)
     PLI_STORE_RELEASE(pli_heap.ready, 1);
 }
 
-/* Counts for a thread without a block of its own. */
-static void pli_heap_count_orphan(pli_totals one)
+/* Counts for a thread without a block of its own, whose bytes to the next hit are drawn anew each
+   time: as likely to be hit as any. */
+static bool pli_heap_count_orphan(pli_totals one)
 {
     pli_totals *sum = &pli_heap.gone;
     PLI_ADD(sum->mallocs, one.mallocs);
@@ -5636,6 +6702,7 @@ static void pli_heap_count_orphan(pli_totals one)
     PLI_ADD(sum->bytes, one.bytes);
     PLI_ADD(sum->live, one.live);
     pli_raise(&pli_heap.peak, PLI_ADD(pli_heap.live, one.live));
+    return one.mallocs && pli_heap_gap(PLI_LOAD(pli_heap.rate)) <= one.bytes;
 }
 
 /* Counts a block in the words if it fits there; 0 if not. */
@@ -5652,12 +6719,16 @@ static int pli_counts_fit(pli_counts *c, size_t bytes, int born)
     return 1;
 }
 
-/* The slow path of both counting functions: no thread block yet, window left, new peak, or a block
-   that does not go through the words. */
-static PLI_COLD void pli_heap_count_slow(size_t bytes, int born)
+/* The slow path of both counting functions: no thread block yet, window left, new peak, a hit of
+   the heap profile, or a block that does not go through the words. True for a hit. Who sets a rate
+   makes `top` 0, and so leads the next block here: the rates are looked at after top was written,
+   so that either this sees the new one, or that 0 stays. */
+static PLI_COLD bool pli_heap_count_slow(size_t bytes, int born)
 {
+    static const pli_totals nothing;
     if (pli_self == &pli_nested)
-        return;
+        return false;
+    bool hit = false;
     int saved_errno = errno;
     if (!PLI_LOAD_ACQUIRE(pli_heap.ready))
         pli_heap_prepare();
@@ -5665,10 +6736,13 @@ static PLI_COLD void pli_heap_count_slow(size_t bytes, int born)
     pli_totals one = {born, !born, born ? n : 0, born ? n : -n};
     pli_thread *t = pli_thread_join();
     if (t == &pli_orphan)
-        pli_heap_count_orphan(one);
+        hit = pli_heap_count_orphan(one);
     else if (!pli_counts_fit(&t->heap, bytes, born))
-        pli_counts_settle(&t->heap, one);
+        hit = pli_counts_settle(&t->heap, one);
+    else if (PLI_LOAD(pli_heap.rates) != t->heap.rates)
+        pli_counts_settle(&t->heap, nothing);
     errno = saved_errno;
+    return hit;
 }
 
 /* Counts a block that was just allocated; 0 when that takes the slow path. */
@@ -5693,6 +6767,33 @@ static inline int pli_heap_died(size_t bytes)
         return 0;
     PLI_STORE(c->died, next);
     return 1;
+}
+
+/* Has all threads draw their way to the next hit anew, each at its next block. The nap is longer
+   than any store stays unseen, so that no thread that missed the new rate writes its top later than
+   this. What their windows have of a peak is kept first. */
+static void pli_heap_rate_change(int64_t rate)
+{
+    int64_t high;
+    PLI_STORE(pli_heap.rate, rate);
+    PLI_STORE_RELEASE(pli_heap.rates, PLI_LOAD(pli_heap.rates) + 1);
+    pli_os_nap();
+    pli_lock_take(&pli_threads.lock);
+    for (pli_thread *t = pli_threads.all; t; t = t->next) {
+        if (t->state != PLI_THREAD_USED)
+            continue;
+        pli_counts_window(&t->heap, &high);
+        pli_raise(&pli_heap.peak, PLI_LOAD(pli_heap.live) + high);
+        PLI_STORE(t->heap.top, 0);
+    }
+    pli_lock_give(&pli_threads.lock);
+}
+
+#else
+
+PLI_SOMETIMES static void pli_heap_rate_change(int64_t rate)
+{
+    PLI_STORE(pli_heap.rate, rate);
 }
 
 #endif /* PLI_INTERPOSE */
@@ -5743,17 +6844,27 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
 
 /* ==== >>live =====================================================================================
    Which blocks are live, and who made them: a table from the address of a block to one word. It
-   costs nothing until somebody watches; then it has every block that is made from there on, until
-   it is freed. >>leak is one reader of it.
+   costs nothing until somebody watches. >>leak has every block in it that is made from there on,
+   until it is freed; the heap profile those that it has chosen.
 
-       63                                 32 31                                  0
-       +------------------------------------+------------------------------------+
-       |  site: its place in the arena / 16 |  generation                        |    made
-       +------------------------------------+------------------------------------+
+       63                                 32 31      26 25  24                   0
+       +------------------------------------+----------+---+---------------------+
+       |  site: its place in the arena / 16 |  rate    | p |  generation         |    made
+       +------------------------------------+----------+---+---------------------+
 
    The site (see >>site) has the stack, from the function that called malloc on, and as its size the
-   usable bytes of the block. The generation is the number of marks that were set before.
-   Descriptors and threads carry the same word, with a site of size 0.
+   usable bytes of the block. The rate is what the heap profile chose it by: 0, it did not, or k + 1
+   for a rate of 2^k; p, that it is pending (see below). The generation is the number of marks that
+   were set before. Descriptors and threads carry the same word, with a site of size 0.
+
+   A free must find out whether its block is in the table. Mostly it is not, and that takes one
+   look at a filter: how many blocks of the table have these bits in their address.
+
+       address   ....  | 19 ... 4 | 3 2 1 0
+                          └────► filter[65,536], 2 bytes each: 0, not in the table
+
+   Neighbours have neighbouring places, so that a program which works on a few blocks touches few
+   lines of it.
 
    The table is a few hash tables, of which each is eight times as large as the one before:
 
@@ -5782,17 +6893,50 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
 #define PLI_LIVE_INNER 8  /* at most so many of them are perflab's own, and left out */
 #define PLI_LIVE_ARENA ((size_t)64 << 20) /* for sites: 200,000 stacks of 32 frames */
 #define PLI_LIVE_BUSY 1   /* a key: somebody is filling the entry */
+#define PLI_LIVE_GENERATION 0x1ffffffu
+#define PLI_LIVE_PENDING 0x2000000u
+#define PLI_LIVE_RATE(made) ((uint32_t)(made) >> 26)
+#define PLI_LIVE_FILTER(address) ((address) >> 4 & 0xffff)
+enum { PLI_LIVE_LEAK = 1, PLI_LIVE_HEAP = 2 }; /* who watches */
 
 /* Both atomic; key is ~address, or 0: free. */
 typedef struct pli_live_entry { uint64_t key, made; } pli_live_entry;
 
 static struct {
-    uint32_t on;         /* blocks are recorded; atomic */
+    uint32_t users;      /* PLI_LIVE_...; 0: nothing is recorded; atomic */
     uint32_t generation; /* of what is made now; atomic */
     int64_t lost;        /* blocks without a place, or whose stack had none; atomic */
     pli_live_entry *level[PLI_LIVE_LEVELS]; /* atomic; NULL: not yet */
     pli_sites sites;     /* once open, it stays */
+    uint16_t filter[0x10000]; /* atomic */
+    pli_lock lock;       /* who changes the users */
+    pli_lock rate_lock;  /* who changes the rate; taken first */
+    bool prepared;
 } pli_live;
+
+/* Whoever held a lock stayed with the parent. */
+static void pli_live_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_live.lock.state = pli_live.rate_lock.state = 0;
+}
+
+static const pli_thread_hooks pli_live_hooks = {NULL, NULL, NULL, NULL, pli_live_fork_child};
+
+/* Makes it ready to record, once. The first place in the arena is given up: a site there would be
+   number 0. */
+static pl_result pli_live_open(void)
+{
+    static const uintptr_t nowhere[1];
+    static const pli_site_key nobody = {NULL, 0, 0, 0, nowhere};
+    if (!pli_live.sites.slots && pli_sites_open(&pli_live.sites, PLI_LIVE_ARENA) != PL_OK)
+        return PL_NOMEM;
+    pli_site_find_sig(&pli_live.sites, &nobody);
+    if (!pli_live.prepared)
+        pli_collector_add(&pli_live_hooks);
+    pli_live.prepared = true;
+    return pli_unwind_prepare();
+}
 
 /* The site of what is made so. */
 static const pli_site *pli_live_site(uint64_t made)
@@ -5800,26 +6944,77 @@ static const pli_site *pli_live_site(uint64_t made)
     return (const pli_site *)(void *)(pli_live.sites.arena + (made >> 32) * 16);
 }
 
+/* The calling thread's memo, when it may be used; give it back by busy = 0. */
+static pli_memo *pli_live_memo(void)
+{
+    pli_thread *t = pli_self;
+    if (t->state != PLI_THREAD_USED || (t->memo && PLI_LOAD(t->memo->busy)))
+        return NULL;
+    if (!t->memo)
+        t->memo = pli_os_reserve(sizeof *t->memo);
+    if (t->memo)
+        PLI_STORE(t->memo->busy, 1);
+    return t->memo;
+}
+
+/* Which frame of a stack is the first that is not perflab's own: the one a call of which returns to
+   ra. Which frames those are depends on what the compiler inlined and which calls it made jumps.
+   But the address to which the entry point returns is in the stack, whatever it did. */
+static int pli_live_inner(const uintptr_t *pcs, int depth, const void *ra)
+{
+    uintptr_t caller = pli_os_strip_sig((uintptr_t)ra) - 1;
+    int inner = 0;
+    while (inner < PLI_LIVE_INNER && inner < depth && pcs[inner] != caller)
+        inner++;
+    return inner < PLI_LIVE_INNER && inner < depth ? inner : 0;
+}
+
+/* The site of a stack, without its inner frames. */
+static const pli_site *pli_live_site_of(const uintptr_t *pcs, int depth, int inner, uint64_t size)
+{
+    depth = depth - inner < PLI_LIVE_DEPTH ? depth - inner : PLI_LIVE_DEPTH;
+    pli_site_key key = {NULL, size, pli_modules_epoch_sig(), depth, pcs + inner};
+    return pli_site_find_sig(&pli_live.sites, &key);
+}
+
+/* By the memo: when nothing has changed, not even the size, it is the site of the last time. */
+static const pli_site *pli_live_site_again(pli_memo *memo, const pli_regs *here, uint64_t size,
+                                           const void *ra)
+{
+    bool same;
+    uint32_t epoch = pli_modules_epoch_sig();
+    pli_memo_way *way = pli_memo_way_of_sig(memo, ra);
+    const pli_trail *trail = pli_unwind_again_sig(here, PLI_LIVE_DEPTH + PLI_LIVE_INNER, memo, way,
+                                                  &same);
+    same = same && way->epoch == epoch && way->ra == ra;
+    if (!same)
+        way->inner = pli_live_inner(trail->pcs, trail->frames, ra);
+    if (!same || way->size != size || !way->made_into)
+        way->made_into = pli_live_site_of(trail->pcs, trail->frames, way->inner, size);
+    way->epoch = epoch, way->ra = ra, way->size = size;
+    return way->made_into;
+}
+
 /* The word for something of this size that is made now, by a call that returns to ra: the frames
    inside are perflab's own. 0 when there is no room for another stack. Called inside malloc: takes
    no lock, no memory but pages from the system, and leaves errno alone. */
 static PLI_COLD uint64_t pli_live_maker(uint64_t size, const void *ra)
 {
-    /* Which frames are perflab's own depends on what the compiler inlined and which calls it made
-       jumps. But the address to which the entry point returns is in the stack, whatever it did. */
-    uintptr_t pcs[PLI_LIVE_DEPTH + PLI_LIVE_INNER], caller = pli_os_strip_sig((uintptr_t)ra) - 1;
-    int saved_errno = errno, inner = 0;
+    uintptr_t pcs[PLI_LIVE_DEPTH + PLI_LIVE_INNER];
+    int saved_errno = errno;
     pli_regs here = pli_regs_here();
-    int depth = pli_unwind_sig(&here, pcs, PLI_LIVE_DEPTH + PLI_LIVE_INNER);
-    while (inner < PLI_LIVE_INNER && inner < depth && pcs[inner] != caller)
-        inner++;
-    inner = inner < PLI_LIVE_INNER && inner < depth ? inner : 0;
-    depth = depth - inner < PLI_LIVE_DEPTH ? depth - inner : PLI_LIVE_DEPTH;
-    pli_site_key key = {NULL, size, pli_modules_epoch_sig(), depth, pcs + inner};
-    const pli_site *site = pli_site_find_sig(&pli_live.sites, &key);
+    pli_memo *memo = pli_live_memo();
+    const pli_site *site;
+    if (memo) {
+        site = pli_live_site_again(memo, &here, size, ra);
+        PLI_STORE(memo->busy, 0);
+    } else {
+        int depth = pli_unwind_sig(&here, pcs, PLI_LIVE_DEPTH + PLI_LIVE_INNER);
+        site = pli_live_site_of(pcs, depth, pli_live_inner(pcs, depth, ra), size);
+    }
     errno = saved_errno;
     uint64_t place = site ? (uint64_t)((const char *)site - pli_live.sites.arena) / 16 : 0;
-    return site ? place << 32 | PLI_LOAD(pli_live.generation) : 0;
+    return site ? place << 32 | (PLI_LOAD(pli_live.generation) & PLI_LIVE_GENERATION) : 0;
 }
 
 /* A level's first entry; NULL when it is not mapped, and not to be, or there is no memory. */
@@ -5857,10 +7052,13 @@ static pli_live_entry *pli_live_find(uintptr_t address)
     return e;
 }
 
-/* Puts a block in. If it is there already, it was freed where nobody saw it. */
-PLI_SOMETIMES static void pli_live_put(uintptr_t address, uint64_t made)
+/* Puts a block in; false when there is no room, or its stack had none. If it is there already, it
+   was freed where nobody saw it. */
+PLI_SOMETIMES static bool pli_live_put(uintptr_t address, uint64_t made)
 {
-    pli_live_entry *e = made ? pli_live_find(address) : NULL;
+    bool known = made && PLI_LOAD(pli_live.filter[PLI_LIVE_FILTER(address)]);
+    pli_live_entry *e = known ? pli_live_find(address) : NULL;
+    bool fresh = !e;
     uint64_t free = 0;
     for (int way = 0; made && !e && (e = pli_live_way(address, way, true)) != NULL; way++, free = 0)
         if (PLI_LOAD(e->key) != 0 ||
@@ -5869,21 +7067,31 @@ PLI_SOMETIMES static void pli_live_put(uintptr_t address, uint64_t made)
             e = NULL;
     if (!e) {
         PLI_ADD(pli_live.lost, 1);
-        return;
+        return false;
     }
     /* The key last: a reader who sees it sees the word too. */
     PLI_STORE(e->made, made);
+    if (fresh)
+        PLI_ADD(pli_live.filter[PLI_LIVE_FILTER(address)], 1);
     PLI_STORE_RELEASE(e->key, ~(uint64_t)address);
+    return true;
 }
 
-/* A block is about to be freed: takes it out, and returns what was known of it, for whoever has to
-   put it back; 0 when it was not there. */
-PLI_SOMETIMES static uint64_t pli_live_died(const void *p)
+/* Whether the block may be in the table. */
+static inline bool pli_live_may_have(const void *p)
 {
-    pli_live_entry *e = PLI_LOAD(pli_live.on) ? pli_live_find((uintptr_t)p) : NULL;
-    uint64_t made = e ? PLI_LOAD(e->made) : 0;
-    if (e)
-        PLI_STORE_RELEASE(e->key, (uint64_t)0);
+    return PLI_LOAD(pli_live.filter[PLI_LIVE_FILTER((uintptr_t)p)]) != 0;
+}
+
+/* Takes a block out, and returns what was known of it; 0 when it was not there. */
+static uint64_t pli_live_take(const void *p)
+{
+    pli_live_entry *e = pli_live_may_have(p) ? pli_live_find((uintptr_t)p) : NULL;
+    uint64_t key = ~(uint64_t)(uintptr_t)p, made = e ? PLI_LOAD(e->made) : 0;
+    /* The sweep after a leak check may be faster. */
+    if (!e || !__atomic_compare_exchange_n(&e->key, &key, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        return 0;
+    PLI_ADD(pli_live.filter[PLI_LIVE_FILTER((uintptr_t)p)], -1);
     return made;
 }
 
@@ -5902,13 +7110,103 @@ static bool pli_live_next(size_t *position, uintptr_t *address, uint64_t *made)
     return entries != NULL;
 }
 
-/* Forgets all blocks and gives their memory back. Whoever is putting one in at this moment finds
-   zeros, which is right, and leaves an entry of a generation that nobody asks for. */
-static void pli_live_clear(void)
+/* Forgets the blocks that the heap profile has not chosen: the leak check has ended. What their
+   owners free at this moment is taken out by whoever is faster. */
+static void pli_live_sweep(void)
 {
-    for (int i = 0; i < PLI_LIVE_LEVELS && pli_live.level[i]; i++)
-        madvise(pli_live.level[i], PLI_LIVE_ENTRIES(i) * sizeof **pli_live.level, MADV_DONTNEED);
-    PLI_STORE(pli_live.lost, 0);
+    for (int level = 0; level < PLI_LIVE_LEVELS && pli_live.level[level]; level++) {
+        pli_live_entry *e = pli_live.level[level];
+        for (size_t i = 0; i < PLI_LIVE_ENTRIES(level); i++) {
+            uint64_t key = PLI_LOAD_ACQUIRE(e[i].key);
+            if (key > PLI_LIVE_BUSY && PLI_LIVE_RATE(PLI_LOAD(e[i].made)) == 0)
+                pli_live_take((const void *)(uintptr_t)~key);
+        }
+    }
+}
+
+/* -- The heap profile: what is counted of the chosen blocks --
+
+   A chosen block stands for all that were as likely to be chosen: for 1 / (1 - exp(-size / rate))
+   of its size (see pli_heap_gap). So that sums stay right when the rate changes, this weight is
+   counted when the block is made, and taken off, the same, when it is freed: the rate stays with
+   it, as a power of two. Weights are multiples of 1/1024; at rate 1 they are exactly 1.
+
+       rate 2^19, a block of        16 bytes: chosen once in 32,768.5    counts as 32,768.5 blocks
+                                512 KiB     : 63 times in a hundred      counts as      1.58
+                                  4 MiB     : always, but for 1 in 3,000 counts as      1.0003
+
+   To weigh each block, and not the sum of a stack, is what keeps mixed sizes right: one large block
+   among many small ones would else make them all look rare.
+
+       value of a site     [0] blocks made * 1024      [1] blocks freed * 1024
+       while it is pending [2]                         [3]
+
+   Benchmarks know only afterwards whether what was made is part of what is timed: until then it
+   is pending, and then it is kept, or dropped with all that is left of it. */
+
+#define PLI_LIVE_WEIGHT 1024
+
+/* What a block of this size stands for; rate: k + 1 for 2^k. */
+static int64_t pli_live_weight(uint64_t size, uint32_t rate)
+{
+    if (rate <= 1 || size == 0)
+        return PLI_LIVE_WEIGHT;
+    double share = pli_one_less_exp((double)size / (double)((uint64_t)1 << (rate - 1)));
+    return (int64_t)(PLI_LIVE_WEIGHT / share + 0.5);
+}
+
+/* Adds a block to one of the two sums of its site. */
+static void pli_live_count(uint64_t made, int value, int64_t sign)
+{
+    pli_site *site = (pli_site *)(uintptr_t)pli_live_site(made);
+    if (made & PLI_LIVE_PENDING)
+        value += 2;
+    if (PLI_LIVE_RATE(made))
+        PLI_ADD(site->value[value], sign * pli_live_weight(site->size, PLI_LIVE_RATE(made)));
+}
+
+/* A block was made by a call that returns to ra. Counted before it is in the table: nobody can
+   have freed it yet. rate as in pli_live_weight, 0: not for the heap profile. */
+PLI_SOMETIMES static void pli_live_born(const void *p, size_t bytes, uint32_t rate, const void *ra)
+{
+    uint64_t made = pli_live_maker(bytes, ra);
+    made |= made ? (uint64_t)rate << 26 | (pli_heap.gated && rate ? PLI_LIVE_PENDING : 0) : 0;
+    if (pli_live_put((uintptr_t)p, made))
+        pli_live_count(made, 0, 1);
+}
+
+/* What is pending is kept, or dropped. Blocks first: who frees one of them meanwhile counts it
+   where what it was made of is about to be. */
+PLI_SOMETIMES static void pli_live_settle(bool keep)
+{
+    uint64_t drop = PLI_LIVE_PENDING | (uint64_t)63 << 26; /* it stays for the leak check */
+    for (int level = 0; level < PLI_LIVE_LEVELS && pli_live.level[level]; level++)
+        for (size_t i = 0; i < PLI_LIVE_ENTRIES(level); i++) {
+            pli_live_entry *e = &pli_live.level[level][i];
+            if (PLI_LOAD(e->made) & PLI_LIVE_PENDING)
+                __atomic_fetch_and(&e->made, keep ? ~(uint64_t)PLI_LIVE_PENDING : ~drop,
+                                   __ATOMIC_RELAXED);
+        }
+    if (!keep && !(PLI_LOAD(pli_live.users) & PLI_LIVE_LEAK))
+        pli_live_sweep();
+    pli_sites_settle(&pli_live.sites, 2, 0, keep);
+    pli_sites_settle(&pli_live.sites, 3, 1, keep);
+}
+
+/* A block is about to be freed. Returns what was known of it, for who may have to put it back. */
+PLI_SOMETIMES static uint64_t pli_live_died(const void *p)
+{
+    uint64_t made = PLI_LOAD(pli_live.users) ? pli_live_take(p) : 0;
+    if (made)
+        pli_live_count(made, 1, 1);
+    return made;
+}
+
+/* It was not freed after all: realloc had no memory. */
+PLI_SOMETIMES static void pli_live_again(const void *p, uint64_t made)
+{
+    if (made && pli_live_put((uintptr_t)p, made))
+        pli_live_count(made, 1, -1);
 }
 
 #endif /* PLI_LINUX */
@@ -6008,6 +7306,7 @@ typedef struct pli_next_table {
     uintptr_t slow_below; /* blocks up to this address take the slow path: 0, that is NULL only,
                              when the next malloc is glibc's; else all. One comparison does for
                              both. */
+    uintptr_t watched_below; /* the same for free: all, too, while blocks are recorded */
 } pli_next_table;
 
 static pli_next_table pli_next; /* tentative: malloc and free start at pli_boot_..., see below */
@@ -6255,6 +7554,7 @@ static PLI_COLD uint32_t pli_next_find(void)
     pli_next_silence_copies();
     PLI_STORE_RELEASE(pli_next.mode, mode);
     PLI_STORE(pli_next.slow_below, mode == PLI_NEXT_GLIBC ? 0 : UINTPTR_MAX);
+    PLI_STORE(pli_next.watched_below, mode == PLI_NEXT_GLIBC ? 0 : UINTPTR_MAX);
     pli_self = self;
     errno = saved_errno;
     return mode;
@@ -6273,6 +7573,7 @@ PLI_PUBLIC void pl_step_aside(void)
     pli_next_mode();
     PLI_STORE(pli_next.mode, PLI_NEXT_DORMANT);
     PLI_STORE(pli_next.slow_below, UINTPTR_MAX);
+    PLI_STORE(pli_next.watched_below, UINTPTR_MAX);
 }
 
 /* The first malloc and free of the program go through these. */
@@ -6292,7 +7593,8 @@ static PLI_COLD void pli_boot_free(void *p)
 }
 
 static pli_next_table pli_next = {
-    .malloc = pli_boot_malloc, .free = pli_boot_free, .slow_below = UINTPTR_MAX};
+    .malloc = pli_boot_malloc, .free = pli_boot_free, .slow_below = UINTPTR_MAX,
+    .watched_below = UINTPTR_MAX};
 
 /* -- Counting a block by its address -- */
 
@@ -6321,14 +7623,19 @@ static size_t pli_block_bytes(const void *p)
    of pli_heap_born leaves over. */
 static PLI_COLD void *pli_block_born_slow(void *p, const void *ra)
 {
-    uint32_t mode = PLI_LOAD(pli_next.mode);
+    uint32_t mode = PLI_LOAD(pli_next.mode), users = PLI_LOAD(pli_live.users);
+    bool hit = false;
     if (!p || mode == PLI_NEXT_UNKNOWN || mode == PLI_NEXT_DORMANT)
         return p;
     size_t bytes = pli_block_bytes(p);
     if (PLI_BESIDE_WORDS(bytes) || !pli_heap_born(bytes))
-        pli_heap_count_slow(bytes, 1);
-    if (PLI_LOAD(pli_live.on) && pli_self != &pli_nested)
-        pli_live_put((uintptr_t)p, pli_live_maker(bytes, ra));
+        hit = pli_heap_count_slow(bytes, 1);
+    if (PLI_LIKELY(users == 0) || pli_self == &pli_nested)
+        return p;
+    int64_t rate = PLI_LOAD(pli_heap.rate);
+    hit = (hit || rate == 1) && rate > 0 && users & PLI_LIVE_HEAP && !PLI_LOAD(pli_heap.shut);
+    if (hit || users & PLI_LIVE_LEAK)
+        pli_live_born(p, bytes, hit ? (uint32_t)__builtin_ctzll((uint64_t)rate) + 1 : 0, ra);
     return p;
 }
 
@@ -6343,16 +7650,34 @@ __attribute__((always_inline)) static inline void *pli_block_born(void *p)
     return p;
 }
 
-/* Has every block pass the table of live ones, or not any more: all take the slow path then, so
-   that the hot one need not ask. False where no block is seen. */
-static bool pli_malloc_watch(bool on)
+/* Which way blocks take, so that the hot paths need not ask:
+
+       who watches                    malloc                   free
+       nobody                         hot                      hot
+       heap profile, sampled          hot, slow for a hit      hot, behind a look at the filter
+       heap profile, exact; leaks     slow                     slow if the filter knows it: all
+   */
+static void pli_malloc_route(void)
+{
+    uint32_t users = PLI_LOAD(pli_live.users);
+    bool all = users & PLI_LIVE_LEAK || PLI_LOAD(pli_heap.rate) == 1;
+    if (PLI_LOAD(pli_next.mode) != PLI_NEXT_GLIBC)
+        return;
+    PLI_STORE(pli_next.slow_below, all ? UINTPTR_MAX : 0);
+    PLI_STORE(pli_next.watched_below, users ? UINTPTR_MAX : 0);
+}
+
+/* Has blocks recorded for one user, or not any more. False where no block is seen. */
+static bool pli_malloc_watch(uint32_t user, bool on)
 {
     uint32_t mode = pli_next_mode();
+    pli_lock_take(&pli_live.lock);
     /* First the flag, then the way to it: whoever still comes by the slow path after the end finds
        the flag down. */
-    PLI_STORE(pli_live.on, on && mode != PLI_NEXT_DORMANT);
-    if (mode == PLI_NEXT_GLIBC)
-        PLI_STORE(pli_next.slow_below, on ? UINTPTR_MAX : 0);
+    uint32_t users = PLI_LOAD(pli_live.users) & ~user;
+    PLI_STORE(pli_live.users, on && mode != PLI_NEXT_DORMANT ? users | user : users);
+    pli_malloc_route();
+    pli_lock_give(&pli_live.lock);
     return mode != PLI_NEXT_DORMANT;
 }
 
@@ -6385,13 +7710,25 @@ static PLI_COLD void pli_free_slow(void *p)
     pli_next.free(p);
 }
 
+/* While blocks are recorded: the hot path, with a look at the filter. */
+static PL_NOINLINE void pli_free_watched(void *p)
+{
+    if (!p || PLI_LOAD(pli_next.mode) != PLI_NEXT_GLIBC || pli_live_may_have(p) ||
+        pli_chunk_word(p) & 2 || !pli_heap_died(pli_chunk_bytes_plain(pli_chunk_word(p))))
+        pli_free_slow(p);
+    else
+        pli_next.free(p);
+}
+
 /* The hot path is two comparisons and one addition, then the real free. Everything that is not an
    ordinary block of glibc's goes the slow way: NULL, the arena, blocks mapped one by one (bit 1 of
    the chunk's size), a thread's first block, an allocator whose sizes have to be asked for. */
 PLI_HOOK void free(void *p)
 {
-    if (PLI_UNLIKELY((uintptr_t)p <= pli_next.slow_below) || PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
-        PLI_UNLIKELY(!pli_heap_died(pli_chunk_bytes_plain(pli_chunk_word(p)))))
+    if (PLI_UNLIKELY((uintptr_t)p <= pli_next.watched_below))
+        pli_free_watched(p);
+    else if (PLI_UNLIKELY(pli_chunk_word(p) & 2) ||
+             PLI_UNLIKELY(!pli_heap_died(pli_chunk_bytes_plain(pli_chunk_word(p)))))
         pli_free_slow(p);
     else
         pli_next.free(p);
@@ -6434,8 +7771,8 @@ PLI_HOOK void *realloc(void *p, size_t size)
     void *q = PLI_NESTED(pli_next.realloc(p, size));
     if (q || size == 0)
         pli_block_died(old);
-    else if (made) /* p is still there */
-        pli_live_put((uintptr_t)p, made);
+    else
+        pli_live_again(p, made); /* it is still there */
     return pli_block_born(q);
 }
 
@@ -6608,9 +7945,9 @@ void pl_step_aside(void)
 {
 }
 
-PLI_SOMETIMES static bool pli_malloc_watch(bool on)
+PLI_SOMETIMES static bool pli_malloc_watch(uint32_t user, bool on)
 {
-    (void)on;
+    (void)user, (void)on;
     return false;
 }
 
@@ -6697,6 +8034,403 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out)
     return fflush(out) == 0 && !ferror(out) ? PL_OK : PL_IO;
 }
 
+/* ==== >>allocs ===================================================================================
+   Two profiles of the heap, which are one table (see >>live) under two names:
+
+       heap      what is live now, and who made it         shows inuse_space first
+       allocs    what was made so far, freed or not        shows alloc_space first
+
+   Both have four values for each stack and size of blocks: blocks and bytes that were made, blocks
+   and bytes that are live. Go has blocks freed become visible one garbage collection later; here
+   there is none, and a profile shows what is. */
+
+#if PLI_LINUX
+
+/* From multiples of 1/1024 to whole blocks; and times their size, without overflow on the way. */
+static int64_t pli_allocs_blocks(int64_t value)
+{
+    return (value + PLI_LIVE_WEIGHT / 2) >> 10;
+}
+
+static int64_t pli_allocs_bytes(int64_t value, uint64_t size)
+{
+    int64_t part = (value & (PLI_LIVE_WEIGHT - 1)) * (int64_t)(size & 0xffffffffffff);
+    return (value >> 10) * (int64_t)size + ((part + PLI_LIVE_WEIGHT / 2) >> 10);
+}
+
+static int64_t pli_allocs_made(const pli_site *site, const int64_t *value)
+{
+    (void)site;
+    return pli_allocs_blocks(value[0]);
+}
+
+static int64_t pli_allocs_made_bytes(const pli_site *site, const int64_t *value)
+{
+    return pli_allocs_bytes(value[0], site->size);
+}
+
+static int64_t pli_allocs_live(const pli_site *site, const int64_t *value)
+{
+    (void)site;
+    return pli_allocs_blocks(value[0] - value[1]);
+}
+
+static int64_t pli_allocs_live_bytes(const pli_site *site, const int64_t *value)
+{
+    return pli_allocs_bytes(value[0] - value[1], site->size);
+}
+
+/* The rate in it is the one that holds now; what was kept under others is scaled already. */
+static pl_result pli_allocs_view(pli_profile_view *view, bool emergency)
+{
+    (void)emergency;
+    view->sites = &pli_live.sites;
+    view->types = 4;
+    view->type[0] = (pli_sample_type){"alloc_objects", "count", 0, 1, pli_allocs_made};
+    view->type[1] = (pli_sample_type){"alloc_space", "bytes", 0, 1, pli_allocs_made_bytes};
+    view->type[2] = (pli_sample_type){"inuse_objects", "count", 0, 1, pli_allocs_live};
+    view->type[3] = (pli_sample_type){"inuse_space", "bytes", 0, 1, pli_allocs_live_bytes};
+    view->default_type = strcmp(view->name, "allocs") == 0 ? "alloc_space" : NULL;
+    view->period_type = "space", view->period_unit = "bytes";
+    view->period = view->sampling = PLI_LOAD(pli_heap.rate);
+    view->time_ns = (int64_t)pli_os_clock_ns_sig(CLOCK_REALTIME);
+    view->lost = PLI_LOAD(pli_live.lost) * PLI_LIVE_WEIGHT;
+    view->size_label = "bytes";
+    view->heap = true;
+    if (!pli_malloc_in_charge())
+        pli_view_note(view, "blocks are not seen: %s", pli_memstats_remark(&(pl_memstats){0}));
+    return PL_OK;
+}
+
+static pli_profile_source pli_heap_source = {"heap", pli_allocs_view, NULL, NULL};
+static pli_profile_source pli_allocs_source = {"allocs", pli_allocs_view, NULL, NULL};
+
+/* Once a rate was set, frees go on to be looked at, also after it is 0 again: the blocks that were
+   chosen are still to be taken out. When there is no memory for the table, the rate stays as it is.
+   */
+void pl_heap_rate_set(int64_t bytes)
+{
+    static bool added;
+    int64_t rate = bytes > 0 ? (int64_t)1 << (63 - __builtin_clzll((uint64_t)bytes)) : 0;
+    pli_lock_take(&pli_live.rate_lock);
+    if ((rate > 0 || added) && pli_live_open() == PL_OK) {
+        if (!added) {
+            pli_started_watch();
+            pli_profile_source_add(&pli_allocs_source);
+            pli_profile_source_add(&pli_heap_source);
+        }
+        added = true;
+        pli_heap_rate_change(rate);
+        pli_malloc_watch(PLI_LIVE_HEAP, true); /* and takes the route that this rate needs */
+    }
+    pli_lock_give(&pli_live.rate_lock);
+}
+
+/* For benchmarks, whose loops open and close a gate: what is made while it is shut is not chosen.
+   From the call without a gate on, which shuts it. */
+PLI_SOMETIMES static void pli_heap_gate_use(void)
+{
+    pli_heap.gated = true;
+    PLI_STORE(pli_heap.shut, 1);
+}
+
+PLI_SOMETIMES static void pli_heap_gate(bool open)
+{
+    if (pli_heap.gated)
+        PLI_STORE(pli_heap.shut, !open);
+}
+
+/* What was made since the last call is kept, or was set-up. */
+PLI_SOMETIMES static void pli_heap_settle(bool keep)
+{
+    if (pli_heap.gated)
+        pli_live_settle(keep);
+}
+
+#else
+
+void pl_heap_rate_set(int64_t bytes)
+{
+    (void)bytes;
+}
+
+PLI_SOMETIMES static void pli_heap_gate_use(void)
+{
+}
+
+PLI_SOMETIMES static void pli_heap_gate(bool open)
+{
+    (void)open;
+}
+
+PLI_SOMETIMES static void pli_heap_settle(bool keep)
+{
+    (void)keep;
+}
+
+#endif /* PLI_LINUX */
+
+/* ==== >>limit ====================================================================================
+   How much memory a program may have, and whether it goes on to want more.
+
+   A limit costs nothing while there is none: to set one puts other functions into the table of the
+   next malloc (see >>malloc), which ask first and then hand on.
+
+       malloc here ──► pli_next.malloc = pli_limited_malloc ──► below hard: pli_limit.next.malloc
+                                                           └──► else NULL, ENOMEM
+
+   Live bytes are those that the threads have settled, and what the asking thread has on top: exact
+   with one thread, else within 64 KiB a thread.
+
+   soft is a bell, hard is a wall. With soft 800 and hard 1000:
+
+       live     700 ─► 790 ─► 810 ─► 900 ─► 760 ─► 820 ─► 690 ─► 805 ─► 990 ─► malloc(20)
+                               bell          (silent: not 700 yet)  bell          NULL, ENOMEM
+
+   Without the eighth in between, a program that lives just below its limit would hear the bell at
+   every other call. */
+
+#if PLI_INTERPOSE
+
+static struct {
+    pli_lock lock;        /* who changes them */
+    int64_t soft, hard;   /* bytes; 0: none; atomic */
+    void (*over_soft)(int64_t live_bytes, void *user);
+    void *user;
+    uint32_t told;        /* over_soft was called, and live has not gone down since; atomic */
+    pli_next_table next;  /* as it was without a limit */
+    bool on;
+} pli_limit;
+
+/* Live bytes, as this thread knows them. Inside another entry point its own part is not looked at.
+   */
+static int64_t pli_limit_live(void)
+{
+    const pli_counts *c = &pli_self->heap;
+    int64_t high, own = pli_self->state == PLI_THREAD_USED ? pli_counts_window(c, &high).live : 0;
+    return PLI_LOAD(pli_heap.live) + own;
+}
+
+/* Calls over_soft when the limit is crossed; again only after live was an eighth below it. The
+   callback may allocate and free: the note that it was told stands before. */
+static void pli_limit_tell(int64_t live, int64_t soft)
+{
+    uint32_t untold = 0;
+    if (live < soft - soft / 8 && PLI_LOAD(pli_limit.told))
+        PLI_STORE(pli_limit.told, 0);
+    if (live <= soft || !__atomic_compare_exchange_n(&pli_limit.told, &untold, 1, 0,
+                                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return;
+    if (pli_limit.over_soft)
+        pli_limit.over_soft(live, pli_limit.user);
+}
+
+/* Whether so many bytes more may be had. */
+static bool pli_limit_allows(size_t size)
+{
+    int64_t soft = PLI_LOAD(pli_limit.soft), hard = PLI_LOAD(pli_limit.hard);
+    int64_t live = pli_limit_live(), more = size < INT64_MAX / 4 ? (int64_t)size : INT64_MAX / 4;
+    if (hard > 0 && live + more > hard) {
+        errno = ENOMEM;
+        return false;
+    }
+    if (soft > 0)
+        pli_limit_tell(live + more, soft);
+    return true;
+}
+
+/* The entry points that give memory: each asks, and goes on. */
+static void *pli_limited_malloc(size_t size)
+{
+    return pli_limit_allows(size) ? pli_limit.next.malloc(size) : NULL;
+}
+
+static void *pli_limited_calloc(size_t count, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total))
+        total = SIZE_MAX; /* is refused below, or by the next calloc */
+    return pli_limit_allows(total) ? pli_limit.next.calloc(count, size) : NULL;
+}
+
+/* Only what it grows by is more. */
+static void *pli_limited_realloc(void *p, size_t size)
+{
+    size_t old = pli_block_bytes(p);
+    return pli_limit_allows(size > old ? size - old : 0) ? pli_limit.next.realloc(p, size) : NULL;
+}
+
+static int pli_limited_posix_memalign(void **out, size_t alignment, size_t size)
+{
+    return pli_limit_allows(size) ? pli_limit.next.posix_memalign(out, alignment, size) : ENOMEM;
+}
+
+static void *pli_limited_aligned_alloc(size_t alignment, size_t size)
+{
+    return pli_limit_allows(size) ? pli_limit.next.aligned_alloc(alignment, size) : NULL;
+}
+
+static void *pli_limited_memalign(size_t alignment, size_t size)
+{
+    return pli_limit_allows(size) ? pli_limit.next.memalign(alignment, size) : NULL;
+}
+
+static void *pli_limited_valloc(size_t size)
+{
+    return pli_limit_allows(size) ? pli_limit.next.valloc(size) : NULL;
+}
+
+static void *pli_limited_pvalloc(size_t size)
+{
+    return pli_limit_allows(size) ? pli_limit.next.pvalloc(size) : NULL;
+}
+
+/* Puts them into the table, or takes them out. What the next in line lacks stays missing. C++'s
+   operators pass malloc, but where an allocator has its own: these are not limited. */
+static void pli_limit_switch(bool on)
+{
+    pli_next_table *to = &pli_next;
+    if (on == pli_limit.on)
+        return;
+    if (on)
+        pli_limit.next = pli_next;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#define PLI_LIMIT(name)                                                                            \
+    if (pli_limit.next.name)                                                                       \
+        PLI_STORE_RELEASE(to->name, on ? pli_limited_##name : pli_limit.next.name);
+    PLI_LIMIT(malloc)
+    PLI_LIMIT(calloc)
+    PLI_LIMIT(realloc)
+    PLI_LIMIT(posix_memalign)
+    PLI_LIMIT(aligned_alloc)
+    PLI_LIMIT(memalign)
+    PLI_LIMIT(valloc)
+    PLI_LIMIT(pvalloc)
+    pli_limit.on = on;
+}
+
+/* The callback is changed while nobody can be told. */
+pl_result pl_memlimit_set(int64_t soft_bytes, void (*over_soft)(int64_t live_bytes, void *user),
+                          void *user, int64_t hard_bytes)
+{
+    if (soft_bytes < 0 || hard_bytes < 0)
+        return PL_INVALID;
+    if (pli_next_mode() == PLI_NEXT_DORMANT)
+        return PL_UNSUPPORTED;
+    pli_lock_take(&pli_limit.lock);
+    PLI_STORE(pli_limit.told, 1);
+    PLI_STORE(pli_limit.soft, 0);
+    pli_limit.over_soft = over_soft, pli_limit.user = user;
+    PLI_STORE(pli_limit.hard, hard_bytes);
+    PLI_STORE(pli_limit.soft, soft_bytes);
+    __atomic_store_n(&pli_limit.told, 0, __ATOMIC_RELEASE);
+    pli_limit_switch(soft_bytes > 0 || hard_bytes > 0);
+    pli_lock_give(&pli_limit.lock);
+    return PL_OK;
+}
+
+#else
+
+pl_result pl_memlimit_set(int64_t soft_bytes, void (*over_soft)(int64_t live_bytes, void *user),
+                          void *user, int64_t hard_bytes)
+{
+    (void)soft_bytes, (void)over_soft, (void)user, (void)hard_bytes;
+    return PL_UNSUPPORTED;
+}
+
+#endif /* PLI_INTERPOSE */
+
+/* -- Growth: a line an interval on stderr, as Go's gctrace --
+
+       perflab: heap @3.0s: 4.2 -> 4.9 MiB live, 12034 mallocs, 11020 frees, 10.5 MiB held, growing
+       0.7 MiB/s
+
+   What is live at one moment says little, since programs take and give back. What the lowest live
+   of each interval does over several of them says more, but asks for a look at every free. So the
+   verdict takes the ends of the last intervals: most of them higher than the one before, and the
+   last higher than the first, is growth. */
+
+#if PLI_LINUX
+
+#define PLI_GROWTH_INTERVALS 8
+
+typedef struct pli_growth {
+    int64_t live[PLI_GROWTH_INTERVALS + 1]; /* the newest first */
+    int count;
+    pl_memstats before;
+    uint64_t began_ns, interval_ns;
+} pli_growth;
+
+/* Bytes a second over what is remembered; 0: steady, or not known yet. */
+static double pli_growth_rate(const pli_growth *g)
+{
+    int up = 0, steps = g->count - 1;
+    for (int i = 0; i < steps; i++)
+        up += g->live[i] > g->live[i + 1];
+    int64_t grown = g->live[0] - g->live[steps > 0 ? steps : 0];
+    if (steps < 3 || 4 * up < 3 * steps || grown < (int64_t)64 << 10)
+        return 0;
+    return (double)grown / ((double)g->interval_ns / 1e9 * steps);
+}
+
+/* The line for an interval that ends now. */
+static int pli_growth_line(pli_growth *g, char *out, size_t size)
+{
+    const double mib = 1 << 20;
+    pl_memstats now;
+    pl_memstats_read(&now);
+    memmove(g->live + 1, g->live, sizeof g->live - sizeof *g->live);
+    g->live[0] = now.alloc;
+    g->count += g->count <= PLI_GROWTH_INTERVALS;
+    double rate = pli_growth_rate(g);
+    pl_memstats d = pl_memstats_diff(&now, &g->before);
+    int used = snprintf(out, size, "perflab: heap @%.1fs: %.1f -> %.1f MiB live, %" PRId64
+                        " mallocs, %" PRId64 " frees, %.1f MiB held",
+                        (double)(pl_now_ns() - g->began_ns) / 1e9, (double)g->before.alloc / mib,
+                        (double)now.alloc / mib, d.mallocs, d.frees, (double)now.heap_sys / mib);
+    if (rate > 0)
+        used += snprintf(out + used, size - (size_t)used, ", growing %.2f MiB/s", rate / mib);
+    else if (g->count > 3) /* before that it is too early for a word */
+        used += snprintf(out + used, size - (size_t)used, ", steady");
+    out[used++] = '\n';
+    g->before = now;
+    return used;
+}
+
+/* A thread of perflab's own, which no signal of the program's may reach. Ends with the process. */
+static void *pli_growth_run(void *interval)
+{
+    pli_growth g = {.began_ns = pl_now_ns(), .interval_ns = (uint64_t)(uintptr_t)interval};
+    uint64_t next = g.began_ns;
+    char line[256];
+    prctl(PR_SET_NAME, "pl_heaptrace");
+    pli_thread_is_own();
+    for (;;) {
+        next += g.interval_ns;
+        struct timespec until = {(time_t)(next / 1000000000), (long)(next % 1000000000)};
+        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+            continue;
+        ssize_t n = write(2, line, (size_t)pli_growth_line(&g, line, sizeof line));
+        (void)n;
+    }
+    return NULL;
+}
+
+/* Prints a line each interval from now on. */
+PLI_SOMETIMES static pl_result pli_growth_start(int64_t seconds)
+{
+    pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&thread, NULL, pli_growth_run,
+                               (void *)(uintptr_t)(seconds * 1000000000));
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error == 0 && pthread_detach(thread) == 0 ? PL_OK : PL_NOMEM;
+}
+
+#endif /* PLI_LINUX */
+
 /* ==== >>sync =====================================================================================
    Where threads wait for one another. One hook for each function of libc that waits sees both sides
    of it:
@@ -6757,6 +8491,8 @@ static struct {
     uint32_t on;       /* PLI_SYNC_...: what is profiled; atomic */
     int64_t rate;      /* ns; 1: everything; atomic */
     int fraction;      /* one in so many; 0: none; atomic */
+    uint32_t shut;     /* 1: nothing is counted now; atomic */
+    bool gated;        /* shut moves */
     pli_lock lock;     /* who changes these */
     pli_sites blocked, charged;
     struct { pli_lock lock; pli_waiter *first; } bucket[PLI_SYNC_BUCKETS];
@@ -6781,13 +8517,35 @@ static PL_NOINLINE void pli_sync_count(pli_sites *sites, const void *caller, int
             first = i;
     pli_site_key key = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth - first,
                         pcs + first};
-    pli_sites_count_sig(sites, &key, events, ns);
+    pli_sites_count_sig(sites, &key, pli_sync.gated ? 2 : 0, events, ns);
 }
 
 /* A number below `limit`, or at least 1, which is another one each time. */
 static uint64_t pli_sync_random(uint64_t limit)
 {
     return pli_mix_sig(pl_ticks(), (uintptr_t)&limit) % (limit ? limit : 1);
+}
+
+/* For benchmarks: what waits while the gate is shut is not counted. As pli_heap_gate. */
+PLI_SOMETIMES static void pli_sync_gate_use(void)
+{
+    pli_sync.gated = true;
+    PLI_STORE(pli_sync.shut, 1);
+}
+
+PLI_SOMETIMES static void pli_sync_gate(bool open)
+{
+    if (pli_sync.gated)
+        PLI_STORE(pli_sync.shut, !open);
+}
+
+/* What was counted since the last call is kept, or was set-up: it stands in the values behind. */
+PLI_SOMETIMES static void pli_sync_settle(bool keep)
+{
+    for (int i = 0; i < 2 && pli_sync.gated; i++) {
+        pli_sites_settle(&pli_sync.blocked, 2 + i, i, keep);
+        pli_sites_settle(&pli_sync.charged, 2 + i, i, keep);
+    }
 }
 
 /* A wait has ended. One of the short ones stands for rate / ns of them: with a rate of 1 ms, of
@@ -6797,7 +8555,7 @@ static uint64_t pli_sync_random(uint64_t limit)
 static void pli_sync_blocked(uint64_t ticks, const void *caller)
 {
     uint64_t ns = pl_ticks_to_ns(ticks), rate = (uint64_t)PLI_LOAD(pli_sync.rate), events = 1;
-    if (!(PLI_LOAD(pli_sync.on) & PLI_SYNC_BLOCK))
+    if (!(PLI_LOAD(pli_sync.on) & PLI_SYNC_BLOCK) || PLI_LOAD(pli_sync.shut))
         return;
     if (ns < rate) {
         ns += ns == 0;
@@ -6873,7 +8631,7 @@ static uint64_t pli_sync_waited(const void *lock)
 PLI_SOMETIMES static void pli_sync_charge(const void *lock, const void *caller)
 {
     int fraction = PLI_LOAD(pli_sync.fraction);
-    if (fraction <= 0)
+    if (fraction <= 0 || PLI_LOAD(pli_sync.shut))
         return;
     uint64_t ticks = pli_sync_waited(lock);
     if (ticks == 0 || (fraction > 1 && pli_sync_random((uint64_t)fraction) != 0))
@@ -6890,8 +8648,8 @@ static void pli_sync_view(pli_profile_view *view, const pli_sites *sites)
 {
     view->sites = sites;
     view->types = 2;
-    view->type[0] = (pli_sample_type){"contentions", "count", 0, 1};
-    view->type[1] = (pli_sample_type){"delay", "nanoseconds", 1, 1};
+    view->type[0] = (pli_sample_type){"contentions", "count", 0, 1, NULL};
+    view->type[1] = (pli_sample_type){"delay", "nanoseconds", 1, 1, NULL};
     view->period_type = "contentions", view->period_unit = "count";
     view->period = 1;
     view->time_ns = (int64_t)pli_os_clock_ns_sig(CLOCK_REALTIME);
@@ -6943,6 +8701,7 @@ static pl_result pli_sync_prepare(void)
     if (result != PL_OK)
         return result;
     pli_collector_add(&pli_sync_hooks);
+    pli_started_watch();
     pli_profile_source_add(&pli_block_source);
     pli_profile_source_add(&pli_mutex_source);
     return PL_OK;
@@ -6953,6 +8712,14 @@ static void pli_sync_switch(uint32_t which, bool on)
 {
     uint32_t now = PLI_LOAD(pli_sync.on);
     __atomic_store_n(&pli_sync.on, on ? now | which : now & ~which, __ATOMIC_RELEASE);
+}
+
+/* Has both profiles be there before they are switched on: empty, as those of Go are. */
+PLI_SOMETIMES static void pli_sync_offer(void)
+{
+    pli_lock_take(&pli_sync.lock);
+    pli_sync_prepare();
+    pli_lock_give(&pli_sync.lock);
 }
 
 /* When there is no memory for the tables the profile stays off, and writing it says PL_INVALID. */
@@ -6990,6 +8757,20 @@ int pl_mutex_fraction_set(int n)
 {
     (void)n;
     return 0;
+}
+
+PLI_SOMETIMES static void pli_sync_gate_use(void)
+{
+}
+
+PLI_SOMETIMES static void pli_sync_gate(bool open)
+{
+    (void)open;
+}
+
+PLI_SOMETIMES static void pli_sync_settle(bool keep)
+{
+    (void)keep;
 }
 
 #endif /* PLI_LINUX */
@@ -7315,7 +9096,7 @@ static bool pli_image_read(const pli_image *image, uint64_t offset, void *to, si
     if (!pli_image_holds(image, offset, size))
         return false;
     if (image->fd < 0)
-        return pli_os_copy(to, image->base + offset, size);
+        return pli_os_copy_sig(to, image->base + offset, size);
     for (size_t done = 0; done < size;) {
         ssize_t n = pread(image->fd, (char *)to + done, size - done, (off_t)(offset + done));
         if (n == 0 || (n < 0 && errno != EINTR))
@@ -7432,7 +9213,7 @@ static bool pli_elf_has_headers(const pli_elf *elf, const pli_module *m)
     for (int i = 0; same && i < m->phdr_count; i++)
         same = pli_image_read(&elf->image, elf->header.e_phoff + (uint64_t)i * sizeof in_file,
                               &in_file, sizeof in_file) &&
-               pli_os_copy(&in_memory, (uintptr_t)&m->phdrs[i], sizeof in_memory) &&
+               pli_os_copy_sig(&in_memory, (uintptr_t)&m->phdrs[i], sizeof in_memory) &&
                memcmp(&in_file, &in_memory, sizeof in_file) == 0;
     return same;
 }
@@ -7565,7 +9346,7 @@ static void pli_dynamic_read(pli_dynamic *d, const pli_module *m, const pli_imag
     ElfW(Dyn) entry;
     memset(d, 0, sizeof *d);
     for (int i = 0; i < m->phdr_count; i++) {
-        if (!pli_os_copy(&header, (uintptr_t)&m->phdrs[i], sizeof header))
+        if (!pli_os_copy_sig(&header, (uintptr_t)&m->phdrs[i], sizeof header))
             return;
         if (header.p_type != PT_DYNAMIC)
             continue;
@@ -8275,7 +10056,7 @@ static void pli_bytes_expect(pli_bytes *b, size_t bytes)
 static void pli_bytes_add(pli_bytes *b, const void *bytes, size_t size)
 {
     unsigned char *end = pli_bytes_extend(b, size);
-    if (end)
+    if (end && size) /* of nothing there is no address */
         memcpy(end, bytes, size);
 }
 
@@ -10409,7 +12190,7 @@ int pl_symbolize_inlined(const void *pc, pl_frame *out, int max)
 #endif
 }
 
-/* ==== >>profile ==================================================================================
+/* ==== >>pprof ====================================================================================
    Every profile leaves through here. A view says which numbers of a site table are meant; the
    writer turns it into one of two forms:
 
@@ -10462,19 +12243,26 @@ static pli_map_entry *pli_map_probe(pli_map_entry *entry, size_t capacity, uint6
     return &entry[at];
 }
 
-/* Twice as large; as it was when there is no memory. */
+/* An id: the key was removed. Its entry stays, since others may lie behind it. */
+#define PLI_MAP_REMOVED UINT64_MAX
+
+/* Twice as large, unless half of what fills it was removed; as it was when there is no memory. */
 static void pli_map_grow(pli_map *map)
 {
-    size_t capacity = map->capacity ? 2 * map->capacity : 1024;
+    size_t capacity = map->capacity ? map->capacity : 512, count = 0;
+    for (size_t i = 0; i < map->capacity; i++)
+        count += map->entry[i].id && map->entry[i].id != PLI_MAP_REMOVED;
+    if (4 * count >= map->capacity)
+        capacity *= 2;
     pli_map_entry *entry = pli_os_map(capacity * sizeof *entry);
     if (!entry)
         return;
     for (size_t i = 0; i < map->capacity; i++)
-        if (map->entry[i].id)
+        if (map->entry[i].id && map->entry[i].id != PLI_MAP_REMOVED)
             *pli_map_probe(entry, capacity, map->entry[i].a, map->entry[i].b) = map->entry[i];
     if (map->entry)
         munmap(map->entry, map->capacity * sizeof *entry);
-    map->entry = entry, map->capacity = capacity;
+    map->entry = entry, map->capacity = capacity, map->count = count;
 }
 
 /* Where the number of a key is kept. 0: the key is new, and the caller gives it one at once. NULL:
@@ -10642,8 +12430,10 @@ static uint64_t pli_writer_mapping_at(pli_writer *w, const pli_place *name, uint
 /* What an address is called, marks included. Names that have to be made are made in `made`. */
 static void pli_place_text(pli_place *name, uintptr_t pc, char *made, size_t size)
 {
-    if (pc == PLI_PC_LOST || pc == PLI_PC_TRUNCATED)
-        name->name = name->shown = pc == PLI_PC_LOST ? "lostProfileEvent" : "[truncated]";
+    static const char *const marks[] = {NULL, "lostProfileEvent", "[truncated]",
+                                        "[started before anything was recorded]"};
+    if (pc >= PLI_PC_LOST && pc <= PLI_PC_UNSEEN)
+        name->name = name->shown = marks[pc];
     else if (!name->module)
         name->name = name->shown = "[unknown]";
     if (name->shown)
@@ -10735,11 +12525,40 @@ static uint64_t pli_writer_location(pli_writer *w, uintptr_t pc, uint32_t epoch)
 
 /* -- Samples -- */
 
-/* Sites change while they are read, when the profile is still being taken. */
-static int64_t pli_view_value(const pli_profile_view *view, int type, const int64_t *values)
+/* The table of a profile as it was: the difference to it is what happened since. Since nothing ever
+   moves in an arena, a copy of it has each site's values at the same place:
+
+       arena now    [ site a: 9 ][ site b: 4 ][ site c: 2 ]
+       copy         [ site a: 6 ][ site b: 4 ]               the difference: a 3, c 2
+
+   b is left out, since readers drop what is zero. */
+typedef struct pli_snapshot {
+    const char *arena; /* the one it was copied from */
+    char *copy;
+    size_t size, bytes;
+    int64_t lost;
+    uint64_t taken_ns;
+} pli_snapshot;
+
+/* The values that a site had at the snapshot; NULL: it was not there. */
+static const int64_t *pli_snapshot_values(const pli_snapshot *since, const pli_site *site)
+{
+    size_t at = since ? (size_t)((const char *)site - since->arena) : 0;
+    if (!since || (const char *)site < since->arena || at >= since->size)
+        return NULL;
+    return ((const pli_site *)(const void *)(since->copy + at))->value;
+}
+
+/* Sites change while they are read, when the profile is still being taken. The last value first:
+   of the heap's these are the frees, and none shall be seen before its block was made. */
+static int64_t pli_view_value(const pli_profile_view *view, int type, const pli_site *site)
 {
     const pli_sample_type *t = &view->type[type];
-    return PLI_LOAD(values[t->index]) * t->factor;
+    const int64_t *before = pli_snapshot_values(view->since, site);
+    int64_t value[PLI_SITE_VALUES];
+    for (int i = PLI_SITE_VALUES - 1; i >= 0; i--)
+        value[i] = __atomic_load_n(&site->value[i], __ATOMIC_ACQUIRE) - (before ? before[i] : 0);
+    return t->of ? t->of(site, value) : value[t->index] * t->factor;
 }
 
 /* Of text and number one is missing: NULL, or 0. */
@@ -10762,32 +12581,45 @@ static void pli_writer_labels(pli_writer *w, const pli_site *site)
         pli_writer_label(w, w->view->size_label, NULL, site->size);
 }
 
+/* The first frame that is shown. What operator new calls to get memory is not worth a line, nor is
+   it itself: a malloc has no line of its own either. */
+static int pli_view_first(const pli_profile_view *view, const pli_site *site, bool emergency)
+{
+    int first = 0;
+    for (; view->heap && first + 1 < site->depth && site->pcs[first] >= PLI_PC_MARKS; first++) {
+        const char *name = pli_place_at(site->pcs[first], site->epoch, emergency).name;
+        if (!name || (strncmp(name, "_Zn", 3) != 0 && strncmp(name, "operator new", 12) != 0))
+            break;
+    }
+    return first;
+}
+
 /* One stack with its values and labels. */
 static void pli_writer_sample(pli_writer *w, const pli_site *site)
 {
-    for (int i = 0; i < site->depth; i++)
+    for (int i = pli_view_first(w->view, site, w->emergency); i < site->depth; i++)
         pli_put_varint(&w->numbers, pli_writer_location(w, site->pcs[i], site->epoch));
     pli_put_message(&w->message, 1, &w->numbers);
     for (int i = 0; i < w->view->types; i++)
-        pli_put_varint(&w->numbers, (uint64_t)pli_view_value(w->view, i, site->value));
+        pli_put_varint(&w->numbers, (uint64_t)pli_view_value(w->view, i, site));
     pli_put_message(&w->message, 2, &w->numbers);
     pli_writer_labels(w, site);
     pli_put_message(&w->out, 2, &w->message);
 }
 
-/* The sites that have a value, largest first, as pairs whose value is the site. Then an array of as
-   many for sorting. Largest first, so that the head of a text is what matters, and that readers who
-   stop early have seen it. */
+/* The sites that have a value, as pairs whose value is the site; then an array of as many for
+   sorting. Those with the most of the last type, which is the one that readers show, come first, so
+   that the head of a text is what matters, and that readers who stop early have seen it. */
 static pli_pair *pli_view_sort(const pli_profile_view *view, size_t *count, size_t *bytes)
 {
     size_t capacity = view->sites->slots ? view->sites->slot_mask + 1 : 1, at = 0, n = 0;
     *bytes = 2 * capacity * sizeof(pli_pair);
     pli_pair *pairs = pli_os_reserve(*bytes);
     for (pli_site *site; pairs && (site = pli_sites_next(view->sites, &at)) != NULL;) {
-        int64_t value = pli_view_value(view, 0, site->value);
-        bool any = value != 0;
-        for (int i = 1; i < view->types; i++)
-            any |= pli_view_value(view, i, site->value) != 0;
+        int64_t value = 0;
+        bool any = false;
+        for (int i = 0; i < view->types; i++)
+            any |= (value = pli_view_value(view, i, site)) != 0;
         if (any)
             pairs[n++] = (pli_pair){(uint64_t)INT64_MAX - (uint64_t)value, (uintptr_t)site};
     }
@@ -10808,7 +12640,8 @@ static int64_t pli_view_lost(const pli_profile_view *view, pli_lost_site *lost)
 {
     memset(lost, 0, sizeof *lost);
     lost->site.depth = 1;
-    lost->site.value[0] = view->lost + PLI_LOAD(view->sites->lost);
+    lost->site.value[0] = view->lost + PLI_LOAD(view->sites->lost) -
+                          (view->since ? view->since->lost : 0);
     lost->site.pcs[0] = PLI_PC_LOST;
     return lost->site.value[0];
 }
@@ -10949,7 +12782,15 @@ static void pli_view_protobuf(const pli_profile_view *view, bool emergency, pli_
     pli_writer_free(&w);
 }
 
-/* -- Text --
+#endif /* PLI_LINUX */
+
+/* ==== >>text =====================================================================================
+   Profiles for people, which pprof can read all the same, as Go's net/http/pprof prints them. There
+   are three kinds, by what a profile counts:
+
+       counts                          cpu, threads, profiles of one's own
+       contentions and their delay     block, mutex
+       live blocks [all blocks]        heap, allocs
 
        cpu profile: total 120
        100 @ 0x401137 0x40115a
@@ -10962,6 +12803,8 @@ static void pli_view_protobuf(const pli_profile_view *view, bool emergency, pli_
 
    The addresses behind the @ are one more than ours: those who read them take one off, since they
    expect return addresses. */
+
+#if PLI_LINUX
 
 /* Appends what printf would print, up to 127 bytes. */
 __attribute__((format(printf, 2, 3)))
@@ -11034,18 +12877,64 @@ static void pli_text_frame(pli_bytes *out, uintptr_t pc, uint32_t epoch, bool em
     pli_text_line(out, pc, name.shown, pc - name.start, &line[count ? count - 1 : 0], module);
 }
 
+/* What the text of the heap says of a site, or of all:
+
+       heap profile: 3: 3072 [10: 10240] @ heap/1048576
+       3: 3072 [10: 10240] @ 0x401137 0x40115a
+       #       0x401136        parse+0x16      /home/me/search
+
+   Three blocks of 1024 bytes are live of ten that were made, as far as they were chosen: at the
+   rate of half a MiB, of which the title says the double. */
+typedef struct pli_heap_line { int64_t objects, bytes, all_objects, all_bytes; } pli_heap_line;
+
+/* Blocks as they were met, which readers scale up by the rate that stands in the title. The values
+   are scaled already (each block by the rate of its time), so that goes back here. */
+static pli_heap_line pli_text_heap_of(const pli_profile_view *view, const pli_site *site)
+{
+    double share = view->sampling > 1 && site->size > 0 ?
+                   pli_one_less_exp((double)site->size / (double)view->sampling) : 1;
+    int64_t live = (int64_t)((double)pli_view_value(view, 2, site) * share + 0.5);
+    int64_t all = (int64_t)((double)pli_view_value(view, 0, site) * share + 0.5);
+    return (pli_heap_line){live, live * (int64_t)site->size, all, all * (int64_t)site->size};
+}
+
+/* Live blocks and bytes, in brackets those that were ever made. */
+static void pli_text_heap(pli_bytes *out, pli_heap_line l, const char *end)
+{
+    pli_bytes_format(out, "%" PRId64 ": %" PRId64 " [%" PRId64 ": %" PRId64 "] %s", l.objects,
+                     l.bytes, l.all_objects, l.all_bytes, end);
+}
+
+/* Behind the stacks, as Go has it: comments to pprof, figures to people. */
+static void pli_text_memstats(pli_bytes *out)
+{
+    pl_memstats m;
+    pl_memstats_read(&m);
+    pli_bytes_text(out, "\n# runtime.MemStats\n");
+#define PLI_TEXT_MEMSTATS(name, kind, meaning)                                                     \
+    pli_bytes_format(out, "# %s = %" PRId64 "\n", #name, m.name);
+    PL_MEMSTATS(PLI_TEXT_MEMSTATS)
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        pli_bytes_format(out, "# MaxRSS = %lld\n", (long long)usage.ru_maxrss * 1024);
+}
+
 /* A sample: its value, its addresses for programs, its functions for people. */
 static void pli_text_site(pli_bytes *out, const pli_profile_view *view, const pli_site *site,
                           bool emergency)
 {
+    int first = pli_view_first(view, site, emergency);
     if (view->contention)
-        pli_bytes_format(out, "%lld ", (long long)pli_view_value(view, 1, site->value));
-    pli_bytes_format(out, "%lld @", (long long)pli_view_value(view, 0, site->value));
-    for (int i = 0; i < site->depth; i++)
+        pli_bytes_format(out, "%lld ", (long long)pli_view_value(view, 1, site));
+    if (view->heap)
+        pli_text_heap(out, pli_text_heap_of(view, site), "@");
+    else
+        pli_bytes_format(out, "%lld @", (long long)pli_view_value(view, 0, site));
+    for (int i = first; i < site->depth; i++)
         pli_bytes_format(out, " 0x%" PRIxPTR, site->pcs[i] + 1);
     pli_bytes_byte(out, '\n');
     pli_text_labels(out, site->labels);
-    for (int i = 0; i < site->depth; i++)
+    for (int i = first; i < site->depth; i++)
         pli_text_frame(out, site->pcs[i], site->epoch, emergency);
     pli_bytes_byte(out, '\n');
 }
@@ -11067,8 +12956,16 @@ static void pli_text_modules(pli_bytes *out)
 }
 
 /* The first line or lines: pprof knows by them what follows. */
-static void pli_text_title(pli_bytes *out, const pli_profile_view *view, int64_t total)
+static void pli_text_title(pli_bytes *out, const pli_profile_view *view, int64_t total,
+                           pli_heap_line heap)
 {
+    if (view->heap) {
+        /* Readers halve this rate: it was doubled in the format that pprof first knew. */
+        pli_bytes_text(out, "heap profile: ");
+        pli_text_heap(out, heap, "@ heap/");
+        pli_bytes_format(out, "%" PRId64 "\n", 2 * view->sampling);
+        return;
+    }
     if (!view->contention) {
         pli_bytes_text(out, view->name);
         pli_bytes_format(out, " profile: total %lld\n", (long long)total);
@@ -11086,15 +12983,23 @@ static void pli_view_text(const pli_profile_view *view, bool emergency, pli_byte
     pli_lost_site lost;
     pli_pair *pairs = pli_view_sort(view, &count, &bytes);
     int64_t total = pli_view_lost(view, &lost);
-    for (size_t i = 0; pairs && i < count; i++)
-        total += pli_view_value(view, 0, ((pli_site *)(uintptr_t)pairs[i].value)->value);
-    pli_text_title(out, view, total);
+    pli_heap_line heap = {0, 0, 0, 0};
+    for (size_t i = 0; pairs && i < count; i++) {
+        const pli_site *site = (const pli_site *)(uintptr_t)pairs[i].value;
+        total += pli_view_value(view, 0, site);
+        pli_heap_line l = view->heap ? pli_text_heap_of(view, site) : heap;
+        heap.objects += l.objects, heap.bytes += l.bytes;
+        heap.all_objects += l.all_objects, heap.all_bytes += l.all_bytes;
+    }
+    pli_text_title(out, view, total, heap);
     for (int i = 0; i < view->notes; i++)
         pli_bytes_format(out, "# %.120s\n", view->note[i]);
     for (size_t i = 0; pairs && i < count; i++)
         pli_text_site(out, view, (const pli_site *)(uintptr_t)pairs[i].value, emergency);
     if (lost.site.value[0])
         pli_text_site(out, view, &lost.site, emergency);
+    if (view->heap && !emergency)
+        pli_text_memstats(out);
     pli_text_modules(out);
     out->failed |= !pairs;
     if (pairs)
@@ -11163,6 +13068,22 @@ static void pli_view_timeline(const pli_profile_view *view, bool emergency, pli_
         munmap(memory, bytes);
 }
 
+#endif /* PLI_LINUX */
+
+/* ==== >>profile ==================================================================================
+   From a name to bytes or to a file:
+
+       name ──► source ──fill──► view ──► >>pprof, or >>text ──► bytes ──► FILE, file, port
+                                  ▲
+                       snapshot ──┘ what it was before is taken off: a delta profile
+
+   Whoever collects adds a source under its name once. Its fill says where the table is and what its
+   values mean; it may take a lock, which done gives back. Everything is put together in memory
+   first, so that nobody waits for a slow reader with that lock, and a file is whole or not there.
+   */
+
+#if PLI_LINUX
+
 /* -- Writing -- */
 
 /* Signals may interrupt, and pipes take less than they are offered. */
@@ -11183,29 +13104,19 @@ static pl_result pli_write_all(int fd, const unsigned char *data, size_t size)
 static pl_result pli_profile_encode(const pli_profile_view *view, int debug, bool emergency,
                                     pli_bytes *out)
 {
-    if (debug < 0 || debug > 2 || (debug == 2 && !view->events_since))
+    if (debug < 0 || debug > 2 || (debug == 2 && !view->events_since && !view->threads))
         return PL_INVALID;
     if (!emergency)
         pli_modules_refresh();
-    if (debug == 2)
+    if (debug == 2 && view->threads)
+        view->threads(out, emergency);
+    else if (debug == 2)
         pli_view_timeline(view, emergency, out);
     else if (debug == 1)
         pli_view_text(view, emergency, out);
     else
         pli_view_protobuf(view, emergency, out);
     return out->failed ? PL_NOMEM : PL_OK;
-}
-
-/* Writes a view to a descriptor. In an emergency: without malloc, and with the names that can be
-   had so. */
-static pl_result pli_profile_write_fd(const pli_profile_view *view, int fd, bool emergency)
-{
-    pli_bytes bytes = {NULL, 0, 0, false};
-    pl_result result = pli_profile_encode(view, 0, emergency, &bytes);
-    if (result == PL_OK)
-        result = pli_write_all(fd, bytes.data, bytes.size);
-    pli_bytes_free(&bytes);
-    return result;
 }
 
 /* NULL when no collector has added such a profile. */
@@ -11215,6 +13126,76 @@ static const pli_profile_source *pli_profile_find(const char *name)
     while (source && name && strcmp(source->name, name) != 0)
         source = source->next;
     return name ? source : NULL;
+}
+
+/* Gives the profile of that name as bytes; what it was at the snapshot is taken off, unless that is
+   NULL. */
+static pl_result pli_profile_bytes(const char *name, int debug, bool emergency,
+                                   const pli_snapshot *since, pli_bytes *out)
+{
+    const pli_profile_source *source = pli_profile_find(name);
+    pli_profile_view *view = source ? pli_os_map(sizeof *view) : NULL; /* large for small stacks */
+    if (!view)
+        return source ? PL_NOMEM : PL_INVALID;
+    view->name = source->name, view->source = source;
+    pl_result result = source->fill(view, emergency);
+    if (result == PL_OK) {
+        view->since = since;
+        if (since)
+            view->duration_ns = (int64_t)(pl_now_ns() - since->taken_ns);
+        if (since && since->arena != view->sites->arena)
+            result = PL_INVALID; /* the profile was begun anew */
+        else
+            result = pli_profile_encode(view, debug, emergency, out);
+        if (source->done)
+            source->done();
+    }
+    munmap(view, sizeof *view);
+    return result;
+}
+
+/* Word by word, since others are adding to them. */
+static void pli_snapshot_copy(pli_snapshot *s)
+{
+    const uint64_t *from = (const uint64_t *)(const void *)s->arena;
+    uint64_t *to = (uint64_t *)(void *)s->copy;
+    for (size_t i = 0; i < s->size / sizeof *from; i++)
+        to[i] = PLI_LOAD(from[i]);
+}
+
+/* Gives a snapshot's memory back. */
+PLI_SOMETIMES static void pli_snapshot_free(pli_snapshot *s)
+{
+    if (s->copy)
+        munmap(s->copy, s->bytes);
+    memset(s, 0, sizeof *s);
+}
+
+/* Copies the values of a profile as they are now. Sites that are being written at this moment have
+   their values in a later copy, or not yet: nothing is counted in them before they are complete. */
+PLI_SOMETIMES static pl_result pli_snapshot_take(const char *name, pli_snapshot *out)
+{
+    const pli_profile_source *source = pli_profile_find(name);
+    pli_profile_view *view = source ? pli_os_map(sizeof *view) : NULL;
+    memset(out, 0, sizeof *out);
+    if (!view)
+        return source ? PL_NOMEM : PL_INVALID;
+    view->name = source->name, view->source = source;
+    pl_result result = source->fill(view, false);
+    if (result == PL_OK) {
+        const pli_sites *sites = view->sites;
+        size_t used = PLI_LOAD_ACQUIRE(sites->used);
+        out->size = used < sites->arena_bytes ? used : sites->arena_bytes;
+        out->bytes = out->size + 1, out->arena = sites->arena;
+        out->lost = view->lost + PLI_LOAD(sites->lost), out->taken_ns = pl_now_ns();
+        if ((out->copy = pli_os_map(out->bytes)) != NULL)
+            pli_snapshot_copy(out);
+        result = out->copy ? PL_OK : PL_NOMEM;
+        if (source->done)
+            source->done();
+    }
+    munmap(view, sizeof *view);
+    return result;
 }
 
 /* A file beside `path` that takes its place when it is complete: whoever reads meanwhile sees the
@@ -11235,41 +13216,36 @@ static int pli_profile_create(const char *path, char *out, size_t size)
     return pli_os_open(out, O_WRONLY | O_CREAT | O_EXCL);
 }
 
-/* What saving needs room for; not on the stack, which may be a small thread's. */
-typedef struct pli_saving { pli_profile_view view; char beside[4096]; } pli_saving;
-
-/* Writes the view to the file, whole or not at all. close may be the first to tell that a disk on
-   the network is full. */
-static pl_result pli_view_save(pli_saving *s, const char *path, bool emergency)
+/* Writes the file, whole or not at all. close may be the first to tell that a disk on the network
+   is full. `beside` has room for a path. */
+static pl_result pli_file_save(const char *path, const pli_bytes *bytes, char *beside, size_t size)
 {
-    int fd = pli_profile_create(path, s->beside, sizeof s->beside);
+    int fd = pli_profile_create(path, beside, size);
     if (fd < 0)
         return PL_IO;
-    pl_result result = pli_profile_write_fd(&s->view, fd, emergency);
+    pl_result result = pli_write_all(fd, bytes->data, bytes->size);
     if (close(fd) != 0 && result == PL_OK)
         result = PL_IO;
-    if (s->beside[0] && result == PL_OK && rename(s->beside, path) != 0)
+    if (beside[0] && result == PL_OK && rename(beside, path) != 0)
         result = PL_IO;
-    if (s->beside[0] && result != PL_OK)
-        unlink(s->beside);
+    if (beside[0] && result != PL_OK)
+        unlink(beside);
     return result;
 }
 
-/* pl_profile_save, also for emergencies. */
+/* pl_profile_save, also for emergencies. The room for a path is not on the stack, which may be a
+   small thread's. */
 static pl_result pli_profile_save(const char *name, const char *path, bool emergency)
 {
-    const pli_profile_source *source = pli_profile_find(name);
-    pli_saving *s = source && path ? pli_os_map(sizeof *s) : NULL;
-    if (!s)
-        return source && path ? PL_NOMEM : PL_INVALID;
-    s->view.name = source->name;
-    pl_result result = source->fill(&s->view, emergency);
-    if (result == PL_OK) {
-        result = pli_view_save(s, path, emergency);
-        if (source->done)
-            source->done();
-    }
-    munmap(s, sizeof *s);
+    pli_bytes bytes = {NULL, 0, 0, false};
+    char *beside = path ? pli_os_map(4096) : NULL;
+    if (!beside)
+        return path ? PL_NOMEM : PL_INVALID;
+    pl_result result = pli_profile_bytes(name, 0, emergency, NULL, &bytes);
+    if (result == PL_OK)
+        result = pli_file_save(path, &bytes, beside, 4096);
+    pli_bytes_free(&bytes);
+    munmap(beside, 4096);
     return result;
 }
 
@@ -11281,18 +13257,9 @@ pl_result pl_profile_write(const char *name, FILE *out, int debug)
 {
 #if PLI_LINUX
     pli_bytes bytes = {NULL, 0, 0, false};
-    const pli_profile_source *source = pli_profile_find(name);
-    if (!source || !out)
+    if (!out)
         return PL_INVALID;
-    pli_profile_view view;
-    memset(&view, 0, sizeof view);
-    view.name = source->name;
-    pl_result result = source->fill(&view, false);
-    if (result != PL_OK)
-        return result;
-    result = pli_profile_encode(&view, debug, false, &bytes);
-    if (source->done)
-        source->done();
+    pl_result result = pli_profile_bytes(name, debug, false, NULL, &bytes);
     if (result == PL_OK && (fwrite(bytes.data, 1, bytes.size, out) != bytes.size || fflush(out)))
         result = PL_IO;
     pli_bytes_free(&bytes);
@@ -11313,6 +13280,152 @@ pl_result pl_profile_save(const char *name, const char *path)
     return PL_UNSUPPORTED;
 #endif
 }
+
+/* ==== >>own ======================================================================================
+   A profile of what a program holds: connections, locks, handles. Each thing is a key that is
+   counted at the stack where it was got, until it is given back:
+
+       keys    {conn 1} ──► site A      value 2
+               {conn 2} ──► site A
+               {conn 3} ──► site B      value 1
+
+   The keys are a map under a lock, since to add one is rare beside what it stands for; the sites
+   are those of every other profile.
+
+   Invariant: the value of a site is the number of keys that lead to it. */
+
+#if PLI_LINUX
+
+#define PLI_OWN_BUFFER ((size_t)8 << 20) /* for stacks */
+#define PLI_OWN_DEPTH 64
+
+struct pl_profile {
+    pli_profile_source source;
+    pl_profile *next;
+    char name[64];
+    pli_lock lock;
+    pli_sites sites; /* value[0]: keys that are in now */
+    pli_map keys;    /* to the address of the site */
+};
+
+static struct { pli_lock lock; pl_profile *all; } pli_own;
+
+static pl_result pli_own_view(pli_profile_view *view, bool emergency)
+{
+    (void)emergency;
+    const pl_profile *p = (const pl_profile *)(const void *)view->source; /* its first member */
+    view->sites = &p->sites;
+    view->types = 1;
+    view->type[0] = (pli_sample_type){p->name, "count", 0, 1, NULL};
+    view->period_type = p->name, view->period_unit = "count";
+    view->period = 1;
+    view->time_ns = (int64_t)pli_os_clock_ns_sig(CLOCK_REALTIME);
+    return PL_OK;
+}
+
+/* The names of perflab's own profiles are taken even before they are collected. */
+static bool pli_own_name_fits(const char *name)
+{
+    static const char *const taken[] = {"cpu", "heap", "allocs", "block", "mutex", "goroutine",
+                                        "threadcreate", "goroutineleak", "profile", "trace",
+                                        "cmdline", "symbol"};
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    size_t size = name ? strlen(name) : 0;
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        if (size > 0 && strcmp(name, taken[i]) == 0)
+            return false;
+    return size > 0 && size < sizeof((pl_profile *)0)->name && strspn(name, plain) == size &&
+           !pli_profile_find(name);
+}
+
+/* A fork's child has the keys of its parent, and nobody in the middle of adding one. */
+static void pli_own_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_own.lock.state = 0;
+    for (pl_profile *p = pli_own.all; p; p = p->next)
+        p->lock.state = 0;
+}
+
+static const pli_thread_hooks pli_own_hooks = {NULL, NULL, NULL, NULL, pli_own_fork_child};
+
+pl_profile *pl_profile_new(const char *name)
+{
+    pli_lock_take(&pli_own.lock);
+    pl_profile *p = pli_own_name_fits(name) ? pli_keep(sizeof *p) : NULL;
+    if (p && pli_unwind_prepare() == PL_OK && pli_sites_open(&p->sites, PLI_OWN_BUFFER) == PL_OK) {
+        if (!pli_own.all)
+            pli_collector_add(&pli_own_hooks);
+        memcpy(p->name, name, strlen(name) + 1);
+        p->source.name = p->name, p->source.fill = pli_own_view;
+        p->next = pli_own.all, pli_own.all = p;
+        pli_profile_source_add(&p->source);
+    } else {
+        p = NULL;
+    }
+    pli_lock_give(&pli_own.lock);
+    return p;
+}
+
+/* Not inlined, so that there is exactly one frame to leave out beside `skip`. */
+PL_NOINLINE pl_result pl_profile_add(pl_profile *p, const void *key, int skip)
+{
+    uintptr_t pcs[PLI_OWN_DEPTH];
+    if (!p || skip < 0)
+        return PL_INVALID;
+    pli_regs here = pli_regs_here();
+    int depth = pli_unwind_sig(&here, pcs, PLI_OWN_DEPTH), first = skip < depth - 1 ? skip + 1 : 0;
+    pli_site_key place = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth - first,
+                          pcs + first};
+    pli_lock_take(&p->lock);
+    uint64_t *id = pli_map_at(&p->keys, (uintptr_t)key, 0);
+    bool in = id && *id != 0 && *id != PLI_MAP_REMOVED;
+    pli_site *site = id && !in ? pli_site_find_sig(&p->sites, &place) : NULL;
+    if (id && !in)
+        *id = site ? (uintptr_t)site : PLI_MAP_REMOVED;
+    if (site)
+        PLI_ADD(site->value[0], 1);
+    else if (!in)
+        PLI_ADD(p->sites.lost, 1);
+    pli_lock_give(&p->lock);
+    return in ? PL_INVALID : site ? PL_OK : PL_NOMEM;
+}
+
+/* A key that found no room when it was added is removed without having been there. */
+void pl_profile_remove(pl_profile *p, const void *key)
+{
+    if (!p)
+        return;
+    pli_lock_take(&p->lock);
+    pli_map_entry *e = p->keys.capacity ?
+                       pli_map_probe(p->keys.entry, p->keys.capacity, (uintptr_t)key, 0) : NULL;
+    if (e && e->id != 0 && e->id != PLI_MAP_REMOVED) {
+        PLI_ADD(((pli_site *)(uintptr_t)e->id)->value[0], -1);
+        e->id = PLI_MAP_REMOVED;
+    }
+    pli_lock_give(&p->lock);
+}
+
+#else
+
+pl_profile *pl_profile_new(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
+pl_result pl_profile_add(pl_profile *p, const void *key, int skip)
+{
+    (void)p, (void)key, (void)skip;
+    return PL_UNSUPPORTED;
+}
+
+void pl_profile_remove(pl_profile *p, const void *key)
+{
+    (void)p, (void)key;
+}
+
+#endif
 
 /* ==== >>stack ====================================================================================
    The calling thread's own stack, by the walker that profiles use too: pl_callers takes its own
@@ -11406,6 +13519,1583 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
     if (depth == 0)
         return PL_UNSUPPORTED;
     return ferror(out) ? PL_IO : PL_OK;
+}
+
+/* ==== >>stacks ===================================================================================
+   Where every thread is, taken without disturbing any: what >>waits explains, >>dump writes, and a
+   crash report shows.
+
+   Nobody's sleep is disturbed. A signal would end it: poll, nanosleep and others return EINTR then,
+   whatever SA_RESTART says. So each thread is looked at first:
+
+       /proc/self/task/TID/syscall
+         "running"                 computes, or waits for a processor ──► is asked
+         "7 0x7ffe.. ... sp pc"    sleeps in system call 7 ──► is walked from outside
+
+   A walk from outside is good if the thread has not run meanwhile: the line is the same afterwards,
+   and so is the count of its turns on a processor (/proc/self/task/TID/schedstat). Else it is
+   looked at again.
+
+   Who computes is asked by a timer on its own CPU clock, which is set to the next moment and sends
+   SIGPROF: the handler of >>cpu walks the thread's own stack into a slot. A thread that goes to
+   sleep before that has its clock stand still, so the signal does not reach it there; the next look
+   finds it asleep. Threads that do not answer, since they have SIGPROF blocked or get no processor,
+   are waited for at most PLI_STACKS_WAIT_NS, all together.
+
+   How it goes on with one thread, look by look:
+
+                  asleep, and the walk is good                        ┌────────► WALKED
+       OPEN ──────────────────────────────────────────────────────────┤
+        │ ▲       running, a third time: asked; has answered ─────────┘
+        │ └────── has run meanwhile, or has not answered yet
+        ├───────► asleep where the system does not show it,
+        │         or deaf when the time is up ─────────────────────────────────► WITHOUT
+        └───────► has ended ───────────────────────────────────────────────────► GONE
+
+   The stacks are not all of one moment: each is true of the time when it was taken. Stopping the
+   program instead would need a debugger's rights, and would be felt.
+
+   A thread that sleeps costs 35 us, nearly all of it for reading /proc (1,000 threads on a busy
+   machine of two processors: 38 ms); one that computes, up to a tick of the kernel's clock.
+
+   Invariant: pli_stacks.lock guards all of this but the slots, which handlers write (see >>cpu). */
+
+#if PLI_LINUX
+
+/* For all threads together. Ten ticks of the slowest kernels' clocks (100 Hz): who computes all the
+   time and is not deaf has answered by then, unless there are many more of them than processors. */
+#define PLI_STACKS_WAIT_NS 100000000u
+
+/* Who is found running so often in a row does not only pass by on its way to sleep. A question
+   costs two system calls and a signal; a further look is cheaper, and mostly finds it asleep. */
+#define PLI_STACKS_LOOKS 3
+
+#define PLI_STACKS_BUFFER ((size_t)16 << 20)
+
+/* Where a thread was found. It is compared as a whole, byte by byte, so it is zeroed first. */
+typedef struct pli_parked {
+    long nr;          /* of its system call; -1: none, as in a page fault */
+    uintptr_t arg[6]; /* of the call, as the program gave them */
+    uintptr_t sp, pc; /* as they are on the way back to the program */
+    uint64_t turns;   /* on a processor, so far; 0 where the kernel does not count them */
+} pli_parked;
+
+/* What a look gives. HIDDEN: it is there, but the system does not show where it sleeps. */
+
+enum { PLI_LOOK_GONE, PLI_LOOK_HIDDEN, PLI_LOOK_RUNNING, PLI_LOOK_PARKED };
+
+/* How far it is with a thread, as in the picture above. */
+enum { PLI_TAKEN_OPEN, PLI_TAKEN_WALKED, PLI_TAKEN_WITHOUT, PLI_TAKEN_GONE };
+
+/* What a thread waits for, as far as the functions of pthreads tell. */
+enum { PLI_WAIT_OTHER, PLI_WAIT_MUTEX, PLI_WAIT_COND, PLI_WAIT_SEM, PLI_WAIT_JOIN, PLI_WAIT_BARRIER,
+       PLI_WAIT_RWLOCK };
+
+/* One thread. Its stack is in the slot with the same number. */
+typedef struct pli_taken {
+    int tid, how, looks;
+    int timer;               /* the kernel's number + 1; 0: none */
+    bool self, own, insists; /* insists: it was sent a signal that may reach it while it sleeps */
+    bool leaked;
+    char letter;             /* the state as ps shows it: R, S, D, T, Z ...; 0: not asked */
+    char name[16];
+    int look, wait, holder;  /* holder: the thread that it waits for; 0: unknown, or any */
+    pli_parked at;
+    const pli_labels *labels;
+    const pli_site *started;
+    int starter;
+    uintptr_t start;         /* the function it runs; 0: unknown */
+} pli_taken;
+
+static struct {
+    pli_lock lock;
+    pli_taken *taken;       /* PLI_ASK_SLOTS of them */
+    int *tid;               /* as the system lists them */
+    int count, missed;      /* missed: threads beyond that */
+    uint32_t number;        /* of the question */
+    bool may_ask, emergency;
+    uintptr_t window[PLI_PAGE / sizeof(uintptr_t)];
+    pli_sites sites;        /* their values are those of the last profile */
+} pli_stacks;
+
+/* -- Looking -- */
+
+/* Reads a small file of a thread; false when it is not there. */
+static bool pli_task_read(int tid, const char *name, char *text, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
+    return pli_os_read_file(path, text, size) == PL_OK && text[0];
+}
+
+/* The letter behind the name in "4711 (a (b) c) S 1 ...": the last parenthesis ends the name. */
+static char pli_task_letter(int tid)
+{
+    char text[256];
+    const char *end = pli_task_read(tid, "stat", text, sizeof text) ? strrchr(text, ')') : NULL;
+    return end && end[1] ? end[2] : '\0';
+}
+
+/* How often a thread had its turn on a processor: the third number of schedstat, 0 where the kernel
+   does not count. */
+static uint64_t pli_task_turns(int tid)
+{
+    char text[96], *last = NULL;
+    if (pli_task_read(tid, "schedstat", text, sizeof text))
+        last = strrchr(text, ' ');
+    return last ? strtoull(last, NULL, 10) : 0;
+}
+
+/* Takes the line apart: number, six arguments, sp, pc; or -1, sp, pc. */
+static bool pli_parked_parse(const char *text, pli_parked *p)
+{
+    char *at, *end;
+    uintptr_t word[8] = {0};
+    int count = 0;
+    p->nr = strtol(text, &at, 10);
+    if (at == text)
+        return false; /* "running" */
+    for (; count < 8 && (word[count] = strtoull(at, &end, 16), end > at); at = end)
+        count++;
+    memcpy(p->arg, word, sizeof p->arg);
+    if (count == 2)
+        memset(p->arg, 0, sizeof p->arg);
+    p->sp = count >= 2 ? word[count - 2] : 0;
+    p->pc = count >= 2 ? word[count - 1] : 0;
+    return true;
+}
+
+/* Where a thread is now. The turns are read first: if it runs between the two reads, the next look
+   finds another number. The kernel makes sure that what one line says is of one moment. */
+static int pli_look(int tid, pli_parked *p)
+{
+    char text[256];
+    memset(p, 0, sizeof *p);
+    p->turns = pli_task_turns(tid);
+    if (!pli_task_read(tid, "syscall", text, sizeof text))
+        return pli_task_letter(tid) ? PLI_LOOK_HIDDEN : PLI_LOOK_GONE;
+    if (!pli_parked_parse(text, p))
+        return PLI_LOOK_RUNNING;
+    return p->sp ? PLI_LOOK_PARKED : PLI_LOOK_GONE; /* one that has ended has no stack */
+}
+
+/* Whether it has slept in the same place since it was found there. */
+static bool pli_slept(int tid, const pli_parked *found)
+{
+    pli_parked now;
+    return pli_look(tid, &now) == PLI_LOOK_PARKED && memcmp(&now, found, sizeof now) == 0;
+}
+
+/* -- From outside: another thread's stack --
+
+   Of a thread that sleeps in the kernel, /proc tells sp and pc, but not fp. That is enough as long
+   as cfa counts from sp, as in all of glibc, and as soon as a function has saved fp it is known
+   again. When a function needs it before that, it is looked for:
+
+       sp ──► locals            of a function whose cfa = fp + 16
+              ...
+       fp ──► caller's fp       fp is where a return address follows, which stands behind a call of
+              return address    this very function
+              ...
+
+   Several places may look so: what was called earlier has left its frames in the locals. So each
+   is tried, and has to lead to the root of the stack. The best is the one on whose way most calls
+   name the function that they return from: a frame from earlier leads to callers that have called
+   something else by now.
+
+   Other registers are not looked for: what needs them ends the walk, as truncated. */
+
+#define PLI_LOST_FP_REACH ((uintptr_t)256 << 10) /* how large the frame may be */
+#define PLI_LOST_FP_TRIES 64
+
+/* How well a return address suits the function where the walk is: 2, its call names it; 1, its call
+   does not tell, or names a function near by, which may have jumped on to this one; 0, neither. A
+   handler returns to code that no call stands before. */
+static int pli_call_suits_sig(pli_walk *w, uintptr_t start, uintptr_t pc, uintptr_t ra)
+{
+    uintptr_t target = 0;
+    if (ra >= PLI_PC_MARKS && pli_text_known_sig(w, ra) &&
+        pli_os_is_restorer_sig((const uint8_t *)ra, w->last_text_end))
+        return 2;
+    if (!pli_guess_fits_sig(w, pc, ra))
+        return 0;
+    pli_os_follows_call_sig((const uint8_t *)ra, &target);
+    if (target && target < w->last_text_end)
+        target = pli_guess_callee_sig(w, target);
+    return target && target == start ? 2 : 1;
+}
+
+/* Where the function begins in which the walk is; 0 when its tables do not tell. */
+static uintptr_t pli_walk_function_sig(pli_walk *w)
+{
+    pli_fde fde;
+    uintptr_t pc = w->regs.pc - !w->exact;
+    pli_code code = pli_code_at_sig(w->map, pc, w->frozen);
+    return !w->frozen && pli_fde_find_sig(&code.tables, pc, &fde) ? fde.start : 0;
+}
+
+/* How many calls on the way to the root are of other functions than they lead to; INT32_MAX when
+   the root is not reached, or the way leads out of all code. */
+static int pli_walk_doubts_sig(pli_walk w, int max)
+{
+    bool cut = false;
+    int doubts = 0;
+    w.low = w.high = 0; /* the window has moved on since */
+    for (int n = 0; n < max; n++) {
+        uintptr_t start = pli_walk_function_sig(&w), pc = w.regs.pc;
+        if (!pli_walk_step_sig(&w, &cut))
+            break;
+        if (!w.exact && !pli_text_known_sig(&w, w.regs.pc))
+            return INT32_MAX;
+        doubts += !w.exact && pli_call_suits_sig(&w, start, pc, w.regs.pc) == 0;
+    }
+    return cut ? INT32_MAX : doubts;
+}
+
+/* Finds the fp of the function where the walk is; 0 when no place suits. */
+static uintptr_t pli_walk_lost_fp_sig(pli_walk *w, int max)
+{
+    uintptr_t start = pli_walk_function_sig(w), pc = w->regs.pc, best = 0, ra;
+    uintptr_t at = (w->regs.sp + 15) & ~(uintptr_t)15, end = at + PLI_LOST_FP_REACH;
+    int64_t least = INT32_MAX; /* the place with the fewest doubts; of such, one that is named */
+    int tries = 0;
+    for (; at < end && tries < PLI_LOST_FP_TRIES && pli_load_sig(w, at + 8, &ra); at += 16) {
+        int suits = pli_call_suits_sig(w, start, pc, ra);
+        if (suits == 0)
+            continue;
+        pli_walk further = *w;
+        further.regs.fp = at;
+        int64_t doubts = 2 * (int64_t)pli_walk_doubts_sig(further, max) + (suits == 1);
+        w->low = w->high = 0;
+        tries++;
+        if (doubts < least)
+            least = doubts, best = at;
+        if (least == 0)
+            break;
+    }
+    return best;
+}
+
+/* Whether the walk has stopped for want of fp. */
+static bool pli_walk_wants_fp_sig(pli_walk *w)
+{
+    uint64_t row = pli_row_find_sig(w);
+    if (row == PLI_CFA_UNKNOWN || row == PLI_CFA_SIGNAL || row == PLI_CFA_OUTERMOST)
+        return false;
+    int cfa = pli_row_unpack_sig(row).cfa;
+    return cfa == PLI_CFA_FP || cfa == PLI_CFA_AT_FP;
+}
+
+/* pli_unwind_sig for a thread that sleeps at sp and pc. `window` has room for a page. Whether it
+   has slept all the time is for the caller to find out. */
+static int pli_unwind_outside_sig(uintptr_t sp, uintptr_t pc, uintptr_t *window, uintptr_t *pcs,
+                                  int max)
+{
+    pli_regs regs = {pc, sp, 0, 0, 0};
+    pli_walk w = pli_walk_begin_sig(&regs, pli_modules_enter_sig());
+    bool cut, found = true;
+    w.low = w.high = 0, w.window = window;
+    int n = pli_walk_all_sig(&w, pcs, max, &cut);
+    while (cut && n < max && found && pli_walk_wants_fp_sig(&w)) {
+        uintptr_t fp = pli_walk_lost_fp_sig(&w, max - n);
+        found = fp != 0 && fp != w.regs.fp;
+        w.regs.fp = fp;
+        if (found)
+            n += pli_walk_all_sig(&w, pcs + n - 1, max - n + 1, &cut) - 1;
+    }
+    pli_modules_leave_sig();
+    return cut ? pli_stack_mark_sig(pcs, n, max) : n;
+}
+
+/* Where the call went that stands before this address; 0 when its code does not tell. */
+static uintptr_t pli_callee_sig(uintptr_t ra)
+{
+    uintptr_t target = 0;
+    pli_walk w = pli_walk_begin_sig(&(pli_regs){ra, 0, 0, 0, 0}, pli_modules_enter_sig());
+    if (!w.frozen && pli_text_known_sig(&w, ra) && ra - w.last_text_start >= 8 &&
+        pli_os_follows_call_sig((const uint8_t *)ra, &target) && target < w.last_text_end)
+        target = target ? pli_guess_callee_sig(&w, target) : 0;
+    pli_modules_leave_sig();
+    return target;
+}
+
+/* -- Asking -- */
+
+/* Whether this is a futex wait without a limit; with one, it ends by itself. */
+static bool pli_is_endless_futex(const pli_parked *p)
+{
+    int op = (int)p->arg[1] & 127; /* the command, without its flags */
+    return p->nr == SYS_futex && p->arg[3] == 0 &&
+           (op == 0 || op == 6 || op == 9 || op == 13); /* WAIT LOCK_PI WAIT_BITSET LOCK_PI2 */
+}
+
+/* Whether a system call goes on by itself after a handler that has SA_RESTART, so that nothing is
+   lost by a signal. */
+static bool pli_restarts(const pli_parked *p)
+{
+    return pli_is_endless_futex(p) || p->nr == SYS_wait4 || p->nr == SYS_waitid;
+}
+
+/* Whether SIGPROF comes to the handler of >>cpu. Where sigaction is not hooked, the program may
+   have taken it away since. */
+static bool pli_may_ask(void)
+{
+    struct sigaction now;
+    return pli_cpu.prepared && pli_libc_action(SIGPROF, NULL, &now) == 0 &&
+           (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == pli_cpu_handler_sig;
+}
+
+/* Opens the slot for an answer, and returns the value for the signal. A handler that is still at
+   work there, for a question from before, keeps the slot: 0. */
+static uintptr_t pli_ask_open(int slot)
+{
+    uint32_t state = PLI_LOAD_ACQUIRE(pli_ask_slots[slot].state), number = pli_stacks.number;
+    if ((state & 3) == PLI_ASK_WALKING)
+        return 0;
+    PLI_STORE_RELEASE(pli_ask_slots[slot].state, PLI_ASK_STATE(number, PLI_ASK_ASKED));
+    return PLI_ASK_COOKIE | (uintptr_t)number << 32 | (uintptr_t)(uint32_t)slot;
+}
+
+/* Sends the signal at once. As if by sigqueue, which lets the sender give a value; but that
+   function knows only processes, and any of their threads might get it. */
+static void pli_ask_now(pli_taken *t, uintptr_t value)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_signo = SIGPROF, info.si_code = SI_QUEUE;
+    info.si_pid = getpid(), info.si_uid = getuid();
+    info.si_value.sival_ptr = (void *)value;
+    pli_os_queue_sig(t->tid, SIGPROF, &info);
+}
+
+/* Has the thread's CPU clock send it. Where the kernel refuses a timer, it is sent at once: the
+   thread was running a moment ago. */
+static void pli_ask_when_running(pli_taken *t, uintptr_t value)
+{
+    int timer;
+    if (pli_os_timer_make(pli_os_thread_clock(t->tid), t->tid, SIGPROF, value, &timer) != 0) {
+        pli_ask_now(t, value);
+        return;
+    }
+    t->timer = timer + 1;
+    pli_os_timer_set(timer, 1, 0);
+}
+
+/* No answer is expected any more. False while the handler is at work, or when it is through. */
+static bool pli_ask_withdraw(pli_taken *t, int slot)
+{
+    uint32_t asked = PLI_ASK_STATE(pli_stacks.number, PLI_ASK_ASKED);
+    uint32_t state = PLI_LOAD_ACQUIRE(pli_ask_slots[slot].state);
+    if (t->timer)
+        pli_os_timer_end(t->timer - 1);
+    t->timer = 0;
+    return (state & 3) == PLI_ASK_IDLE || state >> 2 != pli_stacks.number ||
+           __atomic_compare_exchange_n(&pli_ask_slots[slot].state, &asked, PLI_ASK_IDLE, 0,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* -- Taking all stacks -- */
+
+/* Walks a sleeping thread. It stays open if it has run meanwhile; or if its root was not reached
+   and it may be asked without harm: then it tells itself, with all its registers. */
+static void pli_taken_walk(pli_taken *t, int slot, bool last)
+{
+    pli_ask_slot *s = &pli_ask_slots[slot];
+    s->depth = pli_unwind_outside_sig(t->at.sp, t->at.pc, pli_stacks.window, s->pcs, PLI_STACK_MAX);
+    if (!pli_slept(t->tid, &t->at))
+        return;
+    bool cut = s->pcs[s->depth - 1] == PLI_PC_TRUNCATED;
+    if (cut && !last && pli_stacks.may_ask && pli_restarts(&t->at)) {
+        uintptr_t value = pli_ask_open(slot);
+        t->insists = true;
+        if (value)
+            pli_ask_now(t, value);
+        return;
+    }
+    t->how = PLI_TAKEN_WALKED;
+}
+
+/* Asks a thread that was seen running some times in a row; or one of which nothing more is known
+   than that it is not asleep. */
+static void pli_taken_ask(pli_taken *t, int slot)
+{
+    if (!pli_stacks.may_ask)
+        t->how = PLI_TAKEN_WITHOUT;
+    else if (!t->timer && ++t->looks == PLI_STACKS_LOOKS) {
+        uintptr_t value = pli_ask_open(slot);
+        if (value)
+            pli_ask_when_running(t, value);
+    }
+}
+
+/* One look at a thread whose stack is not known yet. */
+static void pli_taken_try(pli_taken *t, int slot, bool last)
+{
+    uint32_t answered = PLI_ASK_STATE(pli_stacks.number, PLI_ASK_ANSWERED);
+    if (PLI_LOAD_ACQUIRE(pli_ask_slots[slot].state) == answered) {
+        t->how = PLI_TAKEN_WALKED;
+        return;
+    }
+    if (t->insists && !last)
+        return;
+    t->look = pli_look(t->tid, &t->at);
+    if (t->look == PLI_LOOK_GONE)
+        t->how = PLI_TAKEN_GONE;
+    else if (t->look == PLI_LOOK_PARKED && pli_ask_withdraw(t, slot))
+        pli_taken_walk(t, slot, last);
+    else if (t->look == PLI_LOOK_RUNNING || (t->look == PLI_LOOK_HIDDEN &&
+                                             (t->letter = pli_task_letter(t->tid)) == 'R'))
+        pli_taken_ask(t, slot);
+    else if (t->look == PLI_LOOK_HIDDEN)
+        t->how = PLI_TAKEN_WITHOUT;
+}
+
+/* The time is up. A handler that is at work is through in a moment. */
+static void pli_taken_give_up(pli_taken *t, int slot)
+{
+    pli_taken_try(t, slot, true);
+    if (t->how != PLI_TAKEN_OPEN)
+        return;
+    for (int i = 0; !pli_ask_withdraw(t, slot) && t->how == PLI_TAKEN_OPEN && i < 20000; i++) {
+        pli_os_nap();
+        if ((PLI_LOAD_ACQUIRE(pli_ask_slots[slot].state) & 3) == PLI_ASK_ANSWERED)
+            t->how = PLI_TAKEN_WALKED;
+    }
+    if (t->how == PLI_TAKEN_OPEN)
+        t->how = PLI_TAKEN_WITHOUT;
+}
+
+/* Looks until all have a stack, or the time is up. In rounds over all that are open, not thread by
+   thread: their processor time passes side by side. What is left of the timers ends here, so that
+   no thread is asked when nobody wants to know any more. */
+static void pli_stacks_wait(void)
+{
+    uint64_t end = pl_now_ns() + PLI_STACKS_WAIT_NS;
+    for (int open = 1; open > 0;) {
+        bool last = pl_now_ns() > end;
+        open = 0;
+        for (int i = 0; i < pli_stacks.count; i++) {
+            pli_taken *t = &pli_stacks.taken[i];
+            if (t->how == PLI_TAKEN_OPEN)
+                last ? pli_taken_give_up(t, i) : pli_taken_try(t, i, false);
+            open += t->how == PLI_TAKEN_OPEN;
+        }
+        if (open > 0)
+            pli_os_nap();
+    }
+    for (int i = 0; i < pli_stacks.count; i++)
+        if (pli_stacks.taken[i].timer)
+            pli_ask_withdraw(&pli_stacks.taken[i], i);
+}
+
+/* What its block knows of a thread; nothing of one that perflab has not met. Under
+   pli_threads.lock, so that the block is not given to another thread meanwhile. */
+static void pli_taken_know(pli_taken *t)
+{
+    const pli_thread *block = pli_thread_of_sig(t->tid);
+    if (!block)
+        return;
+    t->own = PLI_LOAD(block->own);
+    t->labels = PLI_LOAD(block->labels);
+    t->started = PLI_LOAD(block->started);
+    t->starter = PLI_LOAD(block->starter);
+    t->start = PLI_LOAD(block->start);
+}
+
+/* A thread may have held the locks when fork copied them. */
+static void pli_stacks_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_stacks.lock.state = 0;
+    if (pli_ask_slots)
+        for (int i = 0; i < pli_stacks.count; i++)
+            pli_ask_slots[i].state = PLI_ASK_IDLE;
+}
+
+static const pli_thread_hooks pli_stacks_hooks = {NULL, NULL, NULL, NULL, pli_stacks_fork_child};
+
+/* Memory for the list, and the handler: once. In an emergency what is not there is done without:
+   the modules are as they were at the last refresh, and the handler was installed by whoever
+   installed the crash report. */
+static pl_result pli_stacks_prepare(void)
+{
+    if (!pli_stacks.taken) {
+        size_t each = sizeof *pli_stacks.taken + sizeof *pli_stacks.tid;
+        char *memory = pli_os_reserve(PLI_ASK_SLOTS * each);
+        pli_ask_slot *slots = pli_os_reserve(PLI_ASK_SLOTS * sizeof *slots);
+        if (!memory || !slots)
+            return PL_NOMEM;
+        pli_stacks.tid = (int *)(void *)(memory + PLI_ASK_SLOTS * sizeof *pli_stacks.taken);
+        PLI_STORE_RELEASE(pli_ask_slots, slots);
+        pli_stacks.taken = (pli_taken *)(void *)memory;
+        pli_collector_add(&pli_stacks_hooks);
+    }
+    if (!pli_cpu.prepared && pli_lock_take_or_try(&pli_cpu.lock, pli_stacks.emergency)) {
+        pli_cpu_prepare();
+        pli_lock_give(&pli_cpu.lock);
+    }
+    return pli_stacks.emergency ? PL_OK : pli_unwind_prepare();
+}
+
+/* Lists the threads. Those that start from now on are not in it; those that end are found to be
+   gone. The number of the question counts up to 16 bits, since signals carry no more: a signal
+   would have to be 65,536 questions late to be taken for an answer. */
+static pl_result pli_stacks_list(void)
+{
+    int room = (int)PLI_ASK_SLOTS, self = pli_os_tid_sig();
+    int count = pli_os_numbers("/proc/self/task", pli_stacks.tid, room);
+    if (count <= 0)
+        return PL_IO;
+    pli_stacks.number = (pli_stacks.number + 1) & 0xffff;
+    pli_stacks.count = count < room ? count : room;
+    pli_stacks.missed = count - pli_stacks.count;
+    pli_stacks.may_ask = pli_may_ask();
+    bool locked = pli_lock_take_or_try(&pli_threads.lock, pli_stacks.emergency);
+    for (int i = 0; i < pli_stacks.count; i++) {
+        pli_taken *t = &pli_stacks.taken[i];
+        memset(t, 0, sizeof *t);
+        t->tid = pli_stacks.tid[i];
+        t->self = t->tid == self;
+        if (locked)
+            pli_taken_know(t);
+        pli_task_read(t->tid, "comm", t->name, sizeof t->name);
+    }
+    if (locked)
+        pli_lock_give(&pli_threads.lock);
+    return PL_OK;
+}
+
+/* The calling thread's own stack: from here, since to itself it always runs. perflab's functions
+   are at its begin, as the runtime's are in Go's. */
+static PL_NOINLINE void pli_stacks_take_self(void)
+{
+    pli_regs here = pli_regs_here();
+    for (int i = 0; i < pli_stacks.count; i++) {
+        pli_taken *t = &pli_stacks.taken[i];
+        pli_ask_slot *slot = &pli_ask_slots[i];
+        if (!t->self)
+            continue;
+        slot->depth = pli_unwind_sig(&here, slot->pcs, PLI_STACK_MAX);
+        t->how = PLI_TAKEN_WALKED, t->look = PLI_LOOK_RUNNING;
+    }
+}
+
+#endif /* PLI_LINUX */
+
+/* ==== >>waits ====================================================================================
+   What each thread waits for, and whether it can ever go on.
+
+   The kernel knows a futex: an address, and nothing of what is there. What it belongs to is told by
+   the functions on the stack, and who holds it by the C library's own notes inside the object:
+
+       futex(0x55d0c8f3e040) ◄── __lll_lock_wait ◄── pthread_mutex_lock ◄── transfer
+             │                                        a mutex, then
+             └── word, count, owner: 4711             thread 4711 holds it (glibc)
+
+   Such waits are arrows from thread to thread. Where they lead in a circle, or to nobody, those on
+   the way wait for ever:
+
+       4711 ──► 4712 ──► 4713 ──► 4711        a deadlock of three: leaked
+                  ▲
+       4714 ──────┘                           waits behind it: leaked, too
+       4715 ──► (ended)                       whoever held its mutex did not unlock: leaked
+       4716 ──► 4717, which computes          may go on: not leaked
+*/
+
+#if PLI_LINUX
+
+/* -- What a thread waits for -- */
+
+/* What a function of the C library waits for, by its name. */
+static int pli_wait_of_name(const char *name)
+{
+    static const struct { const char *begin; int wait; } known[] = {
+        {"pthread_mutex_", PLI_WAIT_MUTEX}, {"mtx_", PLI_WAIT_MUTEX},
+        {"pthread_cond_", PLI_WAIT_COND}, {"cnd_", PLI_WAIT_COND}, {"sem_", PLI_WAIT_SEM},
+        {"pthread_join", PLI_WAIT_JOIN}, {"pthread_clockjoin", PLI_WAIT_JOIN},
+        {"pthread_timedjoin", PLI_WAIT_JOIN}, {"thrd_join", PLI_WAIT_JOIN},
+        {"pthread_barrier_", PLI_WAIT_BARRIER}, {"pthread_rwlock_", PLI_WAIT_RWLOCK}};
+    name += strspn(name, "_");
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncmp(name, known[i].begin, strlen(known[i].begin)) == 0)
+            return known[i].wait;
+    return PLI_WAIT_OTHER;
+}
+
+/* The same, of what is at an address. */
+static int pli_wait_at(uintptr_t pc)
+{
+    pli_place place = pc < PLI_PC_MARKS ? pli_place_of_mark(pc) :
+                      pli_place_at(pc, pli_modules_epoch_sig(), pli_stacks.emergency);
+    return place.name ? pli_wait_of_name(place.name) : PLI_WAIT_OTHER;
+}
+
+#define PLI_WAIT_FRAMES 8 /* the C library's function is not further out */
+
+/* Finds out what a thread sleeps for: the innermost function that has a known name tells. sem_wait
+   and pthread_join jump on to functions that may have none; but who has called them knows. */
+static void pli_taken_explain(pli_taken *t, const pli_ask_slot *slot)
+{
+    t->wait = PLI_WAIT_OTHER, t->holder = 0;
+    if (t->how != PLI_TAKEN_WALKED || t->look != PLI_LOOK_PARKED || t->at.nr != SYS_futex)
+        return;
+    for (int i = 0; i < slot->depth && i < PLI_WAIT_FRAMES && t->wait == PLI_WAIT_OTHER; i++) {
+        t->wait = pli_wait_at(slot->pcs[i]);
+        if (i > 0 && t->wait == PLI_WAIT_OTHER)
+            t->wait = pli_wait_at(pli_callee_sig(slot->pcs[i] + 1));
+    }
+    if (t->wait == PLI_WAIT_MUTEX)
+        t->holder = pli_os_mutex_owner(t->at.arg[0]);
+    else if (t->wait == PLI_WAIT_JOIN)
+        t->holder = pli_os_joined(t->at.arg[2]);
+}
+
+/* -- Who waits for ever --
+
+   In C nobody knows who could unlock, post or signal: any thread may have the address. What can be
+   decided is this. A thread that waits without a limit of time, in pthreads, can go on only if one
+   of certain threads acts:
+
+       mutex                       the thread that holds it
+       join                        the thread that is joined
+       condition, semaphore,       any thread of the program, or a handler of its signals
+       barrier, read-write lock
+
+   It is leaked when all of these have ended or are leaked themselves: a deadlock, whoever waits
+   behind one, a mutex whose holder has ended, and a program of which every thread waits so. It is
+   found by taking all who wait so for leaked, and then letting go, again and again, of each whom
+   somebody could help who is not.
+
+   Stacks are taken one after the other, so a circle might be made of moments that never were at
+   the same time. Those who are left are looked at again: if none of them has had a turn since, then
+   they all waited together. */
+
+/* Signals that tell of a fault of the thread itself: their handlers wake nobody. */
+#define PLI_FAULTS ((uint64_t)1 << (SIGSEGV - 1) | (uint64_t)1 << (SIGBUS - 1) |                   \
+                    (uint64_t)1 << (SIGFPE - 1) | (uint64_t)1 << (SIGILL - 1) |                    \
+                    (uint64_t)1 << (SIGABRT - 1) | (uint64_t)1 << (SIGTRAP - 1) |                  \
+                    (uint64_t)1 << (SIGSYS - 1))
+
+/* Whether a handler of the program's might wake a thread. 32 to 34 are the C library's own. */
+static bool pli_catches_signals(void)
+{
+    char text[2048];
+    uint64_t others = PLI_FAULTS | (uint64_t)7 << 31;
+    struct sigaction own = pli_cpu.own[PLI_LOAD_ACQUIRE(pli_cpu.own_now)];
+    if (pli_may_ask() && (own.sa_handler == SIG_DFL || own.sa_handler == SIG_IGN))
+        others |= (uint64_t)1 << (SIGPROF - 1);
+    if (pli_farewell.sa_handler)
+        others |= (uint64_t)1 << (SIGTERM - 1) | (uint64_t)1 << (SIGINT - 1) |
+                  (uint64_t)1 << (SIGHUP - 1);
+    bool read = pli_os_read_file("/proc/self/status", text, sizeof text) == PL_OK;
+    const char *line = read ? strstr(text, "\nSigCgt:") : NULL;
+    return !line || (strtoull(line + strlen("\nSigCgt:"), NULL, 16) & ~others) != 0;
+}
+
+/* Whether it might be leaked: private to this process (bit 7 of the command; joins do without). */
+static bool pli_may_be_leaked(const pli_taken *t)
+{
+    bool private = ((int)t->at.arg[1] & 128) || t->wait == PLI_WAIT_JOIN;
+    if (t->own || t->self || t->wait == PLI_WAIT_OTHER || !pli_is_endless_futex(&t->at) || !private)
+        return false;
+    return t->holder > 0 || (t->wait != PLI_WAIT_MUTEX && t->wait != PLI_WAIT_JOIN);
+}
+
+/* Whether one thread that is not leaked could help this one. `helper`: there is such a thread, or a
+   handler of the program's. */
+static bool pli_has_help(const pli_taken *t, bool helper)
+{
+    if (t->holder == 0)
+        return helper;
+    for (int i = 0; i < pli_stacks.count; i++)
+        if (pli_stacks.taken[i].tid == t->holder && pli_stacks.taken[i].how != PLI_TAKEN_GONE)
+            return !pli_stacks.taken[i].leaked;
+    pli_parked holder; /* younger than the list, or ended */
+    return pli_look(t->holder, &holder) != PLI_LOOK_GONE;
+}
+
+/* Lets go of those who could be helped, until nothing changes. */
+static void pli_leaked_narrow(bool catches)
+{
+    for (bool changed = true; changed;) {
+        bool helper = catches || pli_stacks.missed > 0;
+        changed = false;
+        for (int i = 0; i < pli_stacks.count; i++) {
+            const pli_taken *t = &pli_stacks.taken[i];
+            helper |= !t->leaked && !t->own && t->how != PLI_TAKEN_GONE;
+        }
+        for (int i = 0; i < pli_stacks.count; i++) {
+            pli_taken *t = &pli_stacks.taken[i];
+            if (t->leaked && pli_has_help(t, helper))
+                t->leaked = false, changed = true;
+        }
+    }
+}
+
+/* Marks the threads that wait for ever. */
+static void pli_leaked_find(void)
+{
+    bool catches = pli_catches_signals(), any = false;
+    for (int i = 0; i < pli_stacks.count; i++)
+        any |= pli_stacks.taken[i].leaked = pli_may_be_leaked(&pli_stacks.taken[i]);
+    if (!any)
+        return;
+    pli_leaked_narrow(catches);
+    for (int i = 0; i < pli_stacks.count; i++) {
+        pli_taken *t = &pli_stacks.taken[i];
+        int holder = t->wait == PLI_WAIT_MUTEX ? pli_os_mutex_owner(t->at.arg[0]) : t->holder;
+        t->leaked = t->leaked && holder == t->holder && pli_slept(t->tid, &t->at);
+    }
+    pli_leaked_narrow(catches);
+}
+
+/* Takes all stacks. Under pli_stacks.lock. In an emergency: without malloc, and without waiting for
+   other locks. */
+static pl_result pli_stacks_take(bool emergency)
+{
+    int saved_errno = errno;
+    pli_stacks.emergency = emergency;
+    pl_result result = pli_stacks_prepare();
+    if (result == PL_OK)
+        result = pli_stacks_list();
+    if (result == PL_OK) {
+        pli_stacks_take_self();
+        pli_stacks_wait();
+        for (int i = 0; i < pli_stacks.count; i++)
+            pli_taken_explain(&pli_stacks.taken[i], &pli_ask_slots[i]);
+        pli_leaked_find();
+    }
+    errno = saved_errno;
+    return result;
+}
+
+#endif /* PLI_LINUX */
+
+/* ==== >>dump =====================================================================================
+   The stacks of all threads as they are written: as text for people, and as the profiles goroutine,
+   goroutineleak and threadcreate, whose names are Go's so that its tools and servers find them.
+
+       goroutine       debug 0, 1    how many threads are at each stack
+                       debug 2       each thread by itself: what pl_stacks_write writes
+       goroutineleak   debug 0, 1    only those that wait for ever
+                       debug 2       all, where these are marked (leaked)
+       threadcreate                  how many threads were started by each stack, see >>site
+
+   Text comes from the same table of taken threads in all cases, and in crash reports too. It is put
+   together in memory, so that the lock is not held while somebody reads slowly. */
+
+#if PLI_LINUX
+
+/* -- As text --
+
+   A thread is a paragraph: a line that names it, its frames, who started it, an empty line. So what
+   is searched for with a text editor, and what a script cuts out, is a paragraph. The first words
+   of a state do not depend on numbers: `grep -c 'waits for a mutex'` counts them.
+
+       thread 4711 (server) [in epoll_wait]:
+       #0   0x00007f21c5f0a1b3  epoll_wait+0x43  /lib/x86_64-linux-gnu/libc.so.6+0x1051b3
+       #1   0x000055d0c8f3a20e  next_event (inlined)  /home/me/event.h:31  /home/me/server+0x120e
+       #2   0x000055d0c8f3a20e  serve+0x2c  /home/me/server.c:77  /home/me/server+0x120e
+       started by thread 4700 at
+            0x000055d0c8f3a7a1  main+0x51  /home/me/server.c:140  /home/me/server+0x17a1
+
+   The last column finds the place again in the file, with any debugger; the modules stand at the
+   end with their build ids, so that the right file can be found: `python3 -m graders symbolize`
+   does both. */
+
+/* What is known of an address in a stack. A program that has jumped into data is in no function. */
+static pli_place pli_place_in_stack(uintptr_t pc, bool emergency)
+{
+    bool code = false;
+    pli_place place = pc < PLI_PC_MARKS ? pli_place_of_mark(pc) :
+                      pli_place_at(pc, pli_modules_epoch_sig(), emergency);
+    for (int i = 0; place.module && i < place.module->texts; i++)
+        code |= pc >= place.module->text[i].start && pc < place.module->text[i].end;
+    if (place.module && !code)
+        place.name = place.shown = "[no code]", place.start = pc;
+    return place;
+}
+
+/* One line for a function at an address: its number, if there is one, which counts on; the address.
+   `function` is an inlined one, or NULL for the one of the place. */
+static void pli_text_stack_line(pli_bytes *out, int *number, uintptr_t pc, const pli_place *place,
+                                const char *function, const pli_line *line)
+{
+    if (number)
+        pli_bytes_format(out, "#%-3d ", (*number)++);
+    else
+        pli_bytes_text(out, "     ");
+    if (pc >= PLI_PC_MARKS || pc == 0)
+        pli_bytes_format(out, "0x%016" PRIxPTR "  ", pc);
+    pli_bytes_text(out, function ? function : place->shown);
+    if (place->module) {
+        if (function)
+            pli_bytes_text(out, " (inlined)  ");
+        else
+            pli_bytes_format(out, "+0x%" PRIxPTR "  ", pc - place->start);
+        if (line->file) {
+            pli_bytes_text(out, line->file);
+            pli_bytes_format(out, ":%d  ", line->line);
+        }
+        pli_bytes_text(out, place->module->path);
+        pli_bytes_format(out, "+0x%" PRIxPTR, pc - place->module->bias);
+    }
+    pli_bytes_byte(out, '\n');
+}
+
+/* A frame: a line for each function at its address. */
+static void pli_text_stack_frame(pli_bytes *out, int *number, uintptr_t pc, bool emergency)
+{
+    char made[PLI_UNNAMED_MAX];
+    pli_line line[PLI_INLINED_MAX] = {{NULL, NULL, 0}};
+    pli_place place = pli_place_in_stack(pc, emergency);
+    int count = place.module ? pli_lines_at(place.module, pc, emergency, line, PLI_INLINED_MAX) : 0;
+    pli_place_text(&place, pc, made, sizeof made);
+    for (int i = 0; i < count - 1; i++)
+        pli_text_stack_line(out, number, pc, &place,
+                            pli_string_shown(line[i].function, emergency), &line[i]);
+    pli_text_stack_line(out, number, pc, &place, NULL, &line[count ? count - 1 : 0]);
+}
+
+/* Each address has 16 digits, also on systems that need fewer: columns stay columns, and the reader
+   of reports (graders/stacks.py) knows a frame by them. */
+
+/* A stack, from the innermost function on; the same frame again and again, as in a recursion that
+   has no end, is counted instead. Returns the place of the next frame to print. */
+static int pli_text_stack_part(pli_bytes *out, int *number, const uintptr_t *pcs, int depth, int at,
+                               bool emergency)
+{
+    int same = 0;
+    pli_text_stack_frame(out, number, pcs[at], emergency);
+    while (at + same + 1 < depth && pcs[at + same + 1] == pcs[at])
+        same++;
+    if (same < 3)
+        return at + 1;
+    pli_bytes_format(out, "     ... the same %d times more\n", same);
+    *number += same;
+    return at + same + 1;
+}
+
+/* What is loaded, and which builds these are: from the first to the last address of each, which is
+   where it lay, not what of it can be executed. The program stands first. */
+static void pli_text_builds(pli_bytes *out)
+{
+    char id[2 * PLI_BUILD_ID_MAX + 1];
+    pli_bytes_text(out, "modules:\n");
+    for (const pli_module *m = PLI_LOAD_ACQUIRE(pli_modules.all); m;
+         m = PLI_LOAD_ACQUIRE(m->next)) {
+        if (m->last_epoch != PLI_EPOCH_NOW)
+            continue;
+        pli_build_id_text(m, id);
+        pli_bytes_format(out, "0x%016" PRIxPTR "-0x%016" PRIxPTR "  ", m->start, m->end);
+        pli_bytes_text(out, m->path);
+        pli_bytes_format(out, "  build id %s\n", *id ? id : "none");
+    }
+}
+
+/* A system call's name; NULL for the rarer ones, whose number is shown. Those in which threads
+   spend time are here; what answers at once is hardly ever met. The names are the kernel's, not
+   libc's: select is pselect6 on some systems, and what a debugger or strace shows is the same. */
+static const char *pli_syscall_name(long nr)
+{
+#define PLI_CALL(name) {SYS_##name, #name},
+    static const struct { long nr; const char *name; } known[] = {
+        PLI_CALL(read) PLI_CALL(write) PLI_CALL(readv) PLI_CALL(writev) PLI_CALL(pread64)
+        PLI_CALL(pwrite64) PLI_CALL(openat) PLI_CALL(close) PLI_CALL(fsync) PLI_CALL(fdatasync)
+        PLI_CALL(ppoll) PLI_CALL(pselect6) PLI_CALL(epoll_pwait) PLI_CALL(nanosleep)
+        PLI_CALL(clock_nanosleep) PLI_CALL(futex) PLI_CALL(wait4) PLI_CALL(waitid) PLI_CALL(accept)
+        PLI_CALL(accept4) PLI_CALL(connect) PLI_CALL(recvfrom) PLI_CALL(recvmsg) PLI_CALL(sendto)
+        PLI_CALL(sendmsg) PLI_CALL(rt_sigtimedwait) PLI_CALL(rt_sigsuspend) PLI_CALL(flock)
+        PLI_CALL(fcntl) PLI_CALL(ioctl) PLI_CALL(splice) PLI_CALL(msgrcv) PLI_CALL(semop)
+        PLI_CALL(mmap) PLI_CALL(munmap) PLI_CALL(madvise) PLI_CALL(restart_syscall)
+#ifdef SYS_poll /* younger processors have only the newer forms */
+        PLI_CALL(poll) PLI_CALL(select) PLI_CALL(epoll_wait) PLI_CALL(pause) PLI_CALL(open)
+#endif
+        PLI_CALL(exit)};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].nr == nr)
+            return known[i].name;
+    return NULL;
+}
+
+/* Whether the first argument of a system call is a descriptor: /proc/PID/fd tells what that is. */
+static bool pli_syscall_has_fd(long nr)
+{
+    return nr == SYS_read || nr == SYS_write || nr == SYS_readv || nr == SYS_writev ||
+           nr == SYS_accept || nr == SYS_accept4 || nr == SYS_connect || nr == SYS_recvfrom ||
+           nr == SYS_recvmsg || nr == SYS_sendto || nr == SYS_sendmsg || nr == SYS_flock;
+}
+
+/* What a thread that waits in pthreads waits for. With a holder there is more to say: which thread
+   to look at next. */
+static void pli_text_wait(pli_bytes *out, const pli_taken *t)
+{
+    static const char *const words[] = {"", "a mutex", "a condition", "a semaphore",
+                                        "the end of a thread", "a barrier", "a read-write lock"};
+    if (t->wait == PLI_WAIT_JOIN && t->holder)
+        pli_bytes_format(out, "waits for the end of thread %d", t->holder);
+    else if (t->holder)
+        pli_bytes_format(out, "waits for a mutex that thread %d holds", t->holder);
+    else
+        pli_bytes_format(out, "waits for %s", words[t->wait]);
+}
+
+/* Why a thread has no stack. Asked of the system only now, for the few that have none: the kernel's
+   set of blocked signals has bit n - 1 for signal n. */
+static const char *pli_taken_why(const pli_taken *t)
+{
+    char text[2048], *line;
+    if (t->look == PLI_LOOK_HIDDEN)
+        return "the system does not show where it sleeps";
+    if (!pli_stacks.may_ask)
+        return "another handler has SIGPROF";
+    line = pli_task_read(t->tid, "status", text, sizeof text) ? strstr(text, "\nSigBlk:") : NULL;
+    if (line && (strtoull(line + strlen("\nSigBlk:"), NULL, 16) >> (SIGPROF - 1) & 1))
+        return "it has SIGPROF blocked";
+    return "it has not answered in time";
+}
+
+/* What a thread does: the text in brackets. `running` is also who waits for a processor: the kernel
+   makes no difference that can be seen without rights. */
+static void pli_text_state(pli_bytes *out, const pli_taken *t)
+{
+    const char *name = pli_syscall_name(t->at.nr);
+    if (t->look != PLI_LOOK_PARKED)
+        pli_bytes_text(out, t->look == PLI_LOOK_HIDDEN && t->letter != 'R' ? "sleeps" : "running");
+    else if (t->wait != PLI_WAIT_OTHER)
+        pli_text_wait(out, t);
+    else if (t->at.nr < 0)
+        pli_bytes_text(out, "stopped, or waits for memory");
+    else if (name)
+        pli_bytes_format(out, "in %s", name);
+    else
+        pli_bytes_format(out, "in system call %ld", t->at.nr);
+    if (t->look == PLI_LOOK_PARKED && pli_syscall_has_fd(t->at.nr))
+        pli_bytes_format(out, ", descriptor %d", (int)t->at.arg[0]);
+    if (t->how == PLI_TAKEN_WITHOUT)
+        pli_bytes_format(out, "; no stack: %s", pli_taken_why(t));
+    pli_bytes_text(out, t->leaked ? " (leaked)" : "");
+}
+
+/* A thread with its stack. Of one without, the function that it runs is shown in its place, if that
+   is known. Where it was started stands below: for a pool of threads with one function that is what
+   tells them apart. */
+static void pli_text_thread(pli_bytes *out, const pli_taken *t, const pli_ask_slot *slot)
+{
+    bool emergency = pli_stacks.emergency;
+    int number = 0;
+    pli_bytes_format(out, "thread %d (%s) [", t->tid, t->name);
+    pli_text_state(out, t);
+    pli_bytes_text(out, "]:\n");
+    pli_text_labels(out, t->labels);
+    for (int i = 0; t->how == PLI_TAKEN_WALKED && i < slot->depth;)
+        i = pli_text_stack_part(out, &number, slot->pcs, slot->depth, i, emergency);
+    if (t->how != PLI_TAKEN_WALKED && t->start)
+        pli_text_stack_frame(out, &number, t->start, emergency);
+    if (t->started && t->starter)
+        pli_bytes_format(out, "started by thread %d at\n", t->starter);
+    for (int i = 0; t->started && t->starter && i < t->started->depth; i++)
+        pli_text_stack_frame(out, NULL, t->started->pcs[i], emergency);
+    pli_bytes_byte(out, '\n');
+}
+
+/* The form of debug=2: what was taken last, but perflab's own threads. */
+static void pli_stacks_text(pli_bytes *out, bool emergency)
+{
+    (void)emergency;
+    for (int i = 0; i < pli_stacks.count; i++) {
+        const pli_taken *t = &pli_stacks.taken[i];
+        if (!t->own && t->how != PLI_TAKEN_GONE)
+            pli_text_thread(out, t, &pli_ask_slots[i]);
+    }
+    if (pli_stacks.missed)
+        pli_bytes_format(out, "and %d more threads\n\n", pli_stacks.missed);
+    pli_text_builds(out);
+}
+
+/* -- As profiles -- */
+
+/* Counts a thread at its stack; one without has the mark of a cut one, and its function. Threads
+   with different labels count apart, as in the CPU profile. */
+static void pli_stacks_count(const pli_taken *t, const pli_ask_slot *slot)
+{
+    uintptr_t none[2] = {PLI_PC_TRUNCATED, t->start};
+    bool walked = t->how == PLI_TAKEN_WALKED;
+    pli_site_key key = {t->labels, 0, pli_modules_epoch_sig(),
+                        walked ? slot->depth : t->start ? 2 : 1, walked ? slot->pcs : none};
+    pli_sites_count_sig(&pli_stacks.sites, &key, 0, 1, 0);
+}
+
+/* The table stays from profile to profile, with its values set anew: two of them can be compared
+   site by site. */
+static void pli_stacks_count_all(bool leaked)
+{
+    size_t position = 0;
+    pli_stacks.sites.lost = 0;
+    for (pli_site *site; (site = pli_sites_next(&pli_stacks.sites, &position)) != NULL;)
+        PLI_STORE(site->value[0], 0);
+    for (int i = 0; i < pli_stacks.count; i++) {
+        const pli_taken *t = &pli_stacks.taken[i];
+        if (!t->own && t->how != PLI_TAKEN_GONE && (!leaked || t->leaked))
+            pli_stacks_count(t, &pli_ask_slots[i]);
+    }
+    pli_stacks.sites.lost += pli_stacks.missed;
+}
+
+/* One sample type, which counts, under the profile's own name: "goroutine/count" is what Go's tools
+   ask for. The period of 1 is Go's as well. */
+static void pli_count_view(pli_profile_view *view, const pli_sites *sites)
+{
+    view->sites = sites;
+    view->types = 1;
+    view->type[0] = (pli_sample_type){view->name, "count", 0, 1, NULL};
+    view->period_type = view->name, view->period_unit = "count";
+    view->period = 1;
+    view->time_ns = (int64_t)pli_os_clock_ns_sig(CLOCK_REALTIME);
+}
+
+/* The lock is held until the profile is encoded: pli_stacks_done gives it back. */
+static pl_result pli_stacks_fill(pli_profile_view *view, bool emergency, bool leaked)
+{
+    if (!pli_lock_take_or_try(&pli_stacks.lock, emergency))
+        return PL_BUSY;
+    pl_result result = pli_stacks_take(emergency);
+    if (result == PL_OK && !pli_stacks.sites.slots)
+        result = pli_sites_open(&pli_stacks.sites, PLI_STACKS_BUFFER);
+    if (result != PL_OK) {
+        pli_lock_give(&pli_stacks.lock);
+        return result;
+    }
+    pli_stacks_count_all(leaked);
+    pli_count_view(view, &pli_stacks.sites);
+    view->threads = pli_stacks_text;
+    return PL_OK;
+}
+
+static pl_result pli_goroutine_fill(pli_profile_view *view, bool emergency)
+{
+    return pli_stacks_fill(view, emergency, false);
+}
+
+static pl_result pli_goroutineleak_fill(pli_profile_view *view, bool emergency)
+{
+    return pli_stacks_fill(view, emergency, true);
+}
+
+static void pli_stacks_done(void)
+{
+    pli_lock_give(&pli_stacks.lock);
+}
+
+/* Each thread that has no place yet counts as unseen. From the first call on this is for good, so
+   the total only grows, and differences of two profiles are threads that were started between. */
+static pl_result pli_threadcreate_fill(pli_profile_view *view, bool emergency)
+{
+    pl_result result = emergency ? PL_BUSY : pli_started_watch();
+    if (result != PL_OK)
+        return result;
+    pli_threads_meet();
+    for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next) {
+        const pli_site *none = NULL;
+        if (PLI_LOAD(t->state) == PLI_THREAD_USED && !PLI_LOAD(t->own) &&
+            __atomic_compare_exchange_n(&t->started, &none, pli_started.unseen, 0,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            PLI_ADD(((pli_site *)(uintptr_t)pli_started.unseen)->value[0], 1);
+    }
+    pli_count_view(view, &pli_started.sites);
+    return PL_OK;
+}
+
+static pli_profile_source pli_goroutine_source = {
+    "goroutine", pli_goroutine_fill, pli_stacks_done, NULL};
+static pli_profile_source pli_goroutineleak_source = {
+    "goroutineleak", pli_goroutineleak_fill, pli_stacks_done, NULL};
+static pli_profile_source pli_threadcreate_source = {
+    "threadcreate", pli_threadcreate_fill, NULL, NULL};
+
+/* These profiles need nobody to start them: they tell what is, not what was collected. */
+__attribute__((constructor)) static void pli_stacks_register(void)
+{
+    pli_profile_source_add(&pli_goroutine_source);
+    pli_profile_source_add(&pli_goroutineleak_source);
+    pli_profile_source_add(&pli_threadcreate_source);
+}
+
+#endif /* PLI_LINUX */
+
+/* Puts the text together first, so that a slow reader keeps nobody else waiting. */
+pl_result pl_stacks_write(FILE *out)
+{
+#if PLI_LINUX
+    pli_bytes text = {NULL, 0, 0, false};
+    if (!out)
+        return PL_INVALID;
+    pli_lock_take(&pli_stacks.lock);
+    pl_result result = pli_stacks_take(false);
+    if (result == PL_OK)
+        pli_stacks_text(&text, false);
+    pli_lock_give(&pli_stacks.lock);
+    if (result == PL_OK && text.failed)
+        result = PL_NOMEM;
+    if (result == PL_OK && (fwrite(text.data, 1, text.size, out) != text.size || fflush(out)))
+        result = PL_IO;
+    pli_bytes_free(&text);
+    return result;
+#else
+    (void)out;
+    return PL_UNSUPPORTED;
+#endif
+}
+
+/* The system's list, without perflab's own threads. A main thread that has ended stays in the list
+   until the program ends (state Z). One that was joined a moment ago may still be there:
+   pthread_join returns before the kernel has done away with it. */
+int pl_num_threads(void)
+{
+#if PLI_LINUX
+    int none, count = pli_os_numbers("/proc/self/task", &none, 0);
+    pli_lock_take(&pli_threads.lock);
+    for (pli_thread *t = pli_threads.all; t; t = t->next)
+        count -= t->state == PLI_THREAD_USED && PLI_LOAD(t->own);
+    pli_lock_give(&pli_threads.lock);
+    return count - (count > 1 && pli_task_letter(getpid()) == 'Z');
+#else
+    return 0;
+#endif
+}
+
+/* ==== >>crash ====================================================================================
+   What a program says before it dies of a fault: the signal in words, the registers, the stack of
+   the thread, the modules, and the stacks of all other threads. Then it dies of the same signal, as
+   if nobody had looked: the parent sees the same status, and a core has the registers of the fault.
+
+       fault ──► handler ──► head ──► registers ──► stack ──► modules ──► threads ──► the signal
+                    ▲                                 │ a fault of the report's own      again
+                    └─────────────────────────────────┘ goes on behind it
+
+   The handler runs on a stack of its own, since the thread's may be what is full. Nothing is
+   allocated and no lock is waited for: what was interrupted may be malloc, or hold any of them.
+   Memory is believed nothing of: if the report itself faults, the handler is entered once more,
+   and goes on with what comes next. So each line stands as soon as it is known.
+
+   A second thread that crashes meanwhile waits for the first one's report, which has it in its list
+   of threads, and dies with it.
+
+   The parts, by what can go wrong in them:
+
+       head, registers     from the handler's arguments: nothing can
+       stack               the walk checks all memory; each frame is written before the next one
+       threads             takes 0.1 s at most, when some do not answer
+       modules             what was known at the last refresh, and met on the way
+
+   How it ends, and why not simply by abort: the handler takes its leave (default action), blocks
+   the signal, queues it again with all that the kernel told of it, and returns. The mask of what
+   was interrupted comes back with the return, and with it the signal, before another instruction:
+
+       registers of the fault ◄── return ◄── queued: SIGSEGV, code 1, address 0x8
+       core, status: signal 11, not that of a handler
+
+   A handler that the program has for one of these signals stays, whether it was there before or
+   comes later: who handles faults knows why. A program that catches SIGSEGV to grow its heap, or a
+   language's runtime, goes on as if there were no perflab.
+
+   Invariant: but for `level` and `pid`, pli_crash is written by the reporter only, and there is one
+   reporter. */
+
+#if PLI_LINUX
+
+/* What is told: nothing; the thread that crashed; all threads; the same, and the kernel is asked
+   for a core as large as the limit allows. */
+enum { PLI_CRASH_NONE, PLI_CRASH_SINGLE, PLI_CRASH_ALL, PLI_CRASH_CORE };
+
+#define PLI_CRASH_STACK ((size_t)128 << 10) /* of addresses; memory is what the handler touches */
+
+/* So many faults of its own end the report. Each leaves a frame of the kernel's and of the handler
+   on the signal stack, some KiB, which has room for many more. */
+#define PLI_CRASH_FAULTS 8
+
+/* Naps of 50 us and more: some ten seconds, in which others wait for the report. Who has waited so
+   long dies by itself, without one. */
+#define PLI_CRASH_WAIT 200000
+
+static const int pli_crash_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+#define PLI_CRASH_SIGNALS ((int)(sizeof pli_crash_signals / sizeof *pli_crash_signals))
+
+static struct {
+    pli_lock lock;       /* who installs */
+    int level, pid;
+    int reporter;        /* the thread that reports; 0: none yet; atomic */
+    siginfo_t info;      /* of the fault, as everything below */
+    const void *context;
+    int stage, unit;     /* what comes next */
+    int faults;          /* of the report itself */
+    bool locked;         /* pli_stacks.lock is ours */
+    int depth;
+    int number;          /* of the next frame */
+    uintptr_t pcs[PLI_STACK_MAX];
+    pli_bytes text;      /* not written yet */
+} pli_crash;
+
+/* The level that a person has named; -1: there is none of this name. */
+PLI_SOMETIMES static int pli_crash_level(const char *name)
+{
+    static const char *const names[] = {"none", "single", "all", "core"};
+    for (int i = 0; i < 4; i++)
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    return -1;
+}
+
+/* -- In words -- */
+
+/* What a signal is called (code 0), and what its codes mean. They are said as what happened, not as
+   the manual has them: SEGV_ACCERR is a write to what is read-only, a jump into data, or a touch of
+   a guard page, and the kernel does not tell which. SI_KERNEL with SIGSEGV is a general protection
+   fault, which on x86-64 nearly always is an address that is none: a pointer that was overwritten.
+   */
+static const char *pli_crash_words(int number, int code)
+{
+    static const struct { int number, code; const char *text; } known[] = {
+        {SIGSEGV, 0, "SIGSEGV"}, {SIGBUS, 0, "SIGBUS"}, {SIGFPE, 0, "SIGFPE"},
+        {SIGILL, 0, "SIGILL"}, {SIGABRT, 0, "SIGABRT"}, {SIGTRAP, 0, "SIGTRAP"},
+        {SIGSYS, 0, "SIGSYS"},
+        {SIGSEGV, SEGV_MAPERR, "there is no memory at the address"},
+        {SIGSEGV, SEGV_ACCERR, "this memory must not be used so"},
+        {SIGSEGV, SI_KERNEL, "an address that no memory can have"},
+        {SIGBUS, BUS_ADRALN, "the address is not aligned"},
+        {SIGBUS, BUS_ADRERR, "behind the end of the file that is mapped there"},
+        {SIGBUS, BUS_OBJERR, "the memory is broken"},
+        {SIGFPE, FPE_INTDIV, "integer division by zero"},
+        {SIGFPE, FPE_INTOVF, "integer overflow"},
+        {SIGFPE, FPE_FLTDIV, "floating-point division by zero"},
+        {SIGFPE, FPE_FLTOVF, "floating-point overflow"},
+        {SIGFPE, FPE_FLTUND, "floating-point underflow"},
+        {SIGFPE, FPE_FLTRES, "inexact floating-point result"},
+        {SIGFPE, FPE_FLTINV, "invalid floating-point operation"},
+        {SIGILL, ILL_ILLOPC, "not an instruction"},
+        {SIGILL, ILL_ILLOPN, "not an instruction, or __builtin_trap"},
+        {SIGILL, ILL_PRVOPC, "an instruction that only the system may use"},
+        {SIGTRAP, TRAP_BRKPT, "a breakpoint"}, {SIGTRAP, SI_KERNEL, "a breakpoint"},
+        {SIGTRAP, TRAP_TRACE, "a single step"},
+        {SIGSYS, 1, "a system call that is not allowed here"},
+        {SIGABRT, SI_TKILL, "abort was called, or an assertion failed"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].number == number && known[i].code == code)
+            return known[i].text;
+    return code == SI_TKILL ? "raised by the program" :
+           code == SI_USER || code == SI_QUEUE ? "sent by process" : "for an unknown reason";
+}
+
+/* Whether the kernel says at which address it happened: only of faults (codes above 0), and not of
+   those where the processor itself does not know. */
+static bool pli_crash_has_address(const siginfo_t *info)
+{
+    int n = info->si_signo;
+    return info->si_code > 0 && info->si_code != SI_KERNEL &&
+           (n == SIGSEGV || n == SIGBUS || n == SIGFPE || n == SIGILL);
+}
+
+#define PLI_CRASH_NEAR ((uintptr_t)64 << 10) /* how far below sp a function writes */
+
+/* A fault close to sp is one at the end of the stack: what is inside of it can be used. */
+static bool pli_crash_is_overflow(const siginfo_t *info, const void *context)
+{
+    uintptr_t sp = pli_regs_of_signal_sig(context).sp, at = (uintptr_t)info->si_addr;
+    return info->si_signo == SIGSEGV && pli_crash_has_address(info) &&
+           at - (sp - PLI_CRASH_NEAR) < 2 * PLI_CRASH_NEAR;
+}
+
+/* -- The parts of the report. Each gives one unit of itself, and false behind the last -- */
+
+static bool pli_crash_head(int unit)
+{
+    const siginfo_t *info = &pli_crash.info;
+    char name[16] = "";
+    if (unit > 0)
+        return false;
+    pli_task_read(pli_crash.reporter, "comm", name, sizeof name);
+    pli_bytes_format(&pli_crash.text, "perflab: the program crashed: %s, %s",
+                     pli_crash_words(info->si_signo, 0),
+                     pli_crash_words(info->si_signo, info->si_code));
+    if (pli_crash_has_address(info))
+        pli_bytes_format(&pli_crash.text, ": 0x%016" PRIxPTR, (uintptr_t)info->si_addr);
+    if (info->si_code == SI_USER || info->si_code == SI_QUEUE)
+        pli_bytes_format(&pli_crash.text, ": %d", (int)info->si_pid);
+    if (pli_crash_is_overflow(info, pli_crash.context))
+        pli_bytes_text(&pli_crash.text, ", at the end of the stack: it has overflowed");
+    pli_bytes_format(&pli_crash.text, "\nsignal %d, code %d, process %d, thread %d (%s)\n\n",
+                     info->si_signo, info->si_code, (int)getpid(), pli_crash.reporter, name);
+    return true;
+}
+
+/* Three registers a line. */
+static bool pli_crash_registers(int unit)
+{
+    const char *name;
+    uint64_t value;
+    int shown = 0;
+    for (; shown < 3 && pli_os_register(pli_crash.context, 3 * unit + shown, &name, &value);
+         shown++)
+        pli_bytes_format(&pli_crash.text, "%s%-6s 0x%016" PRIx64, shown ? "  " : "", name, value);
+    pli_bytes_byte(&pli_crash.text, '\n');
+    return shown > 0;
+}
+
+/* The walk first, then frame by frame: names are read from files, which takes a moment. Should the
+   walk itself fault, there is still the address where it began. A library that was loaded since the
+   last refresh is met here, so that its frames have names, too. */
+static bool pli_crash_stack(int unit)
+{
+    pli_regs regs = pli_regs_of_signal_sig(pli_crash.context);
+    if (unit == 0) {
+        pli_bytes_format(&pli_crash.text, "thread %d [crashed]:\n", pli_crash.reporter);
+        pli_crash.depth = 1;
+        pli_crash.pcs[0] = regs.pc;
+        pli_crash.depth = pli_unwind_sig(&regs, pli_crash.pcs, PLI_STACK_MAX);
+        return true;
+    }
+    if (unit <= pli_crash.depth) {
+        pli_modules_meet_at(pli_crash.pcs[unit - 1]);
+        pli_crash.unit = 1 + pli_text_stack_part(&pli_crash.text, &pli_crash.number, pli_crash.pcs,
+                                                 pli_crash.depth, unit - 1, true);
+        return true;
+    }
+    pli_bytes_byte(&pli_crash.text, '\n');
+    return false;
+}
+
+/* Taking all stacks is unit 0; then one thread after the other. A crash from within the taking has
+   the lock for ever: then the others are left out. The lock is not given back either: nobody shall
+   take stacks any more. */
+static bool pli_crash_threads(int unit)
+{
+    const pli_taken *t = &pli_stacks.taken[unit - 1];
+    if (pli_crash.level == PLI_CRASH_SINGLE)
+        return false;
+    if (unit == 0) {
+        pli_crash.locked = pli_lock_take_or_try(&pli_stacks.lock, true);
+        if (!pli_crash.locked || pli_stacks_take(true) != PL_OK) {
+            pli_bytes_text(&pli_crash.text, "the other threads cannot be shown\n\n");
+            pli_crash.locked = false;
+        }
+        return pli_crash.locked;
+    }
+    if (!pli_crash.locked || unit > pli_stacks.count)
+        return false;
+    if (t->tid != pli_crash.reporter && t->how != PLI_TAKEN_GONE)
+        pli_text_thread(&pli_crash.text, t, &pli_ask_slots[unit - 1]);
+    return true;
+}
+
+/* Last, since libraries may have been met on the way. Each with its build id: with it the names can
+   be found on another machine, next year. */
+static bool pli_crash_modules(int unit)
+{
+    if (unit == 0)
+        pli_text_builds(&pli_crash.text);
+    return unit == 0;
+}
+
+/* Writes what there is so far, with one call: lines of several processes do not mix in a log.
+   Nobody can be told that it failed. */
+static void pli_crash_flush(void)
+{
+    pli_write_all(2, pli_crash.text.data, pli_crash.text.size);
+    pli_crash.text.size = 0;
+}
+
+/* All of it; or the rest, after a fault of its own. The unit is counted up before it is tried. */
+static void pli_crash_report(void)
+{
+    static bool (*const stages[])(int) = {pli_crash_head, pli_crash_registers, pli_crash_stack,
+                                          pli_crash_threads, pli_crash_modules};
+    while (pli_crash.stage < (int)(sizeof stages / sizeof *stages)) {
+        int unit = pli_crash.unit++;
+        if (!stages[pli_crash.stage](unit))
+            pli_crash.stage++, pli_crash.unit = 0;
+        pli_crash_flush();
+    }
+}
+
+/* -- The handler -- */
+
+/* The signal comes again, with what the kernel told of it, as soon as this handler returns to what
+   was interrupted; and then nobody handles it. */
+static void pli_crash_die(const siginfo_t *info)
+{
+    struct sigaction none;
+    sigset_t set;
+    memset(&none, 0, sizeof none);
+    pli_libc_action(info->si_signo, &none, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, info->si_signo);
+    pli_os_sigmask_sig(SIG_BLOCK, &set, NULL);
+    if (pli_os_queue_sig(pli_os_tid_sig(), info->si_signo, info) == 0)
+        return;
+    pli_os_sigmask_sig(SIG_UNBLOCK, &set, NULL); /* a filter forbids it */
+    raise(info->si_signo);
+    syscall(SYS_exit_group, 128 + info->si_signo);
+}
+
+/* The report has failed at some point: it goes on behind it, from within this second handler. What
+   the first one was doing is never taken up again: this one ends the program. */
+static void pli_crash_again(const siginfo_t *info)
+{
+    pli_crash.text.size = 0;
+    if (++pli_crash.faults > PLI_CRASH_FAULTS)
+        return;
+    pli_bytes_format(&pli_crash.text, "(what should stand here cannot be read: %s)\n",
+                     pli_crash_words(info->si_signo, 0));
+    pli_crash_report();
+}
+
+/* For all of these signals. A vfork's child, which has its parent's memory, only dies. */
+static void pli_crash_handler(int number, siginfo_t *info, void *context)
+{
+    int self = pli_os_tid_sig(), first = 0, saved_errno = errno;
+    bool ours = PLI_LOAD(pli_crash.pid) == getpid();
+    (void)number;
+    if (!ours) {
+        pli_crash_die(info);
+    } else if (__atomic_compare_exchange_n(&pli_crash.reporter, &first, self, 0, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_SEQ_CST)) {
+        pli_crash.info = *info, pli_crash.context = context;
+        pli_crash_report();
+        pli_crash_die(&pli_crash.info);
+    } else if (first == self) {
+        pli_crash_again(info);
+        pli_crash_die(&pli_crash.info);
+    } else {
+        for (int i = 0; i < PLI_CRASH_WAIT; i++)
+            pli_os_nap();
+        pli_crash_die(info);
+    }
+    errno = saved_errno;
+}
+
+/* -- Stacks for the handler -- */
+
+/* A page that nobody may touch, then the stack. */
+static size_t pli_crash_stack_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE) + PLI_CRASH_STACK;
+}
+
+/* Gives the calling thread a stack for signals, unless it has one of its own. A thread can do that
+   only for itself; so it is what a thread does first. */
+static void pli_crash_enter(pli_thread *t)
+{
+    stack_t now;
+    size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+    if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE))
+        return;
+    char *memory = pli_os_map(pli_crash_stack_bytes());
+    if (!memory)
+        return;
+    mprotect(memory, guard, PROT_NONE);
+    sigaltstack(&(stack_t){.ss_sp = memory + guard, .ss_size = PLI_CRASH_STACK}, NULL);
+    t->signal_stack = memory;
+}
+
+/* A thread ends: in it, or in a fork's child, where it is not. One that ends from within a handler
+   still stands on it. */
+static void pli_crash_death(pli_thread *t)
+{
+    const stack_t none = {.ss_flags = SS_DISABLE};
+    if (t->signal_stack && (t->tid != pli_os_tid_sig() || sigaltstack(&none, NULL) == 0))
+        munmap(t->signal_stack, pli_crash_stack_bytes());
+    t->signal_stack = NULL;
+}
+
+/* The child may crash, too. */
+static void pli_crash_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_crash.lock.state = 0;
+    PLI_STORE(pli_crash.pid, getpid());
+}
+
+static const pli_thread_hooks pli_crash_hooks = {
+    NULL, pli_crash_death, NULL, NULL, pli_crash_fork_child};
+
+/* -- Installing -- */
+
+/* Takes the signals that the program does not handle, or gives them back. Not restarted, since
+   nothing goes on afterwards; NODEFER, or a second fault would end all without a word. */
+static void pli_crash_handle(bool on)
+{
+    struct sigaction ours, now;
+    memset(&ours, 0, sizeof ours);
+    ours.sa_sigaction = pli_crash_handler;
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_NODEFER;
+    sigfillset(&ours.sa_mask); /* but faults: those of the report come back to it */
+    for (int i = 0; i < PLI_CRASH_SIGNALS; i++)
+        sigdelset(&ours.sa_mask, pli_crash_signals[i]);
+    for (int i = 0; i < PLI_CRASH_SIGNALS; i++) {
+        bool known = pli_libc_action(pli_crash_signals[i], NULL, &now) == 0;
+        if (known && on && now.sa_handler == SIG_DFL)
+            pli_libc_action(pli_crash_signals[i], &ours, NULL);
+        if (known && !on && (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == pli_crash_handler) {
+            memset(&now, 0, sizeof now);
+            pli_libc_action(pli_crash_signals[i], &now, NULL);
+        }
+    }
+}
+
+/* What the report needs, before anything is broken: modules and their unwind tables, memory for the
+   text and for the stacks of others, the handler that asks them. */
+static pl_result pli_crash_prepare(void)
+{
+    pli_lock_take(&pli_stacks.lock);
+    pli_stacks.emergency = false;
+    pl_result result = pli_stacks_prepare();
+    pli_lock_give(&pli_stacks.lock);
+    if (result != PL_OK)
+        return result;
+    if (!pli_crash.text.capacity)
+        pli_bytes_grow(&pli_crash.text, 1);
+    if (pli_crash.text.failed)
+        return PL_NOMEM;
+    pli_thread *t = pli_thread_join();
+    PLI_STORE(pli_crash.pid, getpid());
+    pli_collector_add(&pli_crash_hooks);
+    pli_started_watch();
+    PLI_STORE(pli_threads.enter, pli_crash_enter);
+    pli_threads_want(PLI_WANT_CRASH, true);
+    if (t != &pli_orphan && !t->signal_stack)
+        pli_crash_enter(t);
+    return PL_OK;
+}
+
+/* pl_crash_install at a level. NONE gives the signals back. */
+static pl_result pli_crash_install(int level)
+{
+    struct rlimit core;
+    pli_lock_take(&pli_crash.lock);
+    pl_result result = level == PLI_CRASH_NONE ? PL_OK : pli_crash_prepare();
+    if (level == PLI_CRASH_CORE && getrlimit(RLIMIT_CORE, &core) == 0) {
+        core.rlim_cur = core.rlim_max;
+        setrlimit(RLIMIT_CORE, &core);
+    }
+    if (result == PL_OK) {
+        pli_crash.level = level;
+        pli_crash_handle(level != PLI_CRASH_NONE);
+    }
+    pli_lock_give(&pli_crash.lock);
+    return result;
+}
+
+#endif /* PLI_LINUX */
+
+/* All threads are told of: which of them broke the memory that another one crashed on is not known
+   beforehand. */
+pl_result pl_crash_install(void)
+{
+#if PLI_LINUX
+    return pli_crash_install(PLI_CRASH_ALL);
+#else
+    return PL_UNSUPPORTED;
+#endif
 }
 
 /* ==== >>leak =====================================================================================
@@ -11520,20 +15210,16 @@ static pl_result pli_leak_meet(void)
     return PL_OK;
 }
 
-/* Begins to record. The first place in the arena is given up: a site there would be number 0. */
+/* Begins to record. */
 static pl_result pli_leak_watch(void)
 {
-    static const uintptr_t nowhere[1];
-    static const pli_site_key nobody = {NULL, 0, 0, 0, nowhere};
     if (!pli_leak.fd && !(pli_leak.fd = pli_os_reserve(PLI_LEAK_FDS * sizeof *pli_leak.fd)))
         return PL_NOMEM;
-    if (!pli_live.sites.slots && pli_sites_open(&pli_live.sites, PLI_LIVE_ARENA) != PL_OK)
-        return PL_NOMEM;
-    pli_site_find_sig(&pli_live.sites, &nobody);
-    pl_result result = pli_unwind_prepare();
+    pl_result result = pli_live_open();
     if (result != PL_OK)
         return result;
     pli_threads_meet(); /* those before have no generation */
+    pli_started_watch();
     if (!pli_leak.prepared)
         pli_collector_add(&pli_leak_hooks);
     pli_leak.prepared = true;
@@ -11543,7 +15229,7 @@ static pl_result pli_leak_watch(void)
        missing; it has the generation before the mark in any case. */
     PLI_STORE(pli_threads.maker, pli_leak_maker);
     pli_threads_want(PLI_WANT_LEAK, true);
-    pli_leak.blocks = pli_malloc_watch(true);
+    pli_leak.blocks = pli_malloc_watch(PLI_LIVE_LEAK, true);
     PLI_STORE(pli_leak.on, 1);
     return PL_OK;
 }
@@ -11560,6 +15246,8 @@ pl_result pl_leak_mark(pl_leak_baseline *mark)
         result = pli_leak_meet();
     if (result == PL_OK)
         mark->generation = PLI_ADD(pli_live.generation, 1);
+    if (result == PL_OK && mark->generation >= PLI_LIVE_GENERATION)
+        result = PL_NOMEM; /* after 33 million marks */
     pli_lock_give(&pli_leak.lock);
     return result;
 }
@@ -11573,8 +15261,8 @@ void pl_leak_stop(void)
         PLI_STORE(pli_leak.on, 0);
         PLI_STORE(pli_threads.maker, NULL);
         pli_threads_want(PLI_WANT_LEAK, false);
-        pli_malloc_watch(false);
-        pli_live_clear();
+        pli_malloc_watch(PLI_LIVE_LEAK, false);
+        pli_live_sweep();
     }
     pli_lock_give(&pli_leak.lock);
 }
@@ -11660,7 +15348,7 @@ static void pli_leaks_fill(pli_leaks *l)
     pli_pair b;
     for (uintptr_t address; l->count < l->room && pli_live_next(&position, &address, &b.value);) {
         b.key = address;
-        if (b.value && (uint32_t)b.value >= pli_leak.first) /* not of before a stop */
+        if (b.value && (b.value & PLI_LIVE_GENERATION) >= pli_leak.first) /* not of before a stop */
             l->block[l->count++] = b;
     }
     pli_sort(l->block, l->scratch, l->count);
@@ -11736,7 +15424,7 @@ static void pli_leak_search(pli_leaks *l, uintptr_t from, uintptr_t to, bool gap
         /* The check's own arrays have the addresses of all blocks. What is copied may be gone: by
            page, since memory comes and goes by pages. */
         bool own = at - (uintptr_t)l->block < l->bytes || at - (uintptr_t)l < sizeof *l;
-        if (own || (large && !pli_leak_page_used(l, at)) || !pli_os_copy(words, at, bytes))
+        if (own || (large && !pli_leak_page_used(l, at)) || !pli_os_copy_sig(words, at, bytes))
             continue;
         for (size_t i = 0; i < bytes / sizeof *words; i++)
             if (!gaps || !pli_leak_in_block(l, at + i * sizeof *words))
@@ -11922,7 +15610,7 @@ static size_t pli_leak_sort(pli_leaks *l)
         uint64_t hash = site->epoch; /* of the stack alone: sizes of one place belong together */
         for (int k = 0; k < site->depth; k++)
             hash = pli_mix_sig(hash, site->pcs[k]);
-        if ((uint32_t)l->block[i].value >= l->since && l->state[i] != PLI_LEAK_KEPT)
+        if ((l->block[i].value & PLI_LIVE_GENERATION) >= l->since && l->state[i] != PLI_LEAK_KEPT)
             l->order[n++] = (pli_pair){(hash & ~(uint64_t)3) | l->state[i], i};
     }
     pli_sort(l->order, l->scratch, n);
@@ -11966,7 +15654,8 @@ static void pli_leak_count_fds(pli_leaks *l, FILE *report)
     for (int i = 0; i < count && i < (int)PLI_LEAK_NUMBERS; i++) {
         int fd = l->number[i];
         uint64_t made = pli_leak_fd_made(fd);
-        if (fd > 2 && fd != own && (uint32_t)made >= l->since &&
+        if (fd > 2 && fd != own && !pli_fd_is_own(fd) &&
+            (made & PLI_LIVE_GENERATION) >= l->since &&
             !pli_leak_ignored(l, pli_leak_site(made)))
             l->number[l->leaked_fds++] = fd;
     }
@@ -11977,7 +15666,8 @@ static bool pli_leak_is_thread(const pli_leaks *l, pli_thread *t)
 {
     uint64_t made = PLI_LOAD(t->made);
     uintptr_t start = PLI_LOAD(t->start);
-    return PLI_LOAD(t->state) == PLI_THREAD_USED && t != pli_self && (uint32_t)made >= l->since &&
+    return PLI_LOAD(t->state) == PLI_THREAD_USED && t != pli_self && !PLI_LOAD(t->own) &&
+           (made & PLI_LIVE_GENERATION) >= l->since &&
            !pli_leak_ignored(l, pli_leak_site(made)) &&
            !(start && pli_leak_ignores(l, start, pli_modules_epoch_sig()));
 }
@@ -12512,7 +16202,8 @@ enum { PLI_FLAG_CPUS = 64 }; /* values of -cpu: powers of two up to any machine,
 /* The values of the flags; the strings belong to argv. */
 typedef struct pli_flags {
     const char *bench, *list, *run; /* list: NULL when not given */
-    const char *cpuprofile;         /* NULL: none */
+    const char *cpuprofile, *memprofile, *blockprofile, *mutexprofile; /* NULL: none */
+    int64_t memprofilerate, blockprofilerate, mutexprofilefraction;
     int64_t count, timeout_ns;      /* timeout: 0 is never */
     struct {
         int64_t n, ns;
@@ -12559,6 +16250,12 @@ static bool pli_flag_switch(const char *value, void *member)
 static bool pli_flag_count(const char *value, void *member)
 {
     return pli_parse_int64(value, 1, INT64_MAX, member);
+}
+
+/* One in so many: more than an int is no number for that. */
+static bool pli_flag_fraction(const char *value, void *member)
+{
+    return pli_parse_int64(value, 1, INT32_MAX, member);
 }
 
 /* 0 is never, as is no -timeout at all. */
@@ -12612,6 +16309,10 @@ static const pli_flag pli_flag_table[] = {
     /* in the order of -help: name, argument, member, parser, expected, help */
     {"bench", "REGEX", PLI_FLAG(bench), pli_flag_text, "",
      "run what matches, part by part between slashes; everything"},
+    {"blockprofile", "FILE", PLI_FLAG(blockprofile), pli_flag_text, "",
+     "write where threads wait while it is timed; none"},
+    {"blockprofilerate", "NS", PLI_FLAG(blockprofilerate), pli_flag_count,
+     "nanoseconds, from 1", "keep all waits of this length, of shorter ones a sample; 1"},
     {"benchmem", NULL, PLI_FLAG(benchmem), pli_flag_switch, "true or false",
      "print bytes and allocations per operation"},
     {"benchtime", "T", PLI_FLAG(time), pli_flag_benchtime,
@@ -12627,6 +16328,14 @@ static const pli_flag pli_flag_table[] = {
      "write JSON, an object a line"},
     {"list", "REGEX", PLI_FLAG(list), pli_flag_text, "",
      "print the names that match and stop; all without REGEX"},
+    {"memprofile", "FILE", PLI_FLAG(memprofile), pli_flag_text, "",
+     "write who allocates while it is timed; none"},
+    {"memprofilerate", "BYTES", PLI_FLAG(memprofilerate), pli_flag_count,
+     "a number of bytes, from 1", "keep one byte in so many, and its block; 1: all; 524288"},
+    {"mutexprofile", "FILE", PLI_FLAG(mutexprofile), pli_flag_text, "",
+     "write who lets others wait while it is timed; none"},
+    {"mutexprofilefraction", "N", PLI_FLAG(mutexprofilefraction), pli_flag_fraction,
+     "a whole number from 1", "keep one in N of these; 1"},
     {"run", "REGEX", PLI_FLAG(run), pli_flag_text, "",
      "accepted for Go's -run='^$'; there are no tests here"},
     {"shuffle", "on|off|N", PLI_FLAG(shuffle), pli_flag_shuffle, "on, off or a number",
@@ -12648,7 +16357,7 @@ static void pli_flags_usage(void)
            "The default stands last.\n");
     for (int i = 0; i < PLI_FLAG_COUNT; i++) {
         const pli_flag *f = &pli_flag_table[i];
-        int width = 19 - (int)strlen(f->name);
+        int width = 28 - (int)strlen(f->name);
         printf("  -%s %-*s %s\n", f->name, width, f->argument ? f->argument : "", f->help);
     }
 }
@@ -13083,6 +16792,22 @@ static pli_bench_mem pli_bench_mem_now(void)
     return (pli_bench_mem){m.mallocs, m.total_alloc};
 }
 
+/* What is timed is what -cpuprofile and its like keep. */
+static void pli_bench_gate(bool open)
+{
+    pli_cpu_gate(open);
+    pli_heap_gate(open);
+    pli_sync_gate(open);
+}
+
+/* What they have seen since the last call was timed, or set-up. */
+static void pli_bench_settle(bool keep)
+{
+    pli_cpu_settle(keep);
+    pli_heap_settle(keep);
+    pli_sync_settle(keep);
+}
+
 /* Begins an interval. Counters are read outside of the time: before the clock starts, and by
    pl_bench_stop_timer after it has stopped. */
 static void pli_bench_timer_mark(pli_bench *b)
@@ -13097,7 +16822,7 @@ void pl_bench_start_timer(pl_bench *bench)
     pli_bench *b = pli_bench_of(bench);
     if (!b->timer_on) {
         b->timer_on = true;
-        pli_cpu_gate(true);
+        pli_bench_gate(true);
         pli_bench_timer_mark(b);
     }
 }
@@ -13109,7 +16834,7 @@ void pl_bench_stop_timer(pl_bench *bench)
     pli_bench *b = pli_bench_of(bench);
     if (b->timer_on) {
         b->elapsed_ns += pl_now_ns() - b->start_ns; /* first of all: the rest is not timed */
-        pli_cpu_gate(false);
+        pli_bench_gate(false);
         pli_bench_mem now = pli_bench_mem_now();
         b->mem.mallocs += now.mallocs - b->mem_start.mallocs;
         b->mem.bytes += now.bytes - b->mem_start.bytes;
@@ -13124,7 +16849,7 @@ void pl_bench_reset_timer(pl_bench *bench)
     b->metric_count = 0;
     b->elapsed_ns = 0;
     b->mem = (pli_bench_mem){0, 0};
-    pli_cpu_settle(false);
+    pli_bench_settle(false);
     if (b->timer_on)
         pli_bench_timer_mark(b);
 }
@@ -13284,7 +17009,7 @@ static void pli_bench_run_n(pli_bench *b, int64_t n)
     pl_bench_start_timer(&b->api);
     b->fn(&b->api, b->arg);
     pl_bench_stop_timer(&b->api);
-    pli_cpu_settle(!b->has_sub);
+    pli_bench_settle(!b->has_sub);
     b->previous_n = n;
     b->previous_ns = (int64_t)b->elapsed_ns;
     /* Of a loop that was left the time is known, but not for how many iterations. */
@@ -13932,29 +17657,73 @@ static void pli_bench_list(void)
     pli_bench_flush();
 }
 
-/* Starts what -cpuprofile asks for; false when it has reported a fault. */
-static bool pli_bench_profile_start(void)
+/* What -cpuprofile and its like ask for: the flag, its value, the profile that is written. That of
+   the CPU comes last: what the others still have to do is not sampled. */
+static const struct pli_bench_profile {
+    const char *flag, *const *path, *name;
+} pli_bench_profiles[] = {
+    {"memprofile", &pli_run.flags.memprofile, "heap"},
+    {"blockprofile", &pli_run.flags.blockprofile, "block"},
+    {"mutexprofile", &pli_run.flags.mutexprofile, "mutex"},
+    {"cpuprofile", &pli_run.flags.cpuprofile, "cpu"},
+};
+enum { PLI_BENCH_PROFILES = sizeof pli_bench_profiles / sizeof *pli_bench_profiles };
+
+/* One line on stderr; the run ends with exit code 2. */
+static void pli_bench_profile_fault(const struct pli_bench_profile *p, pl_result result)
 {
-    const char *path = pli_run.flags.cpuprofile;
-    pl_result result = path ? pl_cpu_start(&(pl_cpu_desc){.path = path, .gated = 1}) : PL_OK;
-    if (result != PL_OK) {
-        fprintf(stderr, "perflab: -cpuprofile %s: %s; %s\n", path, pl_result_str(result),
-                result == PL_BUSY ? "leave cpu= out of PERFLAB" :
-                result == PL_IO ? "name a file in a folder that can be written to" :
-                "run without it");
-        pli_run.exit_code = 2;
-    }
-    return result == PL_OK;
+    fprintf(stderr, "perflab: -%s %s: %s; %s\n", p->flag, *p->path, pl_result_str(result),
+            result == PL_BUSY ? "leave cpu= out of PERFLAB" :
+            result == PL_IO ? "name a file in a folder that can be written to" : "run without it");
+    pli_run.exit_code = 2;
 }
 
-/* Writes the profile, if there is one. */
+/* The collectors are opened with their gates shut: set-up is not what is asked for. */
+static pl_result pli_bench_profile_open(const struct pli_bench_profile *p)
+{
+    char absolute[4096];
+    const pli_flags *f = &pli_run.flags;
+    pl_result result = pli_path_absolute(absolute, sizeof absolute, *p->path);
+    if (result != PL_OK)
+        return result;
+    if (p->path == &f->cpuprofile)
+        return pl_cpu_start(&(pl_cpu_desc){.path = *p->path, .gated = 1});
+    if (p->path == &f->memprofile) {
+        pli_heap_gate_use();
+        pl_heap_rate_set(f->memprofilerate ? f->memprofilerate : 524288);
+    } else {
+        pli_sync_gate_use();
+        if (p->path == &f->blockprofile)
+            pl_block_rate_set(f->blockprofilerate ? f->blockprofilerate : 1);
+        else
+            pl_mutex_fraction_set(f->mutexprofilefraction ? (int)f->mutexprofilefraction : 1);
+    }
+    return PL_OK;
+}
+
+/* false when it has reported a fault: before anything has run. */
+static bool pli_bench_profile_start(void)
+{
+    for (int i = 0; i < PLI_BENCH_PROFILES; i++) {
+        const struct pli_bench_profile *p = &pli_bench_profiles[i];
+        pl_result result = *p->path ? pli_bench_profile_open(p) : PL_OK;
+        if (result != PL_OK) {
+            pli_bench_profile_fault(p, result);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Writes the profiles that there are. */
 static void pli_bench_profile_stop(void)
 {
-    const char *path = pli_run.flags.cpuprofile;
-    pl_result result = path ? pl_cpu_stop() : PL_OK;
-    if (result != PL_OK) {
-        fprintf(stderr, "perflab: -cpuprofile %s: %s\n", path, pl_result_str(result));
-        pli_run.exit_code = 2;
+    for (int i = PLI_BENCH_PROFILES - 1; i >= 0; i--) {
+        const struct pli_bench_profile *p = &pli_bench_profiles[i];
+        pl_result result = !*p->path ? PL_OK : p->path == &pli_run.flags.cpuprofile ?
+                           pl_cpu_stop() : pl_profile_save(p->name, *p->path);
+        if (result != PL_OK)
+            pli_bench_profile_fault(p, result);
     }
 }
 
@@ -14032,6 +17801,2068 @@ int pl_bench_main(int argc, char **argv)
     return pli_run.exit_code;
 }
 
+/* ==== >>http =====================================================================================
+   What stands behind /debug/pprof/: which addresses there are, what they take and what they answer.
+   Addresses, parameters, headers and the texts of errors are those of Go's net/http/pprof, so that
+   whatever reads a Go program reads this one. How requests arrive is no business of this section:
+   >>server has a server, and programs with one of their own call pl_http_handle.
+
+       behind /debug/pprof/   parameters             what comes
+       (nothing)                                     the page, for people
+       profile                seconds=30, hz=100     a CPU profile, once the seconds are over
+       NAME                   debug=0, gc=0          a profile from the list in >>profile
+       NAME                   seconds=N              what was added to it in N seconds
+       cmdline                                       the arguments, with a NUL between two
+       symbol                 0x1f40+0x2a10          names for addresses; or in the body of a POST
+       memstats                                      the figures of pl_memstats, a line each
+       trace                                         501: there is no tracer
+
+   What an answer says of itself decides what its reader does with it:
+
+       Content-Type             application/octet-stream: scrapers refuse all else. Text is
+                                text/plain; charset=utf-8
+       Content-Disposition      the name under which a browser saves it; not for text
+       X-Content-Type-Options   nosniff: it is what it says, and never a script
+       X-Go-Pprof: 1            the body is a message; without it pprof shows the status alone
+
+   Most answers are there at once. Two take their time: a CPU profile, and the difference of a
+   profile over some seconds. So that one thread can serve all, a request is a job that is begun,
+   and may ask to be finished later; nothing in here ever waits:
+
+       begin ──► status: the answer is there
+         │
+         └─────► status 0: until due_ns ──► finish ──► the answer
+                                │
+                                └─────────► abandon: the client has gone
+
+   Invariant: a job with status 0 owns what it has started (the one CPU profile, a copy of the
+   values); finish and abandon give it back, and one of them always comes. */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+#define PLI_HTTP_PREFIX "/debug/pprof/"
+#define PLI_HTTP_NAME 128               /* letters of a profile's name */
+#define PLI_HTTP_HEADERS 14             /* names and values of an answer, and the NULL behind */
+#define PLI_HTTP_SECONDS 30             /* of a CPU profile when nobody says; as Go */
+#define PLI_HTTP_SECONDS_MAX 1000000000 /* what is longer would not fit into nanoseconds */
+#define PLI_HTTP_SYMBOLS ((size_t)16 << 20) /* bytes of names in one answer */
+#define PLI_HTTP_HEAP_RATE ((int64_t)512 << 10) /* bytes; Go's */
+
+/* A request that is worked on, and its answer. */
+typedef struct pli_http_job {
+    int status;                   /* 0: to be finished at due_ns */
+    const char *type;             /* of the body */
+    const char *extra, *value;    /* one more header; NULL: none */
+    bool error;                   /* the body is a message for people */
+    bool delta;                   /* a difference is being taken; the values are in before */
+    uint64_t cpu_start;           /* when the CPU profile began that this job takes; 0: none */
+    uint64_t due_ns;
+    char name[PLI_HTTP_NAME];     /* of the profile */
+    char attached[PLI_HTTP_NAME + 40]; /* how a browser is to call the file; "": shows it */
+    const char *header[PLI_HTTP_HEADERS];
+    pli_snapshot before;
+    pli_bytes body;
+} pli_http_job;
+
+/* A handler's view of what was asked. `query` is what stands behind the '?', as it came. */
+typedef struct pli_http_ask {
+    const pl_http_request *request;
+    const char *query;
+} pli_http_ask;
+
+/* -- Reading addresses -- */
+
+/* Copies text and turns %41 and the like into the bytes they stand for; in queries '+' is a blank:
+
+       "my%20files+2"      in a path "my files+2", in a query "my files 2"
+       "%4", "%zz", "%-1"  no byte: false
+       "%00"               would end the text early for some and not for others: false
+
+   False, too, when there is no room. */
+static bool pli_http_decode(char *out, size_t room, const char *text, size_t size, bool query)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < size; i++) {
+        char hex[3] = {0}, *end = hex;
+        unsigned char byte = (unsigned char)text[i];
+        if (byte == '%' && size - i > 2) {
+            memcpy(hex, text + i + 1, 2);
+            byte = (unsigned char)strtoul(hex, &end, 16);
+            i += 2;
+        }
+        /* strtoul also takes blanks and signs: the first digit has to be one. */
+        bool wrong = hex[0] ? end != hex + 2 || !strchr("0123456789abcdefABCDEF", hex[0])
+                            : byte == '%';
+        if (wrong || byte == '\0' || used + 1 >= room)
+            return false;
+        out[used++] = query && text[i] == '+' && !hex[0] ? ' ' : (char)byte;
+    }
+    out[used] = '\0';
+    return true;
+}
+
+/* The first value that a query gives a key; false when there is none, or nothing in it. What cannot
+   be read is "?", which no parameter means anything by: so that "seconds=%zz" is refused as what it
+   is, and not taken for a request without seconds, which would be answered at once. */
+static bool pli_http_param(const char *query, const char *key, char *out, size_t room)
+{
+    out[0] = '\0';
+    for (size_t size; *query; query += size + (query[size] == '&')) {
+        size = strcspn(query, "&");
+        size_t name = strcspn(query, "=&");
+        if (name != strlen(key) || strncmp(query, key, name) != 0)
+            continue;
+        if (name < size && !pli_http_decode(out, room, query + name + 1, size - name - 1, true))
+            strcpy(out, "?");
+        break;
+    }
+    return out[0] != '\0';
+}
+
+/* A number from the query, 0 when it is none: as Go takes debug= and gc=. Programs that send
+   nonsense there have been answered by Go's servers for years. */
+static int64_t pli_http_number(const char *query, const char *key)
+{
+    char text[24];
+    int64_t number;
+    bool good = pli_http_param(query, key, text, sizeof text) &&
+                pli_parse_int64(text, INT32_MIN, INT32_MAX, &number);
+    return good ? number : 0;
+}
+
+/* -- Answers -- */
+
+/* Ends the job with a message. The body so far is forgotten: it belonged to an answer that did not
+   come about. Messages are plain text and end in a line end, so that they look right in a terminal,
+   in a browser and below the line that pprof prints. */
+static void pli_http_fail(pli_http_job *job, int status, const char *message)
+{
+    job->body.size = 0;
+    job->status = status;
+    job->error = true;
+    job->attached[0] = '\0';
+    job->type = "text/plain; charset=utf-8";
+    pli_bytes_text(&job->body, message);
+    pli_bytes_byte(&job->body, '\n');
+}
+
+/* Ends the job with what is in the body, to be shown as it is. */
+static void pli_http_show(pli_http_job *job, const char *type)
+{
+    job->status = 200;
+    job->type = type;
+}
+
+/* Ends the job with bytes to be saved under a profile's name: `attachment; filename="heap-delta"`.
+   What could end the quoted name early, or the header, is replaced. Today's names have no such
+   letters; this is the place that would suffer if they came to. */
+static void pli_http_attach(pli_http_job *job, const char *suffix)
+{
+    snprintf(job->attached, sizeof job->attached, "attachment; filename=\"%s%s\"", job->name,
+             suffix);
+    char *name = strchr(job->attached, '"') + 1;
+    for (char *s = name; s[0] && s[1]; s++)
+        if (*s == '"' || *s == '\\' || (unsigned char)*s < ' ' || *s == 0x7f)
+            *s = '_';
+    job->status = 200;
+    job->type = "application/octet-stream";
+}
+
+/* Lists what goes before the body, but for its length: names and values in turn, then NULL. The
+   length is for whoever sends it to say, since only he knows how the answer is delimited. */
+static void pli_http_list_headers(pli_http_job *job)
+{
+    const char *list[][2] = {
+        {"Content-Type", job->type},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Cache-Control", "no-store"}, /* a profile of a minute ago is no profile of now */
+        /* Without it pprof does not show the message. */
+        {"X-Go-Pprof", job->error ? "1" : NULL},
+        {"Content-Disposition", job->attached[0] ? job->attached : NULL},
+        {job->extra, job->value},
+    };
+    int used = 0;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        for (int k = 0; k < 2 && list[i][1]; k++)
+            job->header[used++] = list[i][k];
+    job->header[used] = NULL;
+}
+
+/* Text that may hold anything, for a page: the command line comes from whoever started the program,
+   the Host from whoever asks. As numbers, since that is right inside of tags and outside. */
+static void pli_http_html(pli_bytes *b, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("<>&\"'", *text))
+            pli_bytes_format(b, "&#%d;", *text);
+        else
+            pli_bytes_byte(b, (unsigned char)*text);
+    }
+}
+
+/* A name as part of an address: all that is not a letter, a digit or one of four signs is written
+   as its number, as RFC 3986 has it. */
+static void pli_http_url(pli_bytes *b, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                     strchr("-._~", c);
+        if (plain)
+            pli_bytes_byte(b, c);
+        else
+            pli_bytes_format(b, "%%%02X", c);
+    }
+}
+
+/* -- Profiles by name -- */
+
+/* The profiles whose difference Go offers: of these all values only grow, or it is understood that
+   they do not. */
+static bool pli_http_has_delta(const char *name)
+{
+    static const char *const names[] = {"allocs", "block", "goroutine", "heap", "mutex",
+                                        "threadcreate"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* What could not be written, in words. */
+static void pli_http_fail_profile(pli_http_job *job, pl_result result)
+{
+    char text[160];
+    snprintf(text, sizeof text, "the profile could not be written: %s%s", pl_result_str(result),
+             result == PL_INVALID ? ": nothing was collected yet" : "");
+    pli_http_fail(job, 500, text);
+}
+
+/* ?seconds=N: the values now are kept, and taken off those of N seconds later:
+
+       0 s    snapshot     parse: 100     read: 40
+       N s    profile      parse: 130     read: 40     write: 7
+              answer       parse: 30                   write: 7      what did not change is left out
+
+   The checks, their order and their texts are Go's. */
+static void pli_http_begin_delta(pli_http_job *job, const pli_http_ask *ask, const char *seconds)
+{
+    int64_t n;
+    if (!pli_parse_int64(seconds, 1, INT64_MAX, &n)) {
+        pli_http_fail(job, 400, "invalid value for \"seconds\" - must be a positive integer");
+        return;
+    }
+    if (!pli_http_has_delta(job->name)) {
+        pli_http_fail(job, 400, "\"seconds\" parameter is not supported for this profile type");
+        return;
+    }
+    if (pli_http_number(ask->query, "debug") != 0) {
+        pli_http_fail(job, 400, "seconds and debug params are incompatible");
+        return;
+    }
+    pl_result result = pli_snapshot_take(job->name, &job->before);
+    if (result != PL_OK) {
+        pli_http_fail_profile(job, result);
+        return;
+    }
+    n = n < PLI_HTTP_SECONDS_MAX ? n : PLI_HTTP_SECONDS_MAX;
+    job->delta = true;
+    job->due_ns = pl_now_ns() + (uint64_t)n * 1000000000u;
+}
+
+/* debug=2 is one stack a thread, or one after the other; what has no such form is shown as with
+   debug=1, as in Go. It says so by PL_INVALID, before anything is written. */
+static pl_result pli_http_text(pli_http_job *job, int64_t debug)
+{
+    pli_bytes *body = &job->body;
+    pl_result result = debug < 2 ? PL_INVALID : pli_profile_bytes(job->name, 2, false, NULL, body);
+    return result == PL_INVALID ? pli_profile_bytes(job->name, 1, false, NULL, body) : result;
+}
+
+/* Any registered profile. The CPU profile has an address of its own, and takes its time: under its
+   name there is nothing, as in Go. Both ways to ask for a difference and for a profile in one are
+   refused further on: which of the two was meant? */
+static void pli_http_named(pli_http_job *job, const pli_http_ask *ask)
+{
+    char seconds[24];
+    int64_t debug = pli_http_number(ask->query, "debug");
+    if (strcmp(job->name, "cpu") == 0 || !pli_profile_find(job->name)) {
+        pli_http_fail(job, 404, "Unknown profile");
+        return;
+    }
+    if (pli_http_param(ask->query, "seconds", seconds, sizeof seconds)) {
+        pli_http_begin_delta(job, ask, seconds);
+        return;
+    }
+    if (strcmp(job->name, "heap") == 0 && pli_http_number(ask->query, "gc") > 0)
+        pli_os_heap_trim(); /* the nearest there is to a collection: memory goes back */
+    pl_result result = debug != 0 ? pli_http_text(job, debug) :
+                       pli_profile_bytes(job->name, 0, false, NULL, &job->body);
+    if (result != PL_OK)
+        pli_http_fail_profile(job, result);
+    else if (debug != 0)
+        pli_http_show(job, "text/plain; charset=utf-8");
+    else
+        pli_http_attach(job, "");
+}
+
+/* -- The CPU profile --
+
+   There is one sampler, so there is one profile at a time. Whoever asks for a second is told so at
+   once: to have him wait his turn would mean that he gets another time than he has asked for. The
+   program itself may use the sampler as well, by pl_cpu_start or PERFLAB=cpu=; so each job knows
+   its own profile by when that began, and ends no other. */
+
+/* When the CPU profile began that is, or was last, taken; its number, so to say. */
+static uint64_t pli_http_cpu_number(void)
+{
+    pli_lock_take(&pli_cpu.lock);
+    uint64_t number = pli_cpu.start_ns;
+    pli_lock_give(&pli_cpu.lock);
+    return number;
+}
+
+/* Why none could be started; the first text is Go's. */
+static void pli_http_fail_cpu(pli_http_job *job, pl_result result)
+{
+    pli_http_fail(job, result == PL_INVALID ? 400 : 500,
+                  result == PL_BUSY ?
+                  "Could not enable CPU profiling: cpu profiling already in use" :
+                  result == PL_INVALID ? "invalid value for \"hz\": write 1 to 10000" :
+                  "Could not enable CPU profiling: out of memory");
+}
+
+/* Absent, and whatever is no number of seconds, means 30 of them, as in Go. hz= is perflab's own:
+   Go is asked for it time and again. */
+static void pli_http_cpu(pli_http_job *job, const pli_http_ask *ask)
+{
+    char text[24];
+    int64_t n = PLI_HTTP_SECONDS;
+    pl_cpu_desc desc = {.hz = (int)pli_http_number(ask->query, "hz")};
+    pli_http_param(ask->query, "seconds", text, sizeof text);
+    if (!pli_parse_int64(text, 1, PLI_HTTP_SECONDS_MAX, &n))
+        n = PLI_HTTP_SECONDS;
+    pl_result result = pl_cpu_start(&desc);
+    if (result != PL_OK) {
+        pli_http_fail_cpu(job, result);
+        return;
+    }
+    job->cpu_start = pli_http_cpu_number();
+    job->due_ns = pl_now_ns() + (uint64_t)n * 1000000000u;
+}
+
+/* Ends the profile of this job. The program may have stopped it, and begun one of its own, which
+   is left alone. */
+static void pli_http_end_cpu(pli_http_job *job)
+{
+    if (job->cpu_start == pli_http_cpu_number())
+        pl_cpu_stop();
+    job->cpu_start = 0;
+}
+
+/* -- Other addresses -- */
+
+/* Appends a file of unknown size, as those in /proc are. */
+static void pli_http_read_file(pli_bytes *out, const char *path)
+{
+    const size_t step = 4096;
+    int fd = pli_os_open(path, O_RDONLY);
+    for (ssize_t n = fd >= 0; n > 0;) {
+        unsigned char *room = pli_bytes_extend(out, step);
+        n = room ? read(fd, room, step) : 0;
+        if (room)
+            out->size -= step - (n > 0 ? (size_t)n : 0);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The arguments of the program, with a NUL between two of them: pprof shows them as the title. The
+   kernel has one more at the end. */
+static void pli_http_cmdline(pli_http_job *job, const pli_http_ask *ask)
+{
+    (void)ask;
+    pli_http_read_file(&job->body, "/proc/self/cmdline");
+    while (job->body.size > 0 && job->body.data[job->body.size - 1] == '\0')
+        job->body.size--;
+    pli_http_show(job, "text/plain; charset=utf-8");
+}
+
+/* One address and its name. What is in no module is left out: pprof then shows the number. */
+static void pli_http_name(pli_bytes *out, uintptr_t pc)
+{
+    pl_frame frame;
+    if (pl_symbolize((const void *)pc, &frame) != PL_OK)
+        return;
+    pli_bytes_format(out, "%#" PRIxPTR " ", pc);
+    pli_bytes_text(out, frame.function);
+    pli_bytes_byte(out, '\n');
+}
+
+/* Names for addresses, "0x401000+0x402000", from the query or from the body of a POST:
+
+       num_symbols: 1
+       0x401000 parse
+       0x402000 main
+
+   pprof sends this when a profile has addresses without names. Of the number it looks only whether
+   it is 0, which would mean that there are no names to be had. What is no number is skipped, as are
+   addresses that nothing is at. Answers are bounded: a megabyte of addresses in a function with a
+   long C++ name would be a gigabyte. */
+static void pli_http_symbol(pli_http_job *job, const pli_http_ask *ask)
+{
+    const pl_http_request *r = ask->request;
+    const char *at = r->body ? r->body : ask->query;
+    size_t left = r->body ? r->body_size : strlen(at);
+    pli_bytes_text(&job->body, "num_symbols: 1\n");
+    while (left > 0 && job->body.size < PLI_HTTP_SYMBOLS) {
+        char number[32];
+        const char *plus = memchr(at, '+', left);
+        size_t size = plus ? (size_t)(plus - at) : left;
+        snprintf(number, sizeof number, "%.*s", size < sizeof number ? (int)size : 0, at);
+        uintptr_t pc = (uintptr_t)strtoull(number, NULL, 0);
+        if (pc >= PLI_PC_MARKS)
+            pli_http_name(&job->body, pc);
+        at += size + (plus != NULL);
+        left -= size + (plus != NULL);
+    }
+    pli_http_show(job, "text/plain; charset=utf-8");
+    if (left > 0)
+        pli_http_fail(job, 413, "too many addresses for one answer: ask for fewer at a time");
+}
+
+/* Nobody would be helped by an empty file of the right kind: the tools would open it, and show that
+   nothing has happened. */
+static void pli_http_trace(pli_http_job *job, const pli_http_ask *ask)
+{
+    (void)ask;
+    pli_http_fail(job, 501, "execution traces are not available: this program has no tracer");
+}
+
+/* "name = value" for each figure, in bytes or numbers, as pl_memstats_write has it: the same list
+   makes the struct, that text, this one and the page. */
+static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
+{
+    pl_memstats m;
+    (void)ask;
+    pl_memstats_read(&m);
+#define PLI_HTTP_FIGURE(name, kind, meaning)                                                       \
+    pli_bytes_format(&job->body, #name " = %lld\n", (long long)m.name);
+    PL_MEMSTATS(PLI_HTTP_FIGURE)
+    pli_http_show(job, "text/plain; charset=utf-8");
+}
+
+/* -- The page --
+
+   For people: what there is, how much of it, and the commands to copy.
+
+       ./server --port 80                                        which program this is
+       process 4711, up 1:12:09 h, 9 threads ...                 which process of it
+
+       Where the time goes in the next [ 30 ] seconds [take it]  the CPU profile
+
+       Count  Profile                                            all others
+          12  block    who waited for other threads ...          file   next 10 s
+                       go tool pprof "http://..."                to be copied with one click
+
+       Memory                                                    pl_memstats
+
+   It needs nothing from elsewhere: no scripts, no fonts, no pictures, and the browser is told to
+   refuse any (Content-Security-Policy), so that a name that was not escaped would still do nothing.
+   Links are relative: they hold behind a proxy that has the page under another address. Colours
+   follow the reader's choice of light or dark, and all is readable without any style at all. */
+
+/* What profiles are for, in a line. */
+static const char *pli_http_describe(const char *name)
+{
+    static const char *const text[][2] = {
+        {"allocs", "who asked for memory, from the start on: the same samples as heap"},
+        {"block", "who waited for other threads, and how long"},
+        {"goroutine", "the stacks of all threads, as they are now"},
+        {"goroutineleak", "threads that nobody will ever wake or join"},
+        {"heap", "who holds memory now; add gc=1 to have the allocator tidy up first"},
+        {"mutex", "who made others wait: where contended locks were given back"},
+        {"threadcreate", "where threads were started"}};
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
+        if (strcmp(text[i][0], name) == 0)
+            return text[i][1];
+    return "a profile of the program's own";
+}
+
+/* Profiles that collect nothing until they are told to, and how. NULL: it is on, or always is. An
+   empty profile looks as if there were nothing to see; so the page says why it is empty. */
+static const char *pli_http_off(const char *name)
+{
+    if (strcmp(name, "block") == 0 && PLI_LOAD(pli_sync.rate) <= 0)
+        return "pl_block_rate_set(1)";
+    if (strcmp(name, "mutex") == 0 && PLI_LOAD(pli_sync.fraction) <= 0)
+        return "pl_mutex_fraction_set(1)";
+    return NULL;
+}
+
+/* How many entries a profile has now: things where it counts things (threads, files of one's own),
+   else stacks. -1: unknown. The view is the one of the profile's own writer, so that the number is
+   what the reader will find in it. */
+static int64_t pli_http_count(const pli_profile_source *source)
+{
+    pli_profile_view view;
+    int64_t count = 0;
+    size_t at = 0;
+    memset(&view, 0, sizeof view);
+    view.name = source->name, view.source = source;
+    if (source->fill(&view, false) != PL_OK)
+        return -1;
+    for (pli_site *site; (site = pli_sites_next(view.sites, &at)) != NULL;) {
+        bool any = false;
+        for (int i = 0; i < view.types; i++)
+            any |= pli_view_value(&view, i, site) != 0;
+        count += view.types == 1 ? pli_view_value(&view, 0, site) : any;
+    }
+    if (source->done)
+        source->done();
+    return count;
+}
+
+/* The sources in the order of their names, without the CPU profile; how many. Sorted by insertion:
+   there are about ten, and the page is asked for by hand. */
+static int pli_http_sort_sources(const pli_profile_source **out, int room)
+{
+    int count = 0;
+    for (const pli_profile_source *s = PLI_LOAD_ACQUIRE(pli_profile_sources); s; s = s->next) {
+        if (strcmp(s->name, "cpu") == 0 || count == room)
+            continue;
+        int at = count++;
+        for (; at > 0 && strcmp(out[at - 1]->name, s->name) > 0; at--)
+            out[at] = out[at - 1];
+        out[at] = s;
+    }
+    return count;
+}
+
+/* A link to a profile in another form. */
+static void pli_http_link(pli_bytes *b, const char *name, const char *query, const char *text)
+{
+    pli_bytes_text(b, "<a href=\"");
+    pli_http_url(b, name);
+    pli_bytes_text(b, query);
+    pli_bytes_text(b, "\">");
+    pli_http_html(b, text);
+    pli_bytes_text(b, "</a>\n");
+}
+
+/* The command for what a line of the page is about, to be copied with one click. */
+static void pli_http_command(pli_bytes *b, const char *host, const char *name, const char *query)
+{
+    pli_bytes_text(b, "<code>go tool pprof \"http://");
+    pli_http_html(b, host);
+    pli_bytes_text(b, PLI_HTTP_PREFIX);
+    pli_http_url(b, name);
+    pli_bytes_text(b, query);
+    pli_bytes_text(b, "\"</code>\n");
+}
+
+/* A line of the table: count, name, what it is for, its forms, its command. */
+static void pli_http_row(pli_bytes *b, const pli_profile_source *source, const char *host)
+{
+    const char *name = source->name, *off = pli_http_off(name);
+    int64_t count = pli_http_count(source);
+    pli_bytes_text(b, "<tr><td class=n>");
+    if (count >= 0)
+        pli_bytes_format(b, "%lld", (long long)count);
+    pli_bytes_text(b, "</td><td>");
+    pli_http_link(b, name, "?debug=1", name);
+    pli_bytes_text(b, "</td><td>");
+    pli_bytes_text(b, pli_http_describe(name));
+    if (off) {
+        pli_bytes_text(b, "<br><em>off: switch it on with <b>");
+        pli_bytes_text(b, off);
+        pli_bytes_text(b, "</b></em>");
+    }
+    pli_bytes_text(b, "<br>");
+    pli_http_command(b, host, name, "");
+    pli_bytes_text(b, "</td><td>");
+    pli_http_link(b, name, "", "file");
+    if (pli_http_has_delta(name))
+        pli_http_link(b, name, "?seconds=10", "next 10 s");
+    pli_bytes_text(b, "</td></tr>\n");
+}
+
+/* How the page looks: one column, the colours of the reader's choice. */
+static const char pli_http_style[] =
+    ":root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--paper:#fff;--box:#f4f6f8;"
+    "--line:#d5dbe1;--link:#0a58ca}\n"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e6e9ec;--soft:#9aa4af;--paper:#15181c;"
+    "--box:#1f242a;--line:#343b43;--link:#7db4ff}}\n"
+    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);"
+    "max-width:60rem;margin:2rem auto;padding:0 1rem}\n"
+    "h1{font-size:1.3rem;margin:0}h2{font-size:1rem;margin:2rem 0 .5rem}\n"
+    "p{margin:.4rem 0}.soft,em,th{color:var(--soft);font-style:normal;font-weight:normal}\n"
+    "a{color:var(--link);text-decoration:none}a:hover{text-decoration:underline}\n"
+    "table{border-collapse:collapse;width:100%}th{text-align:left}\n"
+    "td,th{padding:.5rem .7rem .5rem 0;border-bottom:1px solid var(--line);vertical-align:top}\n"
+    "td:last-child{white-space:nowrap}td:last-child a+a{margin-left:.7rem}\n"
+    ".n{text-align:right;font-variant-numeric:tabular-nums}\n"
+    "code{font:12.5px/1.4 ui-monospace,monospace;background:var(--box);padding:.15rem .4rem;"
+    "border-radius:4px;user-select:all;overflow-wrap:anywhere}\n"
+    "form{background:var(--box);padding:.8rem;border-radius:6px}\n"
+    "input,button{font:inherit;color:inherit;background:var(--paper);border:1px solid var(--line);"
+    "border-radius:4px;padding:.15rem .5rem}input{width:5rem}\n"
+    ".m{columns:2;column-gap:3rem;list-style:none;padding:0}"
+    ".m li{display:flex;justify-content:space-between;border-bottom:1px solid var(--line)}\n";
+
+/* Seconds since the process was started; -1 where the kernel does not say. Its line in /proc has
+   the name in brackets, and that may hold anything, brackets too: fields are counted from the last
+   one on. The 20th behind it is the start, in ticks since the machine was started:
+
+       4711 (a ) b) S 1 4711 ... 20 0 9 0 8812345 ...
+                  └──────── 19 fields ────────┘ */
+static int64_t pli_http_uptime(void)
+{
+    char text[1024];
+    unsigned long long ticks;
+    const char *after = pli_os_read_file("/proc/self/stat", text, sizeof text) == PL_OK ?
+                        strrchr(text, ')') : NULL;
+    if (!after || sscanf(after + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                         "%*s %*s %*s %*s %llu", &ticks) != 1)
+        return -1;
+    uint64_t boot = pli_os_clock_ns_sig(CLOCK_BOOTTIME) / 1000000000u;
+    return (int64_t)boot - (int64_t)(ticks / (unsigned long long)sysconf(_SC_CLK_TCK));
+}
+
+/* What process this is: the command as it was given, and what a person asks first. Of several with
+   the same command, number and age tell which one this is. */
+static void pli_http_facts(pli_bytes *b)
+{
+    pli_bytes command = {NULL, 0, 0, false};
+    int64_t up = pli_http_uptime();
+    pli_http_read_file(&command, "/proc/self/cmdline");
+    for (size_t i = 0; i + 1 < command.size; i++)
+        command.data[i] = command.data[i] ? command.data[i] : ' ';
+    pli_bytes_byte(&command, '\0');
+    pli_bytes_text(b, "<h1>");
+    pli_http_html(b, command.failed ? "" : (const char *)command.data);
+    pli_bytes_format(b, "</h1>\n<p class=soft>process %d", (int)getpid());
+    if (up >= 0)
+        pli_bytes_format(b, ", up %lld:%02d:%02d h", (long long)(up / 3600), (int)(up / 60 % 60),
+                         (int)(up % 60));
+    pli_bytes_format(b, ", %d threads, %.2f s of CPU time, perflab %s</p>\n",
+                     pli_os_numbers("/proc/self/task", NULL, 0),
+                     (double)pl_process_cpu_ns() / 1e9, pl_version());
+    pli_bytes_free(&command);
+}
+
+/* The figures of the heap; what each means is shown when the mouse rests on it. */
+static void pli_http_list_memstats(pli_bytes *b)
+{
+    pl_memstats m;
+    pl_memstats_read(&m);
+    pli_bytes_text(b, "<h2><a href=memstats>Memory</a></h2>\n<ul class=m>\n");
+#define PLI_HTTP_ITEM(name, kind, meaning)                                                         \
+    pli_bytes_text(b, "<li title=\"" meaning "\"><span>" #name "</span>");                         \
+    pli_bytes_format(b, "<span class=n>%lld</span></li>\n", (long long)m.name);
+    PL_MEMSTATS(PLI_HTTP_ITEM)
+    pli_bytes_text(b, "</ul>\n");
+}
+
+/* The whole page. */
+static void pli_http_index(pli_http_job *job, const pli_http_ask *ask)
+{
+    const pli_profile_source *sources[64];
+    const char *host = ask->request->host ? ask->request->host : "localhost:6060";
+    pli_bytes *b = &job->body;
+    int count = pli_http_sort_sources(sources, 64);
+    pli_bytes_text(b, "<!DOCTYPE html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
+                   "<meta name=viewport content=\"width=device-width\">\n"
+                   "<title>" PLI_HTTP_PREFIX "</title>\n<style>\n");
+    pli_bytes_text(b, pli_http_style);
+    pli_bytes_text(b, "</style>\n</head>\n<body>\n");
+    pli_http_facts(b);
+    pli_bytes_text(b, "<h2>CPU profile</h2>\n<form action=profile>Where the time goes in the next "
+                   "<input name=seconds type=number min=1 max=3600 value=30> seconds: "
+                   "<button>take it</button>\n<br>");
+    pli_http_command(b, host, "profile", "?seconds=30");
+    pli_bytes_text(b, "</form>\n<h2>Types of profiles available:</h2>\n<table>\n<tr><th class=n>"
+                   "Count</th><th>Profile</th><th></th><th></th></tr>\n");
+    for (int i = 0; i < count; i++)
+        pli_http_row(b, sources[i], host);
+    pli_bytes_text(b, "</table>\n<p>");
+    if (pli_profile_find("goroutine"))
+        pli_http_link(b, "goroutine", "?debug=2", "full stacks of all threads");
+    pli_http_link(b, "cmdline", "", "command line");
+    pli_bytes_text(b, "</p>\n");
+    pli_http_list_memstats(b);
+    pli_bytes_text(b, "</body>\n</html>\n");
+    pli_http_show(job, "text/html; charset=utf-8");
+    job->extra = "Content-Security-Policy";
+    job->value = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+                 "base-uri 'none'; frame-ancestors 'none'";
+}
+
+/* -- A request from its begin to its end -- */
+
+/* The addresses behind the prefix that are no profile in the list. */
+static const struct {
+    const char *name;
+    void (*begin)(pli_http_job *job, const pli_http_ask *ask);
+} pli_http_pages[] = {
+    {"", pli_http_index}, {"cmdline", pli_http_cmdline}, {"profile", pli_http_cpu},
+    {"symbol", pli_http_symbol}, {"trace", pli_http_trace}, {"memstats", pli_http_memstats}};
+
+/* Hands the request to who is named behind the prefix. These come before profiles: a profile of the
+   program's own could have the name of one of them, and would still be in the list. */
+static void pli_http_route(pli_http_job *job, const pli_http_ask *ask)
+{
+    for (size_t i = 0; i < sizeof pli_http_pages / sizeof *pli_http_pages; i++) {
+        if (strcmp(pli_http_pages[i].name, job->name) == 0) {
+            pli_http_pages[i].begin(job, ask);
+            return;
+        }
+    }
+    pli_http_named(job, ask);
+}
+
+/* Elsewhere. The prefix without its last slash would break the links on the page. */
+static void pli_http_redirect(pli_http_job *job, int status)
+{
+    pli_http_fail(job, status, "the profiles are at " PLI_HTTP_PREFIX);
+    job->error = false;
+    job->extra = "Location";
+    job->value = PLI_HTTP_PREFIX;
+}
+
+/* Only lists of addresses may be posted: all else is asked for. HEAD is GET; who sends the answer
+   leaves the body out. Methods are words in capitals: "get" is another one, which nobody knows. */
+static bool pli_http_allows(pli_http_job *job, const char *method, const char *path)
+{
+    bool symbol = strcmp(path, PLI_HTTP_PREFIX "symbol") == 0;
+    if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+        (symbol && strcmp(method, "POST") == 0))
+        return true;
+    pli_http_fail(job, 405, symbol ? "only GET, HEAD and POST are answered here" :
+                  "only GET and HEAD are answered here");
+    job->extra = "Allow";
+    job->value = symbol ? "GET, HEAD, POST" : "GET, HEAD";
+    return false;
+}
+
+/* Begins a zeroed job. The path is decoded before it is looked at, as clients may write any letter
+   as its number; the query is not, since there a %26 is part of a value and a & ends one. */
+static void pli_http_begin(pli_http_job *job, const pl_http_request *request)
+{
+    char path[sizeof PLI_HTTP_PREFIX - 1 + PLI_HTTP_NAME];
+    const char *method = request->method ? request->method : "GET";
+    size_t size = strcspn(request->target, "?"), prefix = strlen(PLI_HTTP_PREFIX);
+    pli_http_ask ask = {request, request->target + size + (request->target[size] == '?')};
+    if (request->target[0] != '/' ||
+        !pli_http_decode(path, sizeof path, request->target, size, false)) {
+        pli_http_fail(job, 400, "the address is too long, has a wrong % in it, or does not begin "
+                      "with a slash");
+    } else if (pli_http_allows(job, method, path)) {
+        if (strncmp(path, PLI_HTTP_PREFIX, prefix) == 0) {
+            snprintf(job->name, sizeof job->name, "%s", path + prefix);
+            pli_http_route(job, &ask);
+        } else if (strcmp(path, "/") == 0 || strcmp(path, "/debug/pprof") == 0) {
+            pli_http_redirect(job, path[1] ? 301 : 302);
+        } else {
+            pli_http_fail(job, 404, "there is nothing here: the profiles are at " PLI_HTTP_PREFIX);
+        }
+    }
+}
+
+/* The time is over: what was begun is written. A CPU profile that the program itself has stopped
+   meanwhile is still there, and is the right one; if the program has begun another, that one is
+   shown as far as it has come, which its duration tells. */
+static void pli_http_finish(pli_http_job *job)
+{
+    bool delta = job->delta;
+    if (!delta)
+        pli_http_end_cpu(job);
+    pl_result result = pli_profile_bytes(delta ? job->name : "cpu", 0, false,
+                                         delta ? &job->before : NULL, &job->body);
+    if (delta)
+        pli_snapshot_free(&job->before);
+    job->delta = false;
+    if (result == PL_OK)
+        pli_http_attach(job, delta ? "-delta" : "");
+    else
+        pli_http_fail_profile(job, result);
+}
+
+/* Nobody waits for the answer any more. The sampler is free for the next one at once: somebody who
+   interrupts pprof does so to ask for something else. */
+static void pli_http_abandon(pli_http_job *job)
+{
+    if (job->cpu_start)
+        pli_http_end_cpu(job);
+    if (job->delta)
+        pli_snapshot_free(&job->before);
+    job->delta = false;
+    pli_http_fail(job, 500, "the client has gone");
+}
+
+/* The last step to any answer. What could not be put together for want of memory is a message in
+   its place, which needs one page. */
+static void pli_http_complete(pli_http_job *job)
+{
+    if (job->body.failed) {
+        pli_bytes_free(&job->body);
+        pli_http_fail(job, 500, "out of memory");
+    }
+    pli_http_list_headers(job);
+}
+
+/* Go's programs have all their profiles from the start on. So what would register itself when it is
+   first switched on does so now, and the heap's is switched on, as Go's is; once, so that a program
+   can switch it off again. */
+static void pli_http_prepare(void)
+{
+    static uint32_t prepared;
+    if (__atomic_exchange_n(&prepared, 1, __ATOMIC_ACQ_REL))
+        return;
+    pli_sync_offer();
+    if (PLI_LOAD(pli_heap.rate) == 0)
+        pl_heap_rate_set(PLI_HTTP_HEAP_RATE);
+}
+
+/* Has the job finished when it is due, or abandoned when the client has gone: for servers that have
+   a thread for each request. They can only be asked, so that is done ten times a second. */
+static void pli_http_wait(pli_http_job *job, const pl_http_request *request)
+{
+    const uint64_t look_ns = 100000000;
+    for (uint64_t now; (now = pl_now_ns()) < job->due_ns && job->status == 0;) {
+        uint64_t ns = job->due_ns - now < look_ns ? job->due_ns - now : look_ns;
+        struct timespec pause = {0, (long)ns};
+        nanosleep(&pause, NULL);
+        if (request->gone && request->gone(request->user))
+            pli_http_abandon(job);
+    }
+    if (job->status == 0)
+        pli_http_finish(job);
+}
+
+/* The job is the answer's memory: its headers point into it, so it stays until the answer is given
+   back. From the system, not from malloc, which may be what is being looked into. */
+pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response)
+{
+    if (!request || !response || !request->target)
+        return PL_INVALID;
+    memset(response, 0, sizeof *response);
+    pli_http_job *job = pli_os_map(sizeof *job);
+    if (!job)
+        return PL_NOMEM;
+    pli_http_prepare();
+    pli_http_begin(job, request);
+    if (job->status == 0)
+        pli_http_wait(job, request);
+    pli_http_complete(job);
+    *response = (pl_http_response){job->status, job->header, job->body.data, job->body.size, job};
+    return PL_OK;
+}
+
+void pl_http_response_free(pl_http_response *response)
+{
+    pli_http_job *job = response->job;
+    if (!job)
+        return;
+    pli_bytes_free(&job->body);
+    munmap(job, sizeof *job);
+    memset(response, 0, sizeof *response);
+}
+
+#else /* !PLI_LINUX || PERFLAB_NO_HTTP */
+
+pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response)
+{
+    (void)request, (void)response;
+    return PL_UNSUPPORTED;
+}
+
+void pl_http_response_free(pl_http_response *response)
+{
+    (void)response;
+}
+
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
+
+/* ==== >>request ==================================================================================
+   What a client sends, up to the moment at which it is known to be a request that may be answered.
+   Whoever listens at a port gets everything: scanners, browsers, other protocols, and those who try
+   what happens. So what is read here is checked to the letter, and what is not understood is
+   refused with a line that says what would be.
+
+       GET /debug/pprof/heap?debug=1 HTTP/1.1\r\n       method, target, version
+       Host: localhost:6060\r\n                         who is asked: see below
+       Authorization: Bearer k3yw0rd\r\n                who asks
+       Content-Length: 0\r\n                            how much follows
+       \r\n                                             the end of the head
+
+   The head is copied into the connection, where it lies still, and cut into words in place: each
+   line end, and each blank that matters, becomes a NUL. Nothing is allocated for it.
+
+       400   no request, or one that two readers could understand differently: a blank before a
+             colon, two lengths, two Hosts, control characters. Between a proxy that reads it one
+             way and a server that reads it the other, a second request can be smuggled.
+       401   the token is missing or wrong
+       403   the Host is not ours
+       411   a body without a length
+       413   a body of more than 1 MiB: only lists of addresses have one
+       431   a head of more than 8 KiB: those of browsers with many cookies have 4
+       505   not HTTP/1
+
+   Who may ask: the server listens on loopback unless told otherwise. But a page of any web site may
+   have a browser on this machine ask it, under a name of that site's own which suddenly leads here
+   (DNS rebinding):
+
+       page of http://evil.example  ──► GET / Host: evil.example ──► 127.0.0.1:6060
+                        ▲                                                 │
+                        └── may read the answer: it has the page's name ──┘
+
+   The only trace of that is the Host header, which pages cannot change. So it has to be an address,
+   localhost, or a name that the program has listed. */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+#define PLI_HTTP_HEAD ((size_t)8 << 10) /* bytes of a request without its body */
+#define PLI_HTTP_BODY ((size_t)1 << 20)
+#define PLI_HTTP_TOKEN 256
+#define PLI_HTTP_HOSTS 1024             /* bytes of all names together */
+
+/* What the head of a request says; texts lie in the connection's copy of it. */
+typedef struct pli_http_head {
+    char *method, *target, *host, *authorization;
+    size_t body_size;
+    int minor, hosts;    /* HTTP/1.minor; how often Host was given */
+    bool keep, expects;  /* the connection stays; the client waits before it sends the body */
+    int wrong;           /* the status to refuse it with; 0: it is in order */
+    const char *why;
+} pli_http_head;
+
+/* Who may ask; fixed when the server is started. */
+typedef struct pli_http_guard {
+    bool local;                 /* a Unix socket: no browser gets there */
+    bool beyond;                /* listens on more than loopback */
+    char token[PLI_HTTP_TOKEN]; /* "": none */
+    char hosts[PLI_HTTP_HOSTS]; /* names, each with its NUL, and one more at the end */
+} pli_http_guard;
+
+/* -- Reading requests -- */
+
+/* Notes what is wrong with a request; the first thing counts, since what comes after may only
+   follow from it. The connection is closed then: where the next request begins is not certain any
+   more. */
+static void pli_http_refuse(pli_http_head *h, int status, const char *why)
+{
+    if (h->wrong)
+        return;
+    h->wrong = status;
+    h->why = why;
+    h->keep = false;
+}
+
+/* Where a head ends, behind its empty line; 0: not yet. Lines may end without the CR, as the RFC
+   allows and as people type them. */
+static size_t pli_http_head_size(const unsigned char *text, size_t size)
+{
+    const unsigned char *end = text + size;
+    for (const unsigned char *at = text; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;) {
+        at++;
+        if (at < end && *at == '\n')
+            return (size_t)(at + 1 - text);
+        if (at + 1 < end && at[0] == '\r' && at[1] == '\n')
+            return (size_t)(at + 2 - text);
+    }
+    return 0;
+}
+
+/* "GET /debug/pprof/ HTTP/1.1": three words with exactly one blank between two of them. On failure
+   method and target are the empty text at the end, so that nobody has to ask whether there are any.
+   HTTP/1.1 keeps the connection unless told otherwise, HTTP/1.0 closes it. */
+static void pli_http_parse_first(pli_http_head *h, char *line)
+{
+    char *target = strchr(line, ' ');
+    char *version = target ? strchr(target + 1, ' ') : NULL;
+    h->method = h->target = line + strlen(line);
+    if (!version || target == line || version == target + 1 ||
+        strncmp(version + 1, "HTTP/", 5) != 0) {
+        pli_http_refuse(h, 400, "the first line has to be: METHOD /address HTTP/1.1");
+        return;
+    }
+    *target++ = *version++ = '\0';
+    h->method = line, h->target = target;
+    bool one = strncmp(version, "HTTP/1.", 7) == 0 && version[7] >= '0' && version[7] <= '9';
+    if (!one || version[8])
+        pli_http_refuse(h, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+    else
+        h->minor = version[7] != '0';
+    h->keep = !h->wrong && h->minor == 1;
+}
+
+/* Whether a list such as "keep-alive, Upgrade" has the word, whatever its capitals. */
+static bool pli_http_lists(const char *list, const char *word)
+{
+    for (size_t size; *list; list += size) {
+        list += strspn(list, ", \t");
+        size = strcspn(list, ", \t");
+        if (size == strlen(word) && strncasecmp(list, word, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* How long the body is. Digits only: "+5", " 5" and "5, 5" are read as 5 by some and refused by
+   others. Two lengths that differ would be two requests to one reader and one to the next. */
+static void pli_http_parse_length(pli_http_head *h, const char *value)
+{
+    int64_t size;
+    bool again = h->body_size > 0;
+    if (!(*value >= '0' && *value <= '9') || !pli_parse_int64(value, 0, INT64_MAX, &size) ||
+        (again && (uint64_t)size != h->body_size))
+        pli_http_refuse(h, 400, "Content-Length has to be one number");
+    else if ((uint64_t)size > PLI_HTTP_BODY)
+        pli_http_refuse(h, 413, "the body is too long: at most 1048576 bytes are taken");
+    else
+        h->body_size = (size_t)size;
+}
+
+/* A header that matters here; all others are none of our business: browsers send a dozen. Bodies in
+   chunks (Transfer-Encoding) are refused, as nobody who asks for profiles has to send one. */
+static void pli_http_parse_field(pli_http_head *h, const char *name, char *value)
+{
+    if (strcasecmp(name, "Host") == 0) {
+        h->host = value;
+        h->hosts++;
+    } else if (strcasecmp(name, "Content-Length") == 0) {
+        pli_http_parse_length(h, value);
+    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        pli_http_refuse(h, 411, "Transfer-Encoding is not understood: send a Content-Length");
+    } else if (strcasecmp(name, "Authorization") == 0) {
+        h->authorization = value;
+    } else if (strcasecmp(name, "Expect") == 0) {
+        h->expects = strcasecmp(value, "100-continue") == 0;
+    } else if (strcasecmp(name, "Connection") == 0) {
+        if (pli_http_lists(value, "close"))
+            h->keep = false;
+        else if (pli_http_lists(value, "keep-alive"))
+            h->keep = !h->wrong;
+    }
+}
+
+/* "Name: value", without the blanks around the value. A blank before the colon, or at the front of
+   a line (which once continued the line before), is how requests are smuggled: an error. */
+static void pli_http_parse_line(pli_http_head *h, char *line)
+{
+    char *colon = strchr(line, ':');
+    size_t name = strcspn(line, ": \t");
+    if (!colon || name == 0 || line + name != colon) {
+        pli_http_refuse(h, 400, "a header line has to be: Name: value");
+        return;
+    }
+    *colon = '\0';
+    char *value = colon + 1 + strspn(colon + 1, " \t");
+    size_t size = strlen(value);
+    while (size > 0 && (value[size - 1] == ' ' || value[size - 1] == '\t'))
+        value[--size] = '\0';
+    pli_http_parse_field(h, line, value);
+}
+
+/* Reads a whole head, which it cuts into words:
+
+       before   G E T   /   H T T P / 1 . 1 CR LF H o s t :   x CR LF CR LF
+       after    G E T 0 / 0 H T T P / 1 . 1 0  LF H o s t 0   x 0  0  0  0
+
+   Of its bytes only the ends of lines and tabs may be control characters. A NUL among them would
+   end a word here that goes on elsewhere; others could play tricks with the terminal that shows
+   them. */
+static void pli_http_parse(pli_http_head *h, char *text, size_t size)
+{
+    bool first = true, control = memchr(text, '\0', size) != NULL;
+    memset(h, 0, sizeof *h);
+    text[size] = '\0';
+    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        if (end > line && end[-1] == '\r')
+            end[-1] = '\0';
+        for (const char *s = line; *s; s++)
+            control |= ((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f;
+        if (first)
+            pli_http_parse_first(h, line);
+        else if (*line)
+            pli_http_parse_line(h, line);
+        first = false;
+    }
+    if (control)
+        pli_http_refuse(h, 400, "there is a control character in the request");
+    if (h->hosts == 0 && h->minor == 1)
+        pli_http_refuse(h, 400, "there has to be a Host header");
+    if (h->hosts > 1)
+        pli_http_refuse(h, 400, "there may be only one Host header");
+}
+
+/* -- Who may ask --
+
+   In this order: is the Host ours, is the token right. A web site that has lured a browser here is
+   not even told that there is a token. */
+
+/* Copies the name or number from "name:port" or "[number]:port"; "" when it is neither. Numbers of
+   IPv6 have colons in them, hence the brackets. The port is not compared: a tunnel or a container
+   may have given it another one. */
+static void pli_http_host_name(char *out, size_t room, const char *host)
+{
+    bool bracket = host[0] == '[';
+    size_t size = bracket ? strcspn(host, "]") - 1 : strcspn(host, ":");
+    const char *rest = host + bracket + size + bracket;
+    bool port = rest[0] == ':' && strspn(rest + 1, "0123456789") == strlen(rest + 1);
+    out[0] = '\0';
+    if ((bracket && host[size + 1] != ']') || size >= room || (*rest && !port))
+        return;
+    memcpy(out, host + bracket, size);
+    out[size] = '\0';
+}
+
+/* Whether a text is an address: 2 of loopback, 1 of anything else, 0 none.
+
+       2   127.0.0.0/8   ::1   ::ffff:127.0.0.0/104 (IPv4, as IPv6 writes it)
+       1   10.0.0.7   fe80::1   0.0.0.0, which means all of this machine's
+       0   localhost   127.1 (some readers take it, browsers send it in full) */
+static int pli_http_address_kind(const char *text)
+{
+    unsigned char b[16];
+    static const unsigned char one[16] = {[15] = 1}, mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (inet_pton(AF_INET, text, b) == 1)
+        return b[0] == 127 ? 2 : 1;
+    if (inet_pton(AF_INET6, text, b) != 1)
+        return 0;
+    bool local = memcmp(b, one, 16) == 0 || (memcmp(b, mapped, 12) == 0 && b[12] == 127);
+    return local ? 2 : 1;
+}
+
+/* Whether the Host that was asked for is one of ours. An address is right by itself: a page that
+   was loaded from an address can only be of whoever has it. But one of another machine is no name
+   of a server that listens on loopback alone. Names are compared whole, so that
+   localhost.evil.example is not localhost. */
+static bool pli_http_host_allowed(const pli_http_guard *g, const char *host)
+{
+    char name[256];
+    if (g->local || !host)
+        return true; /* HTTP/1.0 may come without: browsers never do */
+    pli_http_host_name(name, sizeof name, host);
+    int kind = pli_http_address_kind(name);
+    bool allowed = strcasecmp(name, "localhost") == 0 || kind == 2 || (kind == 1 && g->beyond);
+    for (const char *each = g->hosts; *each && !allowed; each += strlen(each) + 1)
+        allowed = strcasecmp(name, each) == 0 || strcmp(each, "*") == 0;
+    return allowed;
+}
+
+/* Compares in a time that says nothing of how much was right: with an early end, somebody could
+   find the token letter by letter, by which first letters take longest. It depends on the length of
+   what was given alone, which whoever gave it knows. */
+static bool pli_http_same_secret(const char *given, size_t size, const char *token)
+{
+    size_t length = strlen(token);
+    unsigned different = size != length;
+    for (size_t i = 0; i < size; i++)
+        different |= (unsigned char)given[i] ^ (unsigned char)token[length ? i % length : 0];
+    return different == 0;
+}
+
+/* Reads base64 up to its end or its padding; how many bytes, at most room. Four digits of 6 bits
+   are three bytes: "b3Blbg==" is "open". What is no digit ends it: it can only make a token wrong.
+   */
+static size_t pli_http_base64(char *out, size_t room, const char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = 0;
+    size_t used = 0;
+    const char *digit;
+    for (int count = 0; *text && (digit = strchr(digits, *text)) != NULL; text++) {
+        bits = bits << 6 | (uint32_t)(digit - digits);
+        count += 6;
+        if (count >= 8 && used < room)
+            out[used++] = (char)(bits >> (count - 8));
+        count -= count >= 8 ? 8 : 0;
+    }
+    return used;
+}
+
+/* "Bearer TOKEN"; or "Basic" with the token as password, whatever the user:
+
+       Authorization: Bearer open sesame
+       Authorization: Basic YW55Om9wZW4gc2VzYW1l          any:open sesame
+
+   The second one is what browsers send when they have asked their user, and the only one that
+   `go tool pprof http://any:TOKEN@host/...` has. */
+static bool pli_http_token_given(const char *authorization, const char *token)
+{
+    char pair[2 * PLI_HTTP_TOKEN];
+    if (!authorization)
+        return false;
+    size_t scheme = strcspn(authorization, " ");
+    const char *value = authorization + scheme + strspn(authorization + scheme, " ");
+    if (scheme == 6 && strncasecmp(authorization, "Bearer", 6) == 0)
+        return pli_http_same_secret(value, strlen(value), token);
+    if (scheme != 5 || strncasecmp(authorization, "Basic", 5) != 0)
+        return false;
+    size_t size = pli_http_base64(pair, sizeof pair, value);
+    const char *colon = memchr(pair, ':', size);
+    return colon && pli_http_same_secret(colon + 1, (size_t)(pair + size - colon - 1), token);
+}
+
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
+
+/* ==== >>server ===================================================================================
+   A small HTTP server for >>http: one thread, one poll, nothing that waits. It must never hold up
+   the program, nor be held up by those who ask: whatever they send, memory, connections and time
+   are bounded. A connection is in one of four states:
+
+                 ┌─────────────── the answer is out; keep-alive ───────────────┐
+                 ▼                                                             │
+     accept ─► READ ── request complete, answer there ─────────────────────► WRITE
+                 │                                                           ▲ │
+                 └── answer due later ──► WAIT ── finished ──────────────────┘ │
+                                           │                                   ▼
+                                           └─ client gone: abandoned         DRAIN ─► closed
+
+       READ    bytes come in; a request that is not complete after 10 s is given up
+       WAIT    a profile is being taken; the client is watched, and may not send
+       WRITE   bytes go out; a client that takes nothing for 30 s is given up
+       DRAIN   the last answer is out. To close at once, with bytes unread, would have the kernel
+               tell the client of an error, and it might never see the answer.
+
+   Three clients, and what the thread does; it sleeps in between:
+
+       time   A: profile?seconds=10      B: heap                 C: half a request, then nothing
+       0 s    READ, sampler on, WAIT     -                       READ
+       3 s    WAIT                       READ, answer, WRITE     READ
+       10 s   sampler off, WRITE         READ (idle)             408, WRITE, DRAIN, closed
+
+   What one client can take from the program:
+
+       memory        8 KiB of head, 1 MiB of body, one answer; idle connections have none
+       connections   32 for all; one more takes the place of the one idle longest, or, when all are
+                     at work, is told to come again
+       time          that of one answer at a time: a profile is encoded on this thread, in some ms
+       requests      as many as it likes, one after the other; those that come before the last one
+                     is answered (pipelining) stay in the buffer, then in the kernel's, and then
+                     the client cannot send any more
+
+   The thread is perflab's own: thread profiles and leak checks leave it out, as they do its
+   descriptors. It takes no signals but SIGPROF, so that its own time is in a CPU profile: that is
+   part of what the program costs, too. A fork's child has no server.
+
+   Invariant: only the thread touches connections; start and stop, under pli_http.lock, touch them
+   while it does not run. */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+/* Go's own clients wait for 1.5 times the seconds that they have asked for, and scrapers come every
+   10 to 60 s, on a connection that they keep: so idle ones stay for two minutes. Nobody needs 10 s
+   for a request of some 200 bytes. */
+#define PLI_HTTP_CONNECTIONS 32
+#define PLI_HTTP_HEAD_OUT 1024          /* of an answer: all of it is ours, and short */
+#define PLI_HTTP_S ((uint64_t)1000000000)
+#define PLI_HTTP_READ_NS (10 * PLI_HTTP_S)
+#define PLI_HTTP_IDLE_NS (120 * PLI_HTTP_S)
+#define PLI_HTTP_WRITE_NS (30 * PLI_HTTP_S)
+#define PLI_HTTP_DRAIN_NS (1 * PLI_HTTP_S)
+#define PLI_HTTP_PAUSE_NS (PLI_HTTP_S / 10) /* before accept is tried again when it has failed */
+
+enum { PLI_HTTP_FREE, PLI_HTTP_READ, PLI_HTTP_WAIT, PLI_HTTP_WRITE, PLI_HTTP_DRAIN };
+
+/* A place for a connection. It has room for a head each way, so that only bodies need memory of
+   their own; pages that were never used cost nothing. */
+typedef struct pli_http_conn {
+    int fd, state;
+    uint64_t deadline_ns, since_ns; /* given up at; its last change of state */
+    bool fresh;                     /* there are bytes in `in` that nobody has looked at yet */
+    bool parsed;                    /* the head is read, and the body awaited */
+    pli_http_head head;
+    size_t out_size, sent;
+    char text[PLI_HTTP_HEAD + 1];   /* the head of the request, cut into words */
+    char out[PLI_HTTP_HEAD_OUT];    /* the head of the answer */
+    pli_bytes in;
+    pli_http_job job;
+} pli_http_conn;
+
+/* A server that runs. */
+typedef struct pli_http_server {
+    int listener, waker;         /* descriptors */
+    uint64_t accept_ns;          /* not before then */
+    pli_http_guard guard;
+    pli_http_conn conn[PLI_HTTP_CONNECTIONS];
+} pli_http_server;
+
+/* What is known of it outside of its thread. */
+static struct {
+    pli_lock lock;
+    pli_http_server *server; /* NULL: none runs */
+    pthread_t thread;
+    uint32_t stop;           /* atomic */
+    int port, pid;
+    char path[108];          /* of a Unix socket; "": none */
+    uint64_t path_file;      /* which file that was: it may be another's by now */
+    bool prepared;
+} pli_http;
+
+/* -- Requests and answers -- */
+
+/* Begins the job of a request that has arrived, unless it is to be refused. What is refused has its
+   answer at once, so that the state is WRITE next in any case but one: a profile that takes time.
+   */
+static void pli_http_admit(const pli_http_server *s, pli_http_conn *c)
+{
+    const pli_http_head *h = &c->head;
+    pl_http_request request = {.method = h->method, .target = h->target, .host = h->host,
+                               .body = h->body_size ? (const char *)c->in.data : NULL,
+                               .body_size = h->body_size};
+    if (h->wrong) {
+        pli_http_fail(&c->job, h->wrong, h->why);
+    } else if (!pli_http_host_allowed(&s->guard, h->host)) {
+        pli_http_fail(&c->job, 403, "this Host is not known here: ask for localhost or 127.0.0.1, "
+                      "or have the program list the name in pl_http_desc.hosts");
+    } else if (s->guard.token[0] && !pli_http_token_given(h->authorization, s->guard.token)) {
+        pli_http_fail(&c->job, 401, "a token is needed: send Authorization: Bearer TOKEN");
+        c->job.extra = "WWW-Authenticate";
+        c->job.value = "Basic realm=\"perflab\", Bearer";
+    } else {
+        pli_http_begin(&c->job, &request);
+    }
+}
+
+/* -- Connections -- */
+
+/* Changes the state; it may last until `ns` from now. Every state has an end: there is no way for a
+   connection to be forgotten. */
+static void pli_http_turn(pli_http_conn *c, int state, uint64_t ns)
+{
+    c->state = state;
+    c->since_ns = pl_now_ns();
+    c->deadline_ns = c->since_ns + ns;
+}
+
+/* A descriptor of perflab's own is closed. */
+static void pli_http_close_fd(int *fd)
+{
+    if (*fd < 0)
+        return;
+    pli_fd_own(*fd, false);
+    close(*fd);
+    *fd = -1;
+}
+
+/* Ends a connection, whatever it was doing, and gives back all that it had. A CPU profile that it
+   was waiting for ends with it. */
+static void pli_http_drop(pli_http_conn *c)
+{
+    if (c->state == PLI_HTTP_WAIT)
+        pli_http_abandon(&c->job);
+    pli_bytes_free(&c->job.body);
+    pli_bytes_free(&c->in);
+    pli_http_close_fd(&c->fd);
+    c->state = PLI_HTTP_FREE;
+}
+
+/* What a status is called; programs look at the number only. */
+static const char *pli_http_reason(int status)
+{
+    static const struct { int status; const char *reason; } list[] = {
+        {200, "OK"}, {301, "Moved Permanently"}, {302, "Found"}, {400, "Bad Request"},
+        {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
+        {405, "Method Not Allowed"}, {408, "Request Timeout"}, {411, "Length Required"},
+        {413, "Content Too Large"}, {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"}, {501, "Not Implemented"}, {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"}};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        if (list[i].status == status)
+            return list[i].reason;
+    return "Unknown";
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT", in English whatever the program's locale: by hand, since
+   strftime would ask that. */
+static void pli_http_date(char *out, size_t size)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t now = time(NULL);
+    struct tm t;
+    gmtime_r(&now, &t);
+    snprintf(out, size, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * t.tm_wday, t.tm_mday,
+             months + 3 * t.tm_mon, t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+}
+
+/* Puts the head of the answer together:
+
+       HTTP/1.1 200 OK\r\n
+       Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+       Content-Length: 1871\r\n
+       ...                                        what the job has listed
+       Connection: keep-alive\r\n
+       \r\n
+
+   All headers are texts of ours, 600 bytes at most: it fits. Content-Length always, and first, so
+   that clients know where the answer ends without waiting for the connection's end. */
+static void pli_http_head_out(pli_http_conn *c)
+{
+    char date[40];
+    const pli_http_job *job = &c->job;
+    size_t room = sizeof c->out;
+    pli_http_date(date, sizeof date);
+    int n = snprintf(c->out, room, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Length: %zu\r\n",
+                     job->status, pli_http_reason(job->status), date, job->body.size);
+    for (int i = 0; job->header[i]; i += 2)
+        n += snprintf(c->out + n, room - (size_t)n, "%s: %s\r\n", job->header[i],
+                      job->header[i + 1]);
+    n += snprintf(c->out + n, room - (size_t)n, "Connection: %s\r\n\r\n",
+                  c->head.keep ? "keep-alive" : "close");
+    c->out_size = (size_t)n;
+}
+
+/* The answer is there: from now on it is sent. Of the body of a HEAD only the length is, which
+   stands in the head already. */
+static void pli_http_answer(pli_http_conn *c)
+{
+    pli_http_complete(&c->job);
+    pli_http_head_out(c);
+    if (c->head.method && strcmp(c->head.method, "HEAD") == 0)
+        c->job.body.size = 0;
+    c->sent = 0;
+    pli_http_turn(c, PLI_HTTP_WRITE, PLI_HTTP_WRITE_NS);
+}
+
+/* The answer to a request that is not even one, or is not complete: there is nothing to be known of
+   it, not even whether the client would keep the connection. */
+static void pli_http_answer_error(pli_http_conn *c, int status, const char *why)
+{
+    memset(&c->head, 0, sizeof c->head);
+    pli_http_fail(&c->job, status, why);
+    pli_http_answer(c);
+}
+
+/* Takes bytes away from the front of what has come. */
+static void pli_http_consume(pli_http_conn *c, size_t size)
+{
+    c->in.size -= size;
+    if (c->in.size > 0)
+        memmove(c->in.data, c->in.data + size, c->in.size);
+    else
+        pli_bytes_free(&c->in); /* idle connections hold no memory */
+}
+
+/* Looks for a head. Empty lines before it are allowed, since some clients send one too many behind
+   a body. All methods are capitals: another first byte says that this is something else altogether,
+   mostly TLS, whose client would wait for ten seconds to learn that nobody understands it. */
+static void pli_http_look_for_head(pli_http_conn *c)
+{
+    size_t blank = 0;
+    while (blank < c->in.size && (c->in.data[blank] == '\r' || c->in.data[blank] == '\n'))
+        blank++;
+    if (blank)
+        pli_http_consume(c, blank);
+    if (c->in.size == 0)
+        return;
+    size_t size = pli_http_head_size(c->in.data, c->in.size);
+    if (c->in.data[0] < 'A' || c->in.data[0] > 'Z') {
+        pli_http_answer_error(c, 400, "this is no HTTP request: plain HTTP is spoken here, no TLS");
+    } else if (size > PLI_HTTP_HEAD || (size == 0 && c->in.size > PLI_HTTP_HEAD)) {
+        pli_http_answer_error(c, 431, "the request is too long: 8192 bytes without its body");
+    } else if (size > 0) {
+        memcpy(c->text, c->in.data, size);
+        pli_http_consume(c, size);
+        pli_http_parse(&c->head, c->text, size);
+        c->parsed = true;
+    }
+}
+
+/* Goes on with what has arrived: to an answer when the request is complete. A client that has asked
+   to be asked first (Expect) is told to send its body, once; the 25 bytes go into an empty buffer
+   of the kernel's, so they need no state of their own. */
+static void pli_http_look(const pli_http_server *s, pli_http_conn *c)
+{
+    c->fresh = false;
+    if (!c->parsed)
+        pli_http_look_for_head(c);
+    if (!c->parsed || c->state != PLI_HTTP_READ)
+        return;
+    if (c->in.size < c->head.body_size && !c->head.wrong) {
+        if (c->head.expects && c->head.minor == 1)
+            send(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25, MSG_NOSIGNAL);
+        c->head.expects = false;
+        return;
+    }
+    c->parsed = false;
+    pli_http_admit(s, c);
+    if (!c->head.wrong && c->head.body_size)
+        pli_http_consume(c, c->head.body_size);
+    if (c->job.status)
+        pli_http_answer(c);
+    else
+        pli_http_turn(c, PLI_HTTP_WAIT, c->job.due_ns - pl_now_ns());
+}
+
+/* Bytes have come, or the end. 16 KiB are taken at once, and what they hold is looked at before
+   more is: so the buffer never has more than a head, a body and this. */
+static void pli_http_receive(pli_http_conn *c)
+{
+    size_t most = (size_t)16 << 10;
+    unsigned char *room = pli_bytes_extend(&c->in, most);
+    ssize_t n = room ? recv(c->fd, room, most, 0) : 0;
+    bool again = n < 0 && (errno == EAGAIN || errno == EINTR);
+    if (room)
+        c->in.size -= most - (n > 0 ? (size_t)n : 0);
+    if (n <= 0 && !again) {
+        pli_http_drop(c);
+        return;
+    }
+    /* The time for a request runs from its first byte; what drips in does not make it longer. */
+    if (n > 0 && !c->fresh && c->in.size == (size_t)n && !c->parsed)
+        pli_http_turn(c, PLI_HTTP_READ, PLI_HTTP_READ_NS);
+    c->fresh = n > 0;
+}
+
+/* The answer is out. What has come meanwhile is the next request, or a part of it: poll would not
+   tell of it again, so it is marked. */
+static void pli_http_sent(pli_http_conn *c)
+{
+    bool keep = c->head.keep;
+    pli_bytes_free(&c->job.body);
+    memset(&c->job, 0, sizeof c->job);
+    c->fresh = c->in.size > 0;
+    if (keep) {
+        pli_http_turn(c, PLI_HTTP_READ, c->fresh ? PLI_HTTP_READ_NS : PLI_HTTP_IDLE_NS);
+        return;
+    }
+    shutdown(c->fd, SHUT_WR);
+    pli_http_turn(c, PLI_HTTP_DRAIN, PLI_HTTP_DRAIN_NS);
+}
+
+/* Sends what the kernel takes: what is left of the head, and behind it the body, in one call, so
+   that a short answer is one packet. MSG_NOSIGNAL: a client that has gone is an error here, no
+   SIGPIPE that would end the program.
+
+       out  [ head ........ ]      body  [ ............................ ]
+                    ▲ sent                 then from here on
+   */
+static void pli_http_send(pli_http_conn *c)
+{
+    const pli_bytes *body = &c->job.body;
+    size_t head = c->sent < c->out_size ? c->out_size - c->sent : 0;
+    size_t done = head ? 0 : c->sent - c->out_size;
+    struct iovec part[2] = {{c->out + c->sent, head}, {body->data + done, body->size - done}};
+    struct msghdr message = {.msg_iov = head ? part : part + 1, .msg_iovlen = head ? 2 : 1};
+    ssize_t n = sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        pli_http_drop(c);
+    } else if (n > 0) {
+        c->sent += (size_t)n;
+        c->deadline_ns = pl_now_ns() + PLI_HTTP_WRITE_NS;
+        if (c->sent == c->out_size + body->size)
+            pli_http_sent(c);
+    }
+}
+
+/* Throws away what still comes, up to the client's end; a second of that is enough. */
+static void pli_http_drain(pli_http_conn *c)
+{
+    char bytes[4096];
+    ssize_t n = recv(c->fd, bytes, sizeof bytes, 0);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        pli_http_drop(c);
+}
+
+/* The time of a state is over: in WAIT that is what was waited for. An idle connection is closed
+   without a word, since the client has not asked anything. */
+static void pli_http_late(pli_http_conn *c)
+{
+    if (c->state == PLI_HTTP_WAIT) {
+        pli_http_finish(&c->job);
+        pli_http_answer(c);
+    } else if (c->state == PLI_HTTP_READ && (c->parsed || c->in.size > 0)) {
+        pli_http_answer_error(c, 408, "the request did not arrive within 10 s");
+    } else {
+        pli_http_drop(c);
+    }
+}
+
+/* What poll is to wait for. */
+static short pli_http_events(const pli_http_conn *c)
+{
+    switch (c->state) {
+    case PLI_HTTP_WAIT:
+        return POLLRDHUP; /* and the hang-up and errors, which always count */
+    case PLI_HTTP_WRITE:
+        return POLLOUT;
+    default:
+        return POLLIN;
+    }
+}
+
+/* One step of one connection: what poll has seen, then what its clock says. At most one request a
+   step, so that a client that sends hundreds at once does not keep the others waiting. Sending is
+   tried without being asked for by poll: mostly there is room, and the answer is out at once. In
+   WAIT every event means that the client has gone: nothing else was asked for. */
+static void pli_http_step(const pli_http_server *s, pli_http_conn *c, short events)
+{
+    if (c->state == PLI_HTTP_READ && events)
+        pli_http_receive(c);
+    else if (c->state == PLI_HTTP_WAIT && events)
+        pli_http_drop(c);
+    else if (c->state == PLI_HTTP_DRAIN && events)
+        pli_http_drain(c);
+    if (c->state == PLI_HTTP_READ && c->fresh)
+        pli_http_look(s, c);
+    if (c->state != PLI_HTTP_FREE && pl_now_ns() >= c->deadline_ns)
+        pli_http_late(c);
+    if (c->state == PLI_HTTP_WRITE)
+        pli_http_send(c);
+}
+
+/* -- The thread -- */
+
+/* Whether a connection waits for a request of which nothing has come, not even to the kernel: one
+   that was just accepted may have its request there already. */
+static bool pli_http_is_idle(const pli_http_conn *c)
+{
+    char byte;
+    return c->state == PLI_HTTP_READ && !c->parsed && c->in.size == 0 &&
+           recv(c->fd, &byte, 1, MSG_PEEK) < 0;
+}
+
+/* Closes the connection that has been idle longest; NULL: all are at work. */
+static pli_http_conn *pli_http_drop_idle(pli_http_server *s)
+{
+    pli_http_conn *idle = NULL;
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++) {
+        pli_http_conn *c = &s->conn[i];
+        if ((!idle || c->since_ns < idle->since_ns) && pli_http_is_idle(c))
+            idle = c;
+    }
+    if (idle)
+        pli_http_drop(idle);
+    return idle;
+}
+
+/* The place for one more connection; NULL: there is none. */
+static pli_http_conn *pli_http_place(pli_http_server *s)
+{
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        if (s->conn[i].state == PLI_HTTP_FREE)
+            return &s->conn[i];
+    return pli_http_drop_idle(s);
+}
+
+/* Too many are at work. What the client has sent already is read, or the kernel would tell it of an
+   error in place of this answer. */
+static void pli_http_turn_away(int fd)
+{
+    static const char why[] = "too many connections at once: try again in a second\n";
+    char bytes[4096], text[512];
+    while (recv(fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes)
+        continue;
+    int n = snprintf(text, sizeof text, "HTTP/1.1 503 Service Unavailable\r\n"
+                     "Content-Type: text/plain; charset=utf-8\r\n"
+                     "X-Content-Type-Options: nosniff\r\nX-Go-Pprof: 1\r\nRetry-After: 1\r\n"
+                     "Content-Length: %zu\r\nConnection: close\r\n\r\n%s", sizeof why - 1, why);
+    send(fd, text, (size_t)n, MSG_NOSIGNAL);
+    close(fd);
+}
+
+/* Takes in who is waiting. Where there is no descriptor left, idle connections give way; then it is
+   tried again after a pause, since poll would not stop saying that somebody waits. */
+static void pli_http_accept(pli_http_server *s)
+{
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++) {
+        int fd = pli_os_accept(s->listener);
+        bool full = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM);
+        pli_http_conn *c = fd >= 0 ? pli_http_place(s) : full ? pli_http_drop_idle(s) : NULL;
+        if (full && !c)
+            s->accept_ns = pl_now_ns() + PLI_HTTP_PAUSE_NS;
+        if (fd < 0 && !c)
+            return;
+        if (fd < 0)
+            continue;
+        if (!c) {
+            pli_http_turn_away(fd);
+            continue;
+        }
+        memset(c, 0, sizeof *c);
+        c->fd = fd;
+        pli_fd_own(fd, true);
+        pli_http_turn(c, PLI_HTTP_READ, PLI_HTTP_READ_NS);
+    }
+}
+
+/* How long poll may sleep, in ms; -1: for ever, which is the usual case: a server that nobody asks
+   costs nothing. Up to the next deadline, or not at all when there are bytes to be looked at. */
+static int pli_http_patience(const pli_http_server *s)
+{
+    uint64_t now = pl_now_ns(), due = s->accept_ns > now ? s->accept_ns : UINT64_MAX;
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++) {
+        const pli_http_conn *c = &s->conn[i];
+        if (c->state != PLI_HTTP_FREE && c->deadline_ns < due)
+            due = c->deadline_ns;
+        if (c->state == PLI_HTTP_READ && c->fresh)
+            due = 0;
+    }
+    if (due == UINT64_MAX)
+        return -1;
+    uint64_t ms = due > now ? (due - now + 999999) / 1000000 : 0; /* not a moment too early */
+    return ms < INT32_MAX ? (int)ms : INT32_MAX;
+}
+
+/* One round: sleeps until something happens, and lets each go on. Those who are there come before
+   those who want to come in, so that places are free when they can be. */
+static void pli_http_round(pli_http_server *s)
+{
+    struct pollfd p[PLI_HTTP_CONNECTIONS + 2];
+    bool open = pl_now_ns() >= s->accept_ns;
+    p[0] = (struct pollfd){s->waker, POLLIN, 0};
+    p[1] = (struct pollfd){open ? s->listener : -1, POLLIN, 0};
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        p[i + 2] = (struct pollfd){s->conn[i].fd, pli_http_events(&s->conn[i]), 0};
+    int n = poll(p, PLI_HTTP_CONNECTIONS + 2, pli_http_patience(s));
+    /* When poll failed (a signal, no memory), what it would have said is not known: only the
+       clocks count. */
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        if (s->conn[i].state != PLI_HTTP_FREE)
+            pli_http_step(s, &s->conn[i], n > 0 ? p[i + 2].revents : 0);
+    if (n > 0 && p[1].revents)
+        pli_http_accept(s);
+}
+
+/* What the thread runs. */
+static void *pli_http_run(void *argument)
+{
+    pli_http_server *s = argument;
+    pli_thread_make_own("pl_http");
+    while (!PLI_LOAD_ACQUIRE(pli_http.stop))
+        pli_http_round(s);
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        if (s->conn[i].state != PLI_HTTP_FREE)
+            pli_http_drop(&s->conn[i]);
+    return NULL;
+}
+
+/* -- Start and stop -- */
+
+/* Where to listen. */
+typedef struct pli_http_address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un path;
+    } of;
+    socklen_t size;
+    int kind; /* as pli_http_address_kind has it; 0: a path */
+} pli_http_address;
+
+/* Says on descriptor 2 why there is no server, or what is to be known of it, in one line. */
+static void pli_http_say(const char *address, const char *what)
+{
+    char line[512];
+    int size = snprintf(line, sizeof line, "perflab: http: %.200s: %s\n", address, what);
+    ssize_t n = write(2, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
+    (void)n;
+}
+
+/* The path of a Unix socket, absolute, so that a later chdir does not move it. */
+static pl_result pli_http_parse_path(pli_http_address *a, const char *path)
+{
+    const size_t room = sizeof a->of.path.sun_path;
+    a->of.path.sun_family = AF_UNIX;
+    a->size = sizeof a->of.path;
+    pl_result result = *path ? pli_path_absolute(a->of.path.sun_path, room, path) : PL_INVALID;
+    if (result != PL_OK)
+        pli_http_say(path, result == PL_IO ? "the folder cannot be written to" :
+                     "a path for unix: has 1 to 107 letters, its folders included");
+    return result;
+}
+
+/* "127.0.0.1:6060", "[::1]:6060", "localhost:6060" and, which is the same, ":6060"; by number only:
+   a name server would be asked before main, and might not answer. False for anything else. */
+static bool pli_http_parse_number(pli_http_address *a, const char *text)
+{
+    char name[64];
+    int64_t port;
+    const char *colon = strrchr(text, ':');
+    if (!colon || !pli_parse_int64(colon + 1, 0, 65535, &port))
+        return false;
+    pli_http_host_name(name, sizeof name, text);
+    if (text == colon || strcmp(name, "localhost") == 0)
+        strcpy(name, "127.0.0.1");
+    a->kind = pli_http_address_kind(name);
+    if (text[0] != '[' && inet_pton(AF_INET, name, &a->of.v4.sin_addr) == 1) {
+        a->of.v4.sin_family = AF_INET;
+        a->of.v4.sin_port = htons((uint16_t)port);
+        a->size = sizeof a->of.v4;
+    } else if (text[0] == '[' && inet_pton(AF_INET6, name, &a->of.v6.sin6_addr) == 1) {
+        a->of.v6.sin6_family = AF_INET6;
+        a->of.v6.sin6_port = htons((uint16_t)port);
+        a->size = sizeof a->of.v6;
+    }
+    return a->size > 0;
+}
+
+/* Says what is wrong with one that is none. */
+static pl_result pli_http_parse_address(pli_http_address *a, const char *text)
+{
+    memset(a, 0, sizeof *a);
+    if (strncmp(text, "unix:", 5) == 0)
+        return pli_http_parse_path(a, text + 5);
+    if (pli_http_parse_number(a, text))
+        return PL_OK;
+    pli_http_say(text, "is no address: write 127.0.0.1:6060, [::1]:6060, :6060 or "
+                 "unix:/path/to/socket");
+    return PL_INVALID;
+}
+
+/* Removes a socket that an earlier process has left: if it is one, and nobody answers. A file of
+   another kind is never removed: its name was given by mistake. */
+static bool pli_http_remove_stale(const pli_http_address *a)
+{
+    struct stat status;
+    int fd = -1;
+    bool stale = lstat(a->of.path.sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+                 (fd = pli_os_socket(AF_UNIX)) >= 0 &&
+                 connect(fd, &a->of.any, a->size) != 0 && errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return stale && unlink(a->of.path.sun_path) == 0;
+}
+
+/* A listening socket, or -1 and errno. */
+static int pli_http_listen(const pli_http_address *a)
+{
+    const int yes = 1;
+    int fd = pli_os_socket(a->of.any.sa_family);
+    if (fd < 0)
+        return -1;
+    /* A port whose last connections are still winding down is free; one that is in use is not. */
+    if (a->of.any.sa_family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    else
+        fchmod(fd, 0600); /* before bind makes the file: there is no moment when others may */
+    bool bound = bind(fd, &a->of.any, a->size) == 0 ||
+                 (errno == EADDRINUSE && a->of.any.sa_family == AF_UNIX &&
+                  pli_http_remove_stale(a) && bind(fd, &a->of.any, a->size) == 0);
+    if (bound && listen(fd, 64) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+/* What bind has refused, as a result and in words. */
+static pl_result pli_http_explain(const char *address, int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        pli_http_say(address, "in use already: choose another port, or port 0 for any");
+        return PL_BUSY;
+    case EADDRNOTAVAIL:
+        pli_http_say(address, "this machine has no such address: 127.0.0.1:6060 is always there");
+        return PL_INVALID;
+    case EACCES:
+        pli_http_say(address, "not permitted: choose a port above 1023, or another folder");
+        return PL_IO;
+    default:
+        pli_http_say(address, strerror(error));
+        return PL_IO;
+    }
+}
+
+/* Keeps what is needed of the options beyond the call. An empty token is refused: it comes of an
+   environment variable that is not set, and would leave the door open. */
+static pl_result pli_http_keep(pli_http_guard *g, const pl_http_desc *desc, const char *address)
+{
+    size_t used = 0, size = desc->token ? strlen(desc->token) : 1;
+    if (size == 0 || size >= sizeof g->token) {
+        pli_http_say(address, "the token has to have 1 to 255 bytes");
+        return PL_INVALID;
+    }
+    if (desc->token)
+        strcpy(g->token, desc->token);
+    for (const char *const *host = desc->hosts; host && *host; host++) {
+        size = strlen(*host) + 1;
+        if (size == 1 || used + size >= sizeof g->hosts) {
+            pli_http_say(address, "the names in hosts are empty, or longer than 1 KiB together");
+            return PL_INVALID;
+        }
+        memcpy(g->hosts + used, *host, size);
+        used += size;
+    }
+    return PL_OK;
+}
+
+/* Notes the port, or the file, that it has become. */
+static void pli_http_note_place(const pli_http_server *s, pli_http_address *a)
+{
+    struct stat status;
+    pli_http.pid = getpid();
+    PLI_STORE(pli_http.port, 0);
+    pli_http.path[0] = '\0';
+    if (s->guard.local) {
+        memcpy(pli_http.path, a->of.path.sun_path, sizeof pli_http.path);
+        bool there = lstat(pli_http.path, &status) == 0;
+        pli_http.path_file = there ? pli_mix_sig(status.st_dev, status.st_ino) : 0;
+        return;
+    }
+    getsockname(s->listener, &a->of.any, &a->size);
+    bool v4 = a->of.any.sa_family == AF_INET;
+    PLI_STORE(pli_http.port, ntohs(v4 ? a->of.v4.sin_port : a->of.v6.sin6_port));
+}
+
+/* Opens what the server needs; on failure all that was opened is there to be closed. */
+static pl_result pli_http_open(pli_http_server *s, const pl_http_desc *desc, const char *address)
+{
+    pli_http_address a;
+    s->listener = s->waker = -1;
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        s->conn[i].fd = -1;
+    pl_result result = pli_http_keep(&s->guard, desc, address);
+    if (result == PL_OK)
+        result = pli_http_parse_address(&a, address);
+    if (result != PL_OK)
+        return result;
+    s->guard.local = a.kind == 0, s->guard.beyond = a.kind == 1;
+    s->waker = pli_os_event();
+    s->listener = s->waker >= 0 ? pli_http_listen(&a) : -1;
+    if (s->listener < 0)
+        return pli_http_explain(address, errno);
+    pli_fd_own(s->waker, true);
+    pli_fd_own(s->listener, true);
+    pli_http_note_place(s, &a);
+    return PL_OK;
+}
+
+/* Gives all back. The file of a Unix socket goes too, unless another has taken its place. */
+static void pli_http_close(pli_http_server *s)
+{
+    struct stat status;
+    if (pli_http.path[0] && lstat(pli_http.path, &status) == 0 &&
+        pli_mix_sig(status.st_dev, status.st_ino) == pli_http.path_file)
+        unlink(pli_http.path);
+    pli_http.path[0] = '\0';
+    PLI_STORE(pli_http.port, 0);
+    pli_http_close_fd(&s->listener);
+    pli_http_close_fd(&s->waker);
+    munmap(s, sizeof *s);
+}
+
+/* In a fork's child there is no thread to serve, and the parent's clients are not the child's. What
+   the buffers hold may be half written, so it is not touched: it stays, and is small. */
+static void pli_http_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_http_server *s = pli_http.server;
+    pli_http.lock.state = 0;
+    pli_http.server = NULL;
+    pli_http.path[0] = '\0';
+    PLI_STORE(pli_http.port, 0);
+    if (!s)
+        return;
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        pli_http_close_fd(&s->conn[i].fd);
+    pli_http_close_fd(&s->listener);
+    pli_http_close_fd(&s->waker);
+}
+
+static const pli_thread_hooks pli_http_hooks = {NULL, NULL, NULL, NULL, pli_http_fork_child};
+
+/* Starts a server, or leaves nothing behind. Everything that may fail comes before the thread.
+   Under the lock. */
+static pl_result pli_http_begin_serving(const pl_http_desc *desc, const char *address)
+{
+    pli_http_server *s = pli_os_map(sizeof *s);
+    if (!s)
+        return PL_NOMEM;
+    pl_result result = pli_http_open(s, desc, address);
+    if (result == PL_OK) {
+        pli_http_prepare();
+        pli_http.stop = 0;
+        if (pli_thread_start_own(&pli_http.thread, pli_http_run, s) != 0)
+            result = PL_NOMEM;
+    }
+    if (result != PL_OK) {
+        pli_http_close(s);
+        return result;
+    }
+    pli_http.server = s;
+    if (s->guard.beyond && !s->guard.token[0])
+        pli_http_say(address, "open to the network without a token: whoever reaches it can read "
+                     "this program's profiles");
+    return PL_OK;
+}
+
+/* One server a process: a second address would need nothing but a second listener, and nobody has
+   asked for that. */
+pl_result pl_http_start(const pl_http_desc *desc)
+{
+    static const pl_http_desc defaults;
+    desc = desc ? desc : &defaults;
+    const char *address = desc->address ? desc->address : "127.0.0.1:6060";
+    pl_result result = PL_BUSY;
+    pli_collector_add(&pli_http_hooks);
+    pli_lock_take(&pli_http.lock);
+    if (pli_http.server)
+        pli_http_say(address, "this program has its server already: pl_http_stop ends it");
+    else
+        result = pli_http_begin_serving(desc, address);
+    pli_lock_give(&pli_http.lock);
+    return result;
+}
+
+/* The thread is asked to end and waited for: when this returns, nothing of the server is there any
+   more, and a library that has perflab in it may be unloaded. */
+void pl_http_stop(void)
+{
+    const uint64_t one = 1;
+    pli_lock_take(&pli_http.lock);
+    pli_http_server *s = pli_http.server;
+    if (s) {
+        PLI_STORE_RELEASE(pli_http.stop, 1);
+        ssize_t n = write(s->waker, &one, sizeof one);
+        (void)n;
+        pthread_join(pli_http.thread, NULL);
+        pli_http_close(s);
+        pli_http.server = NULL;
+    }
+    pli_lock_give(&pli_http.lock);
+}
+
+int pl_http_port(void)
+{
+    return PLI_LOAD(pli_http.port);
+}
+
+/* The server goes with its process; only the file of a Unix socket would stay. The thread is not
+   waited for: the process may end while another holds what it needs. */
+__attribute__((destructor)) static void pli_http_at_exit(void)
+{
+    if (PLI_LOAD(pli_http.path[0]) && pli_http.pid == getpid())
+        unlink(pli_http.path);
+}
+
+#else /* !PLI_LINUX || PERFLAB_NO_HTTP */
+
+pl_result pl_http_start(const pl_http_desc *desc)
+{
+    (void)desc;
+    return PL_UNSUPPORTED;
+}
+
+void pl_http_stop(void)
+{
+}
+
+int pl_http_port(void)
+{
+    return 0;
+}
+
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
+
 /* ==== >>env ======================================================================================
    Any program that has perflab in it, linked or preloaded, does what PERFLAB says:
 
@@ -14068,16 +19899,36 @@ int pl_bench_main(int argc, char **argv)
 
 #define PLI_ENV_IGNORE 32
 
+/* Keys begin in this order, each a collector that goes on from there; a fault is one line on
+   stderr, and the program runs on without:
+
+       crash           before all else, since that may crash, too
+       leakcheck       then, so that as much as possible is seen
+       memlimit        before others take memory
+       heap block mutex and their rates
+       cpu             last of the collectors: their own start is not sampled
+       heaptrace       a thread of its own, when all else stands
+
+   What is written to a file: each is a key, and the name of a profile. */
+enum { PLI_ENV_CPU, PLI_ENV_HEAP, PLI_ENV_BLOCK, PLI_ENV_MUTEX, PLI_ENV_FILES };
+static const char *const pli_env_names[PLI_ENV_FILES] = {"cpu", "heap", "block", "mutex"};
+
 static struct {
-    char cpu[4096];    /* as given, but absolute; "": no profile */
-    int64_t hz, parent;
+    char path[PLI_ENV_FILES][4096]; /* as given, but absolute; "": not this one */
+    int64_t hz, heaprate, blockrate, mutexfraction, parent;
     int64_t leakcheck, leakexit;            /* 1: lost blocks, 2: all; the exit code, 0: as it is */
+    int64_t heaptrace;                      /* seconds from line to line; 0: none */
+    int64_t memlimit;                       /* bytes; 0: none */
+    int crash;                              /* PLI_CRASH_...; less than 1: nothing */
+    int64_t dump;                           /* the signal that has the files written now */
     const char *ignore[PLI_ENV_IGNORE + 1]; /* for the leak check */
     pl_leak_baseline mark;
-    bool started, child;
+    bool cpu, started, child;
+    int pid;           /* a vfork's child has another one; atomic */
     uint32_t finish;   /* PLI_FINISH_...; atomic */
     int finisher;      /* the thread that writes */
     int fatal;         /* a signal that came meanwhile and is to end the program; atomic */
+    uint32_t dumping;  /* atomic */
 } pli_env;
 
 enum { PLI_FINISH_NOT, PLI_FINISH_WRITING, PLI_FINISH_DONE };
@@ -14118,32 +19969,161 @@ static bool pli_env_ignore(const char *name)
     return kept != NULL;
 }
 
+/* FILE of a key that names one: kept as an absolute path, since the program may go elsewhere. */
+static bool pli_env_file(int which, const char *value)
+{
+    char *path = pli_env.path[which], key[16];
+    pl_result result = *value ? pli_path_absolute(path, sizeof *pli_env.path, value) : PL_INVALID;
+    if (result == PL_OK)
+        return true;
+    snprintf(key, sizeof key, "%s=", pli_env_names[which]);
+    if (*value)
+        pli_env_complain(key, value, result == PL_IO ? ": its folder cannot be written to" :
+                         ": its path is too long");
+    else
+        pli_env_complain("write ", key, "FILE");
+    path[0] = '\0';
+    return false;
+}
+
+/* A signal by name, with or without SIG, or by number. */
+static bool pli_env_signal(const char *value)
+{
+    static const struct { const char *name; int number; } known[] = {
+        {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"HUP", SIGHUP}, {"QUIT", SIGQUIT},
+        {"WINCH", SIGWINCH}, {"URG", SIGURG}};
+    const char *name = strncmp(value, "SIG", 3) == 0 ? value + 3 : value;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(name, known[i].name) == 0)
+            return pli_env.dump = known[i].number, true;
+    if (pli_parse_int64(value, 1, SIGRTMAX, &pli_env.dump) && pli_env.dump != SIGKILL &&
+        pli_env.dump != SIGSTOP && pli_env.dump != SIGPROF)
+        return true;
+    pli_env.dump = 0;
+    pli_env_complain("signal=", value, ": write USR1, USR2, HUP, QUIT, WINCH, URG or a number");
+    return false;
+}
+
+/* What a file of the system begins with, as a number; 0: no file, or "max". */
+static int64_t pli_env_number_in(const char *path)
+{
+    char text[32] = "";
+    int64_t value = 0;
+    int fd = pli_os_open(path, O_RDONLY);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    /* Without a limit, version 1 says a number close to 2^63. */
+    return pli_parse_int64(text, 1, INT64_MAX / 2, &value) ? value : 0;
+}
+
+/* The limit of this process's control group: version 2's, of the group or one above it, else
+   version 1's. In a container the group is the root of what is mounted. */
+static int64_t pli_env_cgroup(void)
+{
+    char line[4096] = "", path[4096 + 64];
+    int64_t least = 0;
+    FILE *groups = fopen("/proc/self/cgroup", "re");
+    while (groups && fgets(line, sizeof line, groups) && strncmp(line, "0::/", 4) != 0)
+        line[0] = '\0';
+    if (groups)
+        fclose(groups);
+    line[strcspn(line, "\n")] = '\0';
+    for (char *group = line + (line[0] ? 3 : 0), *slash = group; slash;) {
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
+        int64_t limit = pli_env_number_in(path);
+        least = limit > 0 && (least == 0 || limit < least) ? limit : least;
+        if ((slash = strrchr(group, '/')) != NULL)
+            *slash = '\0';
+    }
+    return least ? least : pli_env_number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+}
+
+/* Bytes, with k, m or g behind them for powers of 1024; or what the control group has. */
+static bool pli_env_memlimit(const char *value)
+{
+    char digits[24];
+    size_t size = strspn(value, "0123456789");
+    const char *unit = size < sizeof digits ? strchr("kKmMgG", value[size]) : NULL;
+    int shift = !unit || !*unit ? 0 : (*unit | 32) == 'k' ? 10 : (*unit | 32) == 'm' ? 20 : 30;
+    snprintf(digits, sizeof digits, "%.*s", (int)size, value);
+    if (strcmp(value, "cgroup") == 0) {
+        pli_env.memlimit = pli_env_cgroup();
+        return true; /* a group without a limit sets none */
+    }
+    if (unit && value[size + (*unit != '\0')] == '\0' &&
+        pli_parse_int64(digits, 1, INT64_MAX >> shift, &pli_env.memlimit))
+        return pli_env.memlimit <<= shift, true;
+    pli_env.memlimit = 0;
+    pli_env_complain("memlimit=", value, ": write bytes (k, m and g may follow), or cgroup");
+    return false;
+}
+
+/* What a crash tells: a level's name. */
+static bool pli_env_crash(const char *value)
+{
+    pli_env.crash = pli_crash_level(value);
+    if (pli_env.crash < 0)
+        pli_env_complain("crash=", value, ": write none, single, all or core");
+    return pli_env.crash >= 0;
+}
+
+/* The keys whose value is a number, with their range. */
+static const struct { const char *key; int64_t least, most, *out; } pli_env_numbers[] = {
+    {"hz", 1, PLI_CPU_HZ_MAX, &pli_env.hz},
+    {"heaprate", 1, INT64_MAX, &pli_env.heaprate},
+    {"blockrate", 1, INT64_MAX, &pli_env.blockrate},
+    {"mutexfraction", 1, INT32_MAX, &pli_env.mutexfraction},
+    {"leakcheck", 0, 2, &pli_env.leakcheck},
+    {"leakexit", 0, 255, &pli_env.leakexit},
+    {"heaptrace", 0, 86400, &pli_env.heaptrace},
+    {"parent", 1, INT32_MAX, &pli_env.parent},
+};
+
+/* And those with a text. */
+static const struct { const char *key; bool (*set)(const char *value); } pli_env_texts[] = {
+    {"crash", pli_env_crash},
+    {"leakignore", pli_env_ignore},
+    {"memlimit", pli_env_memlimit},
+    {"signal", pli_env_signal},
+};
+
+/* Names all keys: once, however many are unknown. */
+static void pli_env_unknown(const char *key)
+{
+    static bool said;
+    char list[300] = "'; known are:";
+    if (said)
+        return;
+    said = true;
+    for (int i = 0; i < PLI_ENV_FILES; i++)
+        strcat(strcat(list, " "), pli_env_names[i]);
+    for (size_t i = 0; i + 1 < sizeof pli_env_numbers / sizeof *pli_env_numbers; i++)
+        strcat(strcat(list, " "), pli_env_numbers[i].key); /* all but parent, which is ours */
+    for (size_t i = 0; i < sizeof pli_env_texts / sizeof *pli_env_texts; i++)
+        strcat(strcat(list, " "), pli_env_texts[i].key);
+    pli_env_complain("unknown key '", key, list);
+}
+
 /* One key and its value; false when something is wrong, which has been said. */
 static bool pli_env_set(const char *key, const char *value)
 {
-    if (strcmp(key, "hz") == 0)
-        return pli_env_number("hz='", value, 1, PLI_CPU_HZ_MAX, &pli_env.hz);
-    if (strcmp(key, "parent") == 0)
-        return pli_env_number("parent='", value, 1, INT32_MAX, &pli_env.parent);
-    if (strcmp(key, "leakcheck") == 0)
-        return pli_env_number("leakcheck='", value, 0, 2, &pli_env.leakcheck);
-    if (strcmp(key, "leakexit") == 0)
-        return pli_env_number("leakexit='", value, 0, 255, &pli_env.leakexit);
-    if (strcmp(key, "leakignore") == 0)
-        return pli_env_ignore(value);
-    if (strcmp(key, "cpu") != 0) {
-        pli_env_complain("unknown key '", key, "'; known are: cpu hz leakcheck leakexit "
-                         "leakignore");
-        return false;
-    }
-    pl_result result = *value ? pli_path_absolute(pli_env.cpu, sizeof pli_env.cpu, value) :
-                       PL_INVALID;
-    if (result != PL_OK) {
-        pli_env_complain("cpu=", value, result == PL_IO ? ": its folder cannot be written to" :
-                         ": write cpu=FILE");
-        pli_env.cpu[0] = '\0';
-    }
-    return result == PL_OK;
+    char quoted[40];
+    for (int i = 0; i < PLI_ENV_FILES; i++)
+        if (strcmp(key, pli_env_names[i]) == 0)
+            return pli_env_file(i, value);
+    snprintf(quoted, sizeof quoted, "%.30s='", key);
+    for (size_t i = 0; i < sizeof pli_env_numbers / sizeof *pli_env_numbers; i++)
+        if (strcmp(key, pli_env_numbers[i].key) == 0)
+            return pli_env_number(quoted, value, pli_env_numbers[i].least,
+                                  pli_env_numbers[i].most, pli_env_numbers[i].out);
+    for (size_t i = 0; i < sizeof pli_env_texts / sizeof *pli_env_texts; i++)
+        if (strcmp(key, pli_env_texts[i].key) == 0)
+            return pli_env_texts[i].set(value);
+    pli_env_unknown(key);
+    return false;
 }
 
 /* Reads key=value,key=value; goes on after an error. */
@@ -14163,26 +20143,45 @@ static void pli_env_parse(const char *text)
 }
 
 /* The file of this process: %p is its number, and a child without %p appends it. */
-static void pli_env_path(char *out, size_t size)
+static void pli_env_path(int which, char *out, size_t size)
 {
-    const char *mark = strstr(pli_env.cpu, "%p");
+    const char *path = pli_env.path[which], *mark = strstr(path, "%p");
     if (mark)
-        snprintf(out, size, "%.*s%d%s", (int)(mark - pli_env.cpu), pli_env.cpu, (int)getpid(),
-                 mark + 2);
+        snprintf(out, size, "%.*s%d%s", (int)(mark - path), path, (int)getpid(), mark + 2);
     else if (pli_env.child)
-        snprintf(out, size, "%s.%d", pli_env.cpu, (int)getpid());
+        snprintf(out, size, "%s.%d", path, (int)getpid());
     else
-        snprintf(out, size, "%s", pli_env.cpu);
+        snprintf(out, size, "%s", path);
 }
 
-/* Stops and writes. In an emergency without malloc. */
+/* Writes one file. In an emergency without malloc, and with the paths in memory of its own: the
+   stack may be a small thread's. */
+static void pli_env_save(int which, bool emergency)
+{
+    static const size_t size = 4096 + 32;
+    char *path = pli_os_map(size);
+    if (!path)
+        return;
+    pli_env_path(which, path, size);
+    pl_result result = pli_profile_save(pli_env_names[which], path, emergency);
+    if (result != PL_OK)
+        pli_env_complain(path, ": ", pl_result_str(result));
+    munmap(path, size);
+}
+
+#define PLI_ENV_CHILD_NS 10000000 /* a tick at 100 Hz */
+
+/* Stops and writes. A child that used next to no time has nothing worth a file: shells fork for
+   everything. */
 static void pli_env_write(bool emergency)
 {
-    if (!pli_cpu_end_at_exit(emergency) || (pli_env.child && pli_cpu.ticks == 0))
-        return;
-    pl_result result = pli_profile_save("cpu", pli_cpu.path, emergency);
-    if (result != PL_OK)
-        pli_env_complain(pli_cpu.path, ": ", pl_result_str(result));
+    bool running = pli_env.cpu && pli_cpu_end_at_exit(emergency);
+    bool worth = !pli_env.child || pl_process_cpu_ns() >= PLI_ENV_CHILD_NS;
+    if (running && (!pli_env.child || pli_cpu.ticks > 0))
+        pli_env_save(PLI_ENV_CPU, emergency);
+    for (int i = PLI_ENV_CPU + 1; i < PLI_ENV_FILES && worth; i++)
+        if (pli_env.path[i][0])
+            pli_env_save(i, emergency);
 }
 
 /* Ends the program by a signal, as if perflab had not held it up. */
@@ -14200,7 +20199,7 @@ static void pli_env_die(int number)
 static bool pli_env_claim(void)
 {
     uint32_t expected = PLI_FINISH_NOT;
-    if (!pli_env.started || PLI_LOAD(pli_cpu.pid) != getpid() ||
+    if (!pli_env.started || PLI_LOAD(pli_env.pid) != getpid() ||
         !__atomic_compare_exchange_n(&pli_env.finish, &expected, PLI_FINISH_WRITING, 0,
                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return false;
@@ -14226,7 +20225,7 @@ static void pli_env_end(bool emergency)
         pli_env_finish(emergency);
         return;
     }
-    if (PLI_LOAD(pli_cpu.pid) != getpid() || PLI_LOAD(pli_env.finisher) == pli_os_tid_sig())
+    if (PLI_LOAD(pli_env.pid) != getpid() || PLI_LOAD(pli_env.finisher) == pli_os_tid_sig())
         return;
     for (int i = 0; i < 100000 && PLI_LOAD(pli_env.finish) == PLI_FINISH_WRITING; i++)
         pli_os_nap();
@@ -14262,9 +20261,9 @@ static void pli_env_on_signal(int number)
 {
     if (pli_env_claim())
         pli_env_finish(true);
-    if (PLI_LOAD(pli_cpu.pid) == getpid()) /* else the memory is the parent's */
+    if (PLI_LOAD(pli_env.pid) == getpid()) /* else the memory is the parent's */
         __atomic_store_n(&pli_env.fatal, number, __ATOMIC_SEQ_CST);
-    if (PLI_LOAD(pli_cpu.pid) != getpid() ||
+    if (PLI_LOAD(pli_env.pid) != getpid() ||
         __atomic_load_n(&pli_env.finish, __ATOMIC_SEQ_CST) != PLI_FINISH_WRITING)
         pli_env_die(number);
 }
@@ -14300,21 +20299,37 @@ static char **pli_env_place(void)
     return NULL;
 }
 
+/* Whether key=value names a file. */
+static bool pli_env_is_file(const char *pair)
+{
+    size_t size = strcspn(pair, "=,");
+    for (int i = 0; i < PLI_ENV_FILES; i++)
+        if (strlen(pli_env_names[i]) == size && strncmp(pair, pli_env_names[i], size) == 0)
+            return true;
+    return false;
+}
+
+/* The note, for `PERFLAB=heap=h.pb.gz,heaprate=1` in /home/me, by process 4711:
+
+       PERFLAB=parent=4711,heap=/home/me/h.pb.gz,heaprate=1 */
+
 /* Leaves a note for the programs that this one will execute: PERFLAB as it was understood, with the
    file's whole path, since they may run elsewhere. Written into the environment's own array, not by
    setenv: shells pass on what main was given. */
 static void pli_env_mark(char **place)
 {
-    size_t size = strlen(pli_env.cpu) + strlen(*place) + 80;
+    size_t size = strlen(*place) + sizeof pli_env.path + 80;
     char *note = pli_keep(size);
     if (!note)
         return;
-    int used = snprintf(note, size, "PERFLAB=cpu=%s,hz=%d,parent=%d", pli_env.cpu, pli_cpu.hz,
-                        (int)getpid());
-    /* What else was asked for holds for those programs too. */
+    int used = snprintf(note, size, "PERFLAB=parent=%d", (int)getpid());
+    for (int i = 0; i < PLI_ENV_FILES; i++)
+        if (pli_env.path[i][0])
+            used += snprintf(note + used, size - (size_t)used, ",%s=%s", pli_env_names[i],
+                             pli_env.path[i]);
     for (const char *pair = *place + strlen("PERFLAB="); pair; pair = strchr(pair, ',')) {
         pair += *pair == ',';
-        if (strncmp(pair, "leak", 4) == 0)
+        if (!pli_env_is_file(pair))
             used += snprintf(note + used, size - (size_t)used, ",%.*s", (int)strcspn(pair, ","),
                              pair);
     }
@@ -14330,31 +20345,105 @@ static void pli_env_fork_child(pli_thread *t)
     if (!pli_env.started)
         return;
     pli_env.child = true;
+    PLI_STORE(pli_env.pid, getpid());
     pli_env.finish = PLI_FINISH_NOT;
     pli_env.finisher = pli_env.fatal = 0;
-    pli_env_path(pli_cpu.path, sizeof pli_cpu.path);
+    pli_env.dumping = 0;
+    if (!pli_env.cpu)
+        return;
+    pli_env_path(PLI_ENV_CPU, pli_cpu.path, sizeof pli_cpu.path);
     if (pli_sites_open(&pli_cpu.sites, PLI_CPU_BUFFER) == PL_OK)
         pli_cpu_begin();
 }
 
 static const pli_thread_hooks pli_env_hooks = {NULL, NULL, NULL, NULL, pli_env_fork_child};
 
-/* Starts the profile that PERFLAB asks for. Handlers and the note to children come after it has
-   worked: a program whose profile cannot be taken runs as if PERFLAB were not there. */
-static void pli_env_start_cpu(char **place)
+/* The CPU profile may be refused: the program then runs as if it had not been asked for. */
+static void pli_env_start_cpu(void)
 {
-    char path[4096 + 16];
-    pli_env.child = pli_env.parent != 0 && pli_env.parent != getpid();
-    pli_env_path(path, sizeof path);
+    char path[4096 + 32];
+    pli_env_path(PLI_ENV_CPU, path, sizeof path);
     pl_result result = pl_cpu_start(&(pl_cpu_desc){.hz = (int)pli_env.hz, .path = path});
+    pli_env.cpu = result == PL_OK;
     if (result != PL_OK) {
         pli_env_complain("cpu=", path, pl_result_str(result));
-        return;
+        pli_env.path[PLI_ENV_CPU][0] = '\0';
     }
-    pli_env.started = true;
+}
+
+/* Collectors that are asked for by a file or by a rate. */
+static void pli_env_start_rates(void)
+{
+    if (pli_env.path[PLI_ENV_HEAP][0] || pli_env.heaprate)
+        pl_heap_rate_set(pli_env.heaprate ? pli_env.heaprate : 524288);
+    if (pli_env.path[PLI_ENV_BLOCK][0] || pli_env.blockrate)
+        pl_block_rate_set(pli_env.blockrate ? pli_env.blockrate : 1);
+    if (pli_env.path[PLI_ENV_MUTEX][0] || pli_env.mutexfraction)
+        pl_mutex_fraction_set(pli_env.mutexfraction ? (int)pli_env.mutexfraction : 1);
+}
+
+/* Writes the files as they would be at the end; the program goes on. */
+static void pli_env_on_dump(int number)
+{
+    uint32_t idle = 0;
+    int saved_errno = errno;
+    (void)number;
+    if (PLI_LOAD(pli_env.pid) == getpid() &&
+        __atomic_compare_exchange_n(&pli_env.dumping, &idle, 1, 0, __ATOMIC_ACQUIRE,
+                                    __ATOMIC_RELAXED)) {
+        for (int i = 0; i < PLI_ENV_FILES; i++)
+            if (pli_env.path[i][0])
+                pli_env_save(i, true);
+        __atomic_store_n(&pli_env.dumping, 0, __ATOMIC_RELEASE);
+    }
+    errno = saved_errno;
+}
+
+/* A handler that the program installs later takes its place. */
+static void pli_env_start_dump(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = pli_env_on_dump;
+    action.sa_flags = SA_RESTART;
+    sigfillset(&action.sa_mask);
+    pli_libc_action((int)pli_env.dump, &action, NULL);
+}
+
+/* The files, how they get written, and the note to children, which take the same keys. */
+static void pli_env_start_files(char **place)
+{
+    pli_env.child = pli_env.parent != 0 && pli_env.parent != getpid();
+    PLI_STORE(pli_env.pid, getpid());
+    pli_env_start_rates();
+    if (pli_env.path[PLI_ENV_CPU][0])
+        pli_env_start_cpu();
+    for (int i = 0; i < PLI_ENV_FILES; i++)
+        pli_env.started |= pli_env.path[i][0] != '\0';
+    if (!pli_env.started)
+        return;
     if (pli_env.parent == 0)
         pli_env_mark(place);
     pli_env_handle_all();
+    if (pli_env.dump)
+        pli_env_start_dump();
+}
+
+/* Says once that little is left. */
+static void pli_env_over_soft(int64_t live, void *user)
+{
+    char bytes[64];
+    snprintf(bytes, sizeof bytes, "%" PRId64 " of %" PRId64, live, pli_env.memlimit);
+    (void)user;
+    pli_env_complain("memlimit: ", bytes, " bytes are live; beyond, malloc fails");
+}
+
+static void pli_env_start_limit(void)
+{
+    int64_t limit = pli_env.memlimit;
+    pl_result result = pl_memlimit_set(limit - limit / 10, pli_env_over_soft, NULL, limit);
+    if (result != PL_OK)
+        pli_env_complain("memlimit: ", pl_result_str(result), ": blocks are not counted here");
 }
 
 /* As early as constructors run: blocks from before are not recorded. */
@@ -14367,6 +20456,14 @@ static void pli_env_start_leaks(void)
     pli_env.leakcheck = 0;
 }
 
+/* Before all else: the other keys may crash, too. */
+static void pli_env_start_crash(void)
+{
+    pl_result result = pli_crash_install(pli_env.crash);
+    if (result != PL_OK)
+        pli_env_complain("crash: ", pl_result_str(result), "");
+}
+
 /* Programs that run with more rights than their user ignore the user's wishes. */
 __attribute__((constructor)) static void pli_env_start(void)
 {
@@ -14374,10 +20471,15 @@ __attribute__((constructor)) static void pli_env_start(void)
     if (!place)
         return;
     pli_env_parse(*place + strlen("PERFLAB="));
+    if (pli_env.crash > 0)
+        pli_env_start_crash();
     if (pli_env.leakcheck)
         pli_env_start_leaks();
-    if (pli_env.cpu[0])
-        pli_env_start_cpu(place);
+    if (pli_env.memlimit)
+        pli_env_start_limit();
+    pli_env_start_files(place);
+    if (pli_env.heaptrace && pli_growth_start(pli_env.heaptrace) != PL_OK)
+        pli_env_complain("heaptrace: ", "no thread can be started", "; raise ulimit -u");
     if (pli_env.leakcheck || pli_env.started)
         pli_collector_add(&pli_env_hooks);
 }

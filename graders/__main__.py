@@ -6,9 +6,9 @@ import argparse
 import signal
 import sys
 from pathlib import Path
-from typing import Callable, NoReturn, Optional, Sequence
+from typing import Callable, NoReturn, Optional, Sequence, Type
 
-from . import check, commands, newlab, profile_commands, quiz, record, watch as watching
+from . import check, commands, newlab, profile_commands, quiz, record, stacks, watch as watching
 from .model import EXIT_CODES, FAIL, GraderError, SubmissionError
 from .plain import printable
 
@@ -23,6 +23,7 @@ examples:
   python3 -m graders grade 03 --format junit --output lab03.xml
   python3 -m graders doctor                      what disturbs on this machine
   python3 -m graders top cpu.pb.gz               which functions take the time
+  python3 -m graders symbolize crash.txt         source lines for a crash report
 
 exit codes: 0 PASS or done, 1 FAIL, 75 INCONCLUSIVE, 2 could not be done
 """
@@ -48,6 +49,16 @@ that it called)
 examples:
   python3 -m graders list cpu.pb.gz append_field
   python3 -m graders list --base before.pb.gz after.pb.gz '^main$'
+"""
+SYMBOLIZE = """\
+symbolize: completes a crash report (pl_crash_install, PERFLAB=crash=all) or the stacks of all
+threads (pl_stacks_write) with names, source lines and inlined calls, from the program's file or its
+separate debug file. A file is used only if its build id is the one in the report.
+
+examples:
+  ./server 2> crash.txt; python3 -m graders symbolize crash.txt
+  python3 -m graders symbolize crash.txt --debug build/debug     files made by objcopy
+  journalctl -u server | python3 -m graders symbolize -
 """
 
 
@@ -120,8 +131,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 def _command(subs: "argparse._SubParsersAction[_Parser]", name: str, help: str,
              run: Callable[[argparse.Namespace], int], lab: bool = True,
-             building: bool = False) -> argparse.ArgumentParser:
-    sub = subs.add_parser(name, help=help, description=f"{name}: {help}", allow_abbrev=False)
+             building: bool = False, text: str = "") -> argparse.ArgumentParser:
+    sub = subs.add_parser(name, help=help, description=text or f"{name}: {help}",
+                          allow_abbrev=False, formatter_class=_formatter(text))
     sub.set_defaults(run=run)
     sub.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     if lab:
@@ -133,6 +145,11 @@ def _command(subs: "argparse._SubParsersAction[_Parser]", name: str, help: str,
         sub.add_argument("--opt", default="-O2", metavar="FLAGS",
                          help="optimisation flags of both versions (default: -O2), as --opt=-O3")
     return sub
+
+
+def _formatter(text: str) -> "Type[argparse.HelpFormatter]":
+    """Text of our own is laid out already."""
+    return argparse.RawDescriptionHelpFormatter if text else argparse.HelpFormatter
 
 
 def _authors(subs: "argparse._SubParsersAction[_Parser]") -> None:
@@ -173,6 +190,13 @@ def _profiles(subs: "argparse._SubParsersAction[_Parser]") -> None:
                        profile_commands.list_source, LIST)
     source.add_argument("function", metavar="FUNCTION",
                         help="a function's name or a part of it: a regular expression")
+
+
+    stack = _command(subs, "symbolize", "a crash report with source lines and inlined calls",
+                     stacks.command, lab=False, text=SYMBOLIZE)
+    stack.add_argument("report", type=Path, metavar="REPORT", help="its file; - reads the input")
+    stack.add_argument("--debug", action="append", type=Path, metavar="DIR",
+                       help="a folder with programs or debug files; may be given again")
 
 
 def _on_files(subs: "argparse._SubParsersAction[_Parser]", name: str, help: str,

@@ -29,6 +29,7 @@ BROKEN = "lab.ini is broken"
 COLOURS = {PASSED: "32", NOT_STARTED: "2", NOT_WORKING: "31", BROKEN: "31"}
 OTHER_COLOUR = "33"
 WIDTH, TITLE_WIDTH = 80, 24
+NOTICEABLE = 1.05       # less than that is what another layout of the same code gives
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ def state_of(result: Result) -> str:
     if (time and time.state == INCONCLUSIVE) or any(one.undecided for one in result.findings):
         return UNDECIDED
     if time and time.state != PASS:
-        return SLOWER if time.high < 1 else NO_FASTER if time.low <= 1 else FASTER
+        if time.high * NOTICEABLE < 1:
+            return SLOWER
+        return FASTER if time.low > NOTICEABLE else NO_FASTER
     if not all(finding.passed for finding in result.findings):
         return EVIDENCE
     return PASSED if result.state == PASS else ANSWERS

@@ -140,13 +140,14 @@ def _look_up(tool: str, elf: Elf, mapping: Mapping,
     addresses = {item.id: elf.address(item.address - mapping.start + mapping.offset)
                  for item in locations}
     wanted = sorted({address for address in addresses.values() if address is not None})
-    frames = _ask(tool, mapping.file, wanted)
+    frames = ask(tool, mapping.file, wanted)
     return {number: frames[address] for number, address in addresses.items()
             if address in frames}
 
 
-def _ask(tool: str, file: str, addresses: Sequence[int]) -> Dict[int, Frames]:
-    """What the tool says about the addresses; nothing when it fails."""
+def ask(tool: str, file: str, addresses: Sequence[int], bare: bool = False) -> Dict[int, Frames]:
+    """What the tool says about the addresses; nothing when it fails. With ``bare`` also names
+    without a source line, whose file is "??"."""
     command = [tool, "-e", file, "-f", "-i", "-a", "-C"]
     if LLVM.fullmatch(os.path.basename(tool)):
         command += ["--output-style=GNU"]
@@ -157,10 +158,10 @@ def _ask(tool: str, file: str, addresses: Sequence[int]) -> Dict[int, Frames]:
             env={**os.environ, "LC_ALL": "C", "DEBUGINFOD_URLS": ""})
     except (OSError, subprocess.TimeoutExpired):
         return {}
-    return dict(_answers(done.stdout.decode("utf-8", "replace").splitlines()))
+    return dict(_answers(done.stdout.decode("utf-8", "replace").splitlines(), bare))
 
 
-def _answers(lines: Sequence[str]) -> Iterator[Tuple[int, Frames]]:
+def _answers(lines: Sequence[str], bare: bool = False) -> Iterator[Tuple[int, Frames]]:
     """An address, then two lines for each frame: the function, and FILE:LINE."""
     at = 0
     while at < len(lines) and ADDRESS.fullmatch(lines[at]):
@@ -170,7 +171,7 @@ def _answers(lines: Sequence[str]) -> Iterator[Tuple[int, Frames]]:
             file, _, line = lines[at + 1].split(" (discriminator")[0].rpartition(":")
             frames.append(Frame(lines[at], file, int(line) if line.isdigit() else 0))
             at += 2
-        if frames and all(frame.name != "??" and frame.file not in ("", "??")
+        if frames and all(frame.name != "??" and (bare or frame.file not in ("", "??"))
                           for frame in frames):
             yield address, tuple(frames)
 

@@ -82,6 +82,13 @@ def test_a_graded_but_untouched_lab_is_not_started(own: Path) -> None:
     assert note(own).exists() and "not started" in row(own)
 
 
+def test_a_layout_is_no_progress() -> None:
+    for ratio, state in ((1.02, "no faster"), (0.98, "no faster"), (1.2, "faster, not there"),
+                         (0.8, "slower")):
+        result = replace(SHIPPED, state=FAIL, time=timed(ratio, spread=0.001))
+        assert board.state_of(result) == state
+
+
 def test_a_pass_and_the_best_ratio_stay(own: Path) -> None:
     lab = board.labs.load(own, "90")
     for result in (PASSED, replace(SHIPPED, state=FAIL, time=timed(2.5))):

@@ -13,6 +13,7 @@ COLUMNS = 100
 SOURCES = (".c", ".h", ".py", ".ini", ".sh", "Makefile", ".ci/run")
 MAKEFILE_LINES = 150
 MAX_BYTES = 512 * 1024
+HEADER_BYTES = 1024 * 1024      # the one file that is meant to be large; its lines have a budget
 
 
 # Python -------------------------------------------------------------------------------------------
@@ -201,8 +202,9 @@ def stray_files(repo: Repo) -> Iterator[Offence]:
             yield Offence(path, 0, "looks like something a tool left behind")
         if "\0" in text and not path.endswith(".png") and not corpus:
             yield Offence(path, 0, "is not text")
-        if len(text) > MAX_BYTES:
-            yield Offence(path, 0, f"has {len(text)} bytes; the limit is {MAX_BYTES}")
+        limit = HEADER_BYTES if path == "perflab.h" else MAX_BYTES
+        if len(text) > limit:
+            yield Offence(path, 0, f"has {len(text)} bytes; the limit is {limit}")
 
 
 def version(repo: Repo) -> Iterator[Offence]:

@@ -21,7 +21,7 @@ PL_NOINLINE void record(int weight)
     for (int i = 0; i < depth; i++)
         pcs[i] = (uintptr_t)stack[i];
     pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), depth, pcs};
-    pli_sites_count_sig(&sites, &key, weight, 0);
+    pli_sites_count_sig(&sites, &key, 0, weight, 0);
 }
 
 /* As if a sample had hit the inside of a function. */
@@ -29,7 +29,7 @@ void record_inside(const void *function, int offset, int weight)
 {
     uintptr_t pcs[2] = {(uintptr_t)function + (uintptr_t)offset, (uintptr_t)record + 1};
     pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), 2, pcs};
-    pli_sites_count_sig(&sites, &key, weight, 0);
+    pli_sites_count_sig(&sites, &key, 0, weight, 0);
 }
 
 static pl_result open_fixture(pli_profile_view *view, bool emergency)
@@ -66,7 +66,7 @@ static void record_marks(void)
     set.labels.pair[2] = "tenant", set.labels.pair[3] = "";
     uintptr_t pcs[2] = {(uintptr_t)record_marks + 1, PLI_PC_TRUNCATED};
     pli_site_key key = {&set.labels, 48, pli_modules_epoch_sig(), 2, pcs};
-    pli_sites_count_sig(&sites, &key, 5, 0);
+    pli_sites_count_sig(&sites, &key, 0, 5, 0);
 }
 
 int main(int argc, char **argv)

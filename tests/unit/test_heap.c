@@ -223,10 +223,12 @@ static void test_empty_blocks(void)
     pli_next.malloc_usable_size = usable_size_0;
     PLI_STORE(pli_next.mode, PLI_NEXT_OTHER);
     PLI_STORE(pli_next.slow_below, UINTPTR_MAX);
+    PLI_STORE(pli_next.watched_below, UINTPTR_MAX);
     for (int i = 0; i < 10; i++)
         free(malloc(0));
     PLI_STORE(pli_next.mode, PLI_NEXT_GLIBC);
     PLI_STORE(pli_next.slow_below, 0);
+    PLI_STORE(pli_next.watched_below, 0);
     pli_next.malloc_usable_size = its_usable_size;
     pl_memstats_read(&now);
     is_int(now.mallocs - start.mallocs, 10, "10 blocks without bytes");

@@ -19,7 +19,7 @@ static pl_result open_own(pli_profile_view *view, bool emergency)
     PLI_ADD(opened, 1);
     view->sites = &sites;
     view->types = 1;
-    view->type[0] = (pli_sample_type){"events", "count", 0, 1};
+    view->type[0] = (pli_sample_type){"events", "count", 0, 1, NULL};
     view->period_type = "events", view->period_unit = "count", view->period = 1;
     pli_view_note(view, "made by %s", "hand");
     return PL_OK;
@@ -35,7 +35,7 @@ static pli_profile_source own = {"own", open_own, close_own, NULL};
 static void count(const uintptr_t *pcs, int depth, const pli_labels *labels, int64_t weight)
 {
     pli_site_key key = {labels, 0, pli_modules_epoch_sig(), depth, pcs};
-    pli_sites_count_sig(&sites, &key, weight, 0);
+    pli_sites_count_sig(&sites, &key, 0, weight, 0);
 }
 
 static char *text_of(pl_result want)
