@@ -3077,13 +3077,6 @@ PLI_SOMETIMES static int pli_thread_start_own(pthread_t *thread, void *(*run)(vo
     return error;
 }
 
-/* What such a thread does first. */
-PLI_SOMETIMES static void pli_thread_make_own(const char *name)
-{
-    prctl(PR_SET_NAME, name, 0L, 0L, 0L);
-    pli_thread_is_own();
-}
-
 #endif /* PLI_LINUX */
 
 /* ==== >>module ===================================================================================
@@ -5497,6 +5490,13 @@ PLI_SOMETIMES static void pli_thread_is_own(void)
     const pli_site *site = __atomic_exchange_n(&t->started, NULL, __ATOMIC_ACQ_REL);
     if (site)
         PLI_ADD(((pli_site *)(uintptr_t)site)->value[0], -1);
+}
+
+/* The first thing that a thread of pli_thread_start_own's does. */
+PLI_SOMETIMES static void pli_thread_make_own(const char *name)
+{
+    prctl(PR_SET_NAME, name, 0L, 0L, 0L);
+    pli_thread_is_own();
 }
 
 /* In a fork's child there is one thread, which nobody has seen begin. */
@@ -8403,8 +8403,7 @@ static void *pli_growth_run(void *interval)
     pli_growth g = {.began_ns = pl_now_ns(), .interval_ns = (uint64_t)(uintptr_t)interval};
     uint64_t next = g.began_ns;
     char line[256];
-    prctl(PR_SET_NAME, "pl_heaptrace");
-    pli_thread_is_own();
+    pli_thread_make_own("pl_heaptrace");
     for (;;) {
         next += g.interval_ns;
         struct timespec until = {(time_t)(next / 1000000000), (long)(next % 1000000000)};
@@ -8420,12 +8419,8 @@ static void *pli_growth_run(void *interval)
 PLI_SOMETIMES static pl_result pli_growth_start(int64_t seconds)
 {
     pthread_t thread;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&thread, NULL, pli_growth_run,
-                               (void *)(uintptr_t)(seconds * 1000000000));
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = pli_thread_start_own(&thread, pli_growth_run,
+                                     (void *)(uintptr_t)(seconds * 1000000000));
     return error == 0 && pthread_detach(thread) == 0 ? PL_OK : PL_NOMEM;
 }
 
