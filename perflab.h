@@ -9107,8 +9107,8 @@ static bool pli_image_read(const pli_image *image, uint64_t offset, void *to, si
 }
 
 /* A copy of a part in fresh memory, with a zero byte behind it, so that a last string without an
-   end has one; NULL when that is not possible. Memory from the system is zero. A false size costs no
-   more than the size of the file. */
+   end has one; NULL when that is not possible. Memory from the system is zero. A false size costs
+   no more than the size of the file. */
 static void *pli_image_take(const pli_image *image, uint64_t offset, uint64_t size)
 {
     void *copy = pli_image_holds(image, offset, size) ? pli_os_map_now((size_t)size + 1) : NULL;
@@ -11817,8 +11817,8 @@ static void pli_scan_skip(pli_scan *w, const pli_abbrev *a)
                 pli_dw_value_read(&w->r, &spec[i]);
 }
 
-/* One entry; its children are next, if it has some: those of types, too, since a class in a function
-   may have its functions in it. */
+/* One entry; its children are next, if it has some: those of types, too, since a class in a
+   function may have its functions in it. */
 static void pli_scan_entry(pli_scan *w, const pli_abbrev *a)
 {
     static pli_dw_entry e; /* under the lock */
