@@ -34,7 +34,10 @@
        >>sync        where threads wait for one another: block and mutex profiles
        >>elf         programs and libraries as files, and in memory: their tables of symbols
        >>symbol      names for addresses
-       >>gzip        growing buffers, and the compression of everything that leaves
+       >>gzip        growing buffers, compression of what leaves, decompression of what is read
+       >>dwarf       debug information: units, entries, ranges
+       >>line        line tables and inlined calls
+       >>frame       function, file and line of an address
        >>pprof       profiles as the protobuf that other tools read
        >>text        profiles as text
        >>profile     from a name to bytes and files; what happened since a snapshot
@@ -49,6 +52,10 @@
        >>flags       the command line of a benchmark program
        >>bench       one benchmark: timer, metrics, growth of n, threads
        >>benchmain   which benchmarks run, and what is printed of them
+       >>http        /debug/pprof/: what is answered
+       >>page        the same for people: one page
+       >>request     what is asked for: addresses, the bytes of clients, and who may ask
+       >>server      a small HTTP server
        >>env         what the environment variable PERFLAB asks for
 
    EXAMPLES
@@ -91,6 +98,8 @@
 
        Memory limit:   pl_memlimit_set(800 << 20, empty_caches, NULL, 1 << 30);
 
+       HTTP:           pl_http_start(NULL);                         (see OVER HTTP)
+
        Waiting:        pl_block_rate_set(1);  pl_mutex_fraction_set(1);  work();
                        pl_profile_save("mutex", "mutex.pb.gz");     who lets others wait
                        pl_profile_save("block", "block.pb.gz");     who waits
@@ -121,6 +130,9 @@
        heaptrace=N      every N seconds a line on stderr: what is live, is it growing
        crash=LEVEL      what is said of a crash: none, single (the thread), all (all threads), core
                         (all, and a core file as large as the system allows)
+       http=ADDRESS     all of these over HTTP, while the program runs: see OVER HTTP. Children have
+                        the port only where the address ends in :0, or is a socket with %p in it
+       httptoken=TOKEN  only who sends it in Authorization: Bearer TOKEN is answered
        memlimit=N       malloc fails beyond so many bytes (k, m, g may follow), or those of the
                         control group: cgroup. Nine tenths are said on stderr
        Files are written when the program ends: by exit, by _exit, or by a SIGTERM, SIGINT or SIGHUP
@@ -130,6 +142,18 @@
        speedscope read. Functions are named by perflab itself; source lines come from the program's
        debug information (-g), which the reader looks up. -cpuprofile FILE does the same for what
        benchmarks time.
+
+   OVER HTTP
+       A program that calls pl_http_start(NULL), or runs with PERFLAB=http=127.0.0.1:6060 (add
+       blockrate=1,mutexfraction=1 for waits), shows all its profiles while it runs, in a browser
+       at http://127.0.0.1:6060/, and to whatever reads the profiles of Go programs:
+
+           $ go tool pprof http://127.0.0.1:6060/debug/pprof/profile?seconds=10
+           $ go tool pprof http://127.0.0.1:6060/debug/pprof/heap
+           $ curl 'http://127.0.0.1:6060/debug/pprof/goroutine?debug=2'
+
+       Only this machine may ask, under its own names, unless pl_http_desc says otherwise. The heap
+       profile is switched on with it, at 512 KiB; block and mutex by their own calls.
 
    LEAKS
        The same programs tell at their end (return from main, or exit) what they never gave back:
@@ -184,6 +208,7 @@
    PERFLAB_NO_SYNC        leaves locks and the like alone: no block and no mutex profile. A static
                               program with barriers needs it
        PERFLAB_NO_ENV         ignores the environment variable PERFLAB
+       PERFLAB_NO_HTTP        no /debug/pprof/: pl_http_start says PL_UNSUPPORTED
        where benchmarks are compiled:
        PERFLAB_PKG            the name in the `pkg:` line of their output, a string; no line
        PERFLAB_FLAGS          the compiler's flags, a string, for the environment block; none
@@ -559,23 +584,35 @@ int pl_callers(int skip, void **pcs, int max);
 typedef struct pl_frame {
     const void *pc;
     const char *function; /* "[module+0x1234]" when it has no name; never NULL */
-    const char *file;     /* of the source; NULL when it is not known */
+    const char *file;     /* of the source, as a whole path; NULL when it is not known */
     int line;             /* 0 when it is not known */
-    size_t offset;        /* of pc, from the begin of the function */
+    size_t offset;        /* of pc, from the begin of the function; 0 in an inlined one */
     const char *module;   /* the path of the program or library; "" when it is in none */
 } pl_frame;
 
 /* pl_symbolize tells which function an address is in: of the program, a library, or the kernel's
    vdso. It asks their symbol tables, or separate debug files, which it reads when it first meets a
-   module; C++ names are demangled where the C++ runtime is present.
+   module; C++ names are demangled where the C++ runtime is present. File and line come from debug
+   information (cc -g). The function is the one that the code was compiled into, and the line is
+   that function's: where code of an inlined function is, the line that calls it.
    Errors: PL_INVALID when out is NULL or the address is in no module (out says "[unknown]" then),
    PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads: any. Signal-safe: no. */
 pl_result pl_symbolize(const void *pc, pl_frame *out);
 
+/* pl_symbolize_inlined tells all functions that an address is in: the last one is pl_symbolize's,
+   and before it stand the functions that the compiler inlined there, the innermost first, each with
+   the line in it. Writes at most max of them to out and returns how many, at least 1; where there
+   are more (48 is the most), it leaves out those before the last. 0 when out is NULL or max is not
+   positive. What is not known is as pl_symbolize has it. Threads: any. Signal-safe: no. */
+int pl_symbolize_inlined(const void *pc, pl_frame *out, int max);
+
 /* A stack as pl_stack_write prints it:
 
-       #0   0x55d0c8f3a1b3  parse+0x1a  /home/me/search
-       #1   0x55d0c8f3a20e  main+0x2c  /home/me/search */
+       #0   0x55d0c8f3a1b3  skip_blanks (inlined)  /home/me/blank.h:7  /home/me/search
+       #1   0x55d0c8f3a1b3  parse+0x1a  /home/me/parse.c:12  /home/me/search
+       #2   0x55d0c8f3a20e  main+0x2c  /home/me/search
+
+   skip_blanks was inlined into parse. main was compiled without -g: its file is not known. */
 
 /* pl_stack_write writes the stack of the calling thread, a line a function, beginning with the one
    that calls it. Errors: PL_INVALID when out is NULL, PL_IO, PL_UNSUPPORTED outside Linux.
@@ -586,9 +623,10 @@ pl_result pl_stack_write(FILE *out);
 
        thread 4711 (server) [in epoll_wait]:
        #0   0x00007f21c5f0a1b3  epoll_wait+0x43  /lib/x86_64-linux-gnu/libc.so.6+0x1051b3
-       #1   0x000055d0c8f3a20e  serve+0x2c  /home/me/server+0x120e
+       #1   0x000055d0c8f3a20e  next_event (inlined)  /home/me/event.h:31  /home/me/server+0x120e
+       #2   0x000055d0c8f3a20e  serve+0x2c  /home/me/server.c:77  /home/me/server+0x120e
        started by thread 4700 at
-            0x000055d0c8f3a7a1  main+0x51  /home/me/server+0x17a1
+            0x000055d0c8f3a7a1  main+0x51  /home/me/server.c:140  /home/me/server+0x17a1
 
        modules:
        0x000055d0c8f39000-0x000055d0c8f3e000  /home/me/server  build id 5d0c...
@@ -681,6 +719,96 @@ int64_t pl_leak_check(const pl_leak_baseline *mark, const pl_leak_desc *desc, FI
 /* pl_leak_stop ends what the first mark began; all marks so far are void.
    Threads: any. Signal-safe: no. */
 void pl_leak_stop(void);
+
+/* -- HTTP ----------------------------------------------------------------------------------------
+
+   Every profile while the program runs, at the addresses of Go's net/http/pprof, which `go tool
+   pprof`, Parca, Alloy and browsers know:
+
+       pl_http_start(NULL);                         once, in main; or PERFLAB=http=127.0.0.1:6060
+
+       go tool pprof http://127.0.0.1:6060/debug/pprof/profile?seconds=10      CPU
+       go tool pprof http://127.0.0.1:6060/debug/pprof/heap                    or any other
+       http://127.0.0.1:6060/                                                  in a browser
+
+   A profile tells much about a program, and taking one costs it time. So only this machine may ask,
+   unless the options say otherwise; from afar, use a token, or better a tunnel (ssh -L). */
+
+/* Options; zero is the default for each. All is copied. */
+typedef struct pl_http_desc {
+    const char *address;      /* "127.0.0.1:6060", the default; ":6060" is the same. "[::1]:6060";
+                                 port 0: any that is free (pl_http_port). "unix:/path": a socket
+                                 that only this user may use. Any other address of this machine,
+                                 "0.0.0.0:6060" for all, opens it to the network; without a token
+                                 a line on stderr says so. */
+    const char *token;        /* 1 to 255 bytes that requests have to bring: Authorization: Bearer,
+                                 or as password: go tool pprof http://any:TOKEN@host:6060/... */
+    const char *const *hosts; /* names by which it may be asked for, beside localhost and addresses,
+                                 with NULL behind the last; "*": by any. A request for another name
+                                 may come from a web site that abuses a browser on this machine. */
+} pl_http_desc;
+
+/* pl_http_start begins to serve /debug/pprof/ in a thread of its own, which costs nothing while
+   nobody asks. The program may go on to use fork: the child has no server. Errors, each with a line
+   on stderr that says what to do: PL_BUSY when the port is in use, or there is a server already;
+   PL_INVALID for options that make no sense; PL_IO when the system refuses; PL_NOMEM;
+   PL_UNSUPPORTED outside Linux, and with PERFLAB_NO_HTTP. Threads: any. Signal-safe: no. */
+pl_result pl_http_start(const pl_http_desc *desc);
+
+/* pl_http_stop ends the server; what is being answered is cut off, and a CPU profile that somebody
+   was waiting for ends. Returns when the thread is gone; nothing happens when there is none.
+   Threads: any. Signal-safe: no. */
+void pl_http_stop(void);
+
+/* pl_http_port returns the port of the server; 0 when there is none, or it has a Unix socket.
+   Threads: any. Signal-safe: yes. */
+int pl_http_port(void);
+
+/* A program that has an HTTP server already gives it the same pages, with one function:
+
+       pl_http_request request = {.method = "GET", .target = "/debug/pprof/heap?debug=1"};
+       pl_http_response response;
+       if (pl_http_handle(&request, &response) == PL_OK) {
+           dprintf(client, "HTTP/1.1 %d -\r\nContent-Length: %zu\r\n", response.status,
+                   response.size);
+           for (int i = 0; response.header[i]; i += 2)
+               dprintf(client, "%s: %s\r\n", response.header[i], response.header[i + 1]);
+           dprintf(client, "\r\n");
+           write_all(client, response.body, response.size);
+           pl_http_response_free(&response);
+       } */
+
+/* What is asked for; zero is the default for all but target. */
+typedef struct pl_http_request {
+    const char *method;      /* "GET" */
+    const char *target;      /* as in the first line of the request, from "/debug/pprof/" on, with
+                                its query, and with its % signs as they came */
+    const char *host;        /* for the commands on the page; "localhost:6060" */
+    const char *body;        /* of a POST */
+    size_t body_size;
+    int (*gone)(void *user); /* asked now and then while a profile is taken: other than 0 when the
+                                client is not there any more */
+    void *user;
+} pl_http_request;
+
+/* The answer; all of it is valid until pl_http_response_free. */
+typedef struct pl_http_response {
+    int status;                /* 200, 404 and so on */
+    const char *const *header; /* name, value, name, value, ..., NULL; without Content-Length */
+    const void *body;          /* not to be sent in answer to HEAD */
+    size_t size;
+    void *job;                 /* private */
+} pl_http_response;
+
+/* pl_http_handle answers a request as pl_http_start's server would, in the calling thread; one for
+   a CPU profile or a difference (seconds=) takes that long. Who may ask is the caller's decision.
+   Errors: PL_INVALID for a NULL, PL_NOMEM, PL_UNSUPPORTED as pl_http_start. All else is an answer
+   with a status. Threads: any. Signal-safe: no. */
+pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response);
+
+/* pl_http_response_free gives back what an answer holds; twice does no harm.
+   Threads: any. Signal-safe: no. */
+void pl_http_response_free(pl_http_response *response);
 
 /* -- Values the optimiser may not touch ----------------------------------------------------------
 
@@ -1077,12 +1205,18 @@ __attribute__((always_inline, unused)) static inline int pli_parallel_step(pl_pa
 
 /* PLI_LINUX and PLI_GLIBC are 0 or 1, so that a misspelt name is an error and not a silent 0. */
 #if defined(__linux__)
+#include <arpa/inet.h>
 #include <elf.h>
 #include <link.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <strings.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <ucontext.h>
 /* The kernel's numbers, which never change: <linux/futex.h> is not there beside every libc. */
 #define PLI_FUTEX_WAIT_PRIVATE 128
@@ -1241,6 +1375,19 @@ static int pli_os_ticks_usable(void)
 PLI_SOMETIMES static void *pli_os_map(size_t size)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* The same, for memory that is written at once: all pages now cost less than one after another when
+   they are first touched. */
+PLI_SOMETIMES static void *pli_os_map_now(size_t size)
+{
+#if PLI_LINUX
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+#else
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+#endif
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
@@ -1745,6 +1892,34 @@ static void pli_os_timer_end(int id)
     syscall(SYS_timer_delete, id);
 }
 
+/* Descriptors for perflab's own use, past the hooks that note what the program opens; programs that
+   are executed do not inherit them, and nothing waits for them but poll. -1 and errno when there is
+   none. */
+PLI_SOMETIMES static int pli_os_socket(int family)
+{
+    return (int)syscall(SYS_socket, family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* The next one who has connected; EAGAIN when there is none. */
+PLI_SOMETIMES static int pli_os_accept(int listener)
+{
+    return (int)syscall(SYS_accept4, listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/* A counter that can be waited for: eventfd, whose flags are those of open. */
+PLI_SOMETIMES static int pli_os_event(void)
+{
+    return (int)syscall(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);
+}
+
+/* Has the allocator give back to the system what it does not need; nothing where it cannot. */
+PLI_SOMETIMES static void pli_os_heap_trim(void)
+{
+#if PLI_GLIBC
+    malloc_trim(0);
+#endif
+}
+
 #endif /* PLI_LINUX */
 
 /* Sleeps while *word is value, or shortly where the system has no such call. */
@@ -2014,6 +2189,27 @@ PLI_SOMETIMES static pl_result pli_path_absolute(char *out, size_t size, const c
     bool writable = access(out, W_OK | X_OK) == 0;
     *name = first;
     return writable ? PL_OK : PL_IO;
+}
+
+/* Descriptors that are perflab's own, a bit each: a leak check does not blame the program for them.
+   Above, as all the rest, they count as the program's. */
+#define PLI_FDS_OWN 65536
+
+static uint64_t pli_fds_own[PLI_FDS_OWN / 64];
+
+/* Marks a descriptor that was just opened, or is about to be closed. */
+PLI_SOMETIMES static void pli_fd_own(int fd, bool own)
+{
+    uint64_t bit = (uint64_t)1 << fd % 64;
+    if (fd < PLI_FDS_OWN && own)
+        __atomic_fetch_or(&pli_fds_own[fd / 64], bit, __ATOMIC_RELAXED);
+    else if (fd < PLI_FDS_OWN)
+        __atomic_fetch_and(&pli_fds_own[fd / 64], ~bit, __ATOMIC_RELAXED);
+}
+
+PLI_SOMETIMES static bool pli_fd_is_own(int fd)
+{
+    return fd < PLI_FDS_OWN && (PLI_LOAD(pli_fds_own[fd / 64]) >> fd % 64 & 1);
 }
 
 /* Raises *peak to value if that is higher. */
@@ -2832,27 +3028,66 @@ extern int pli_thrd_create(void) __asm__("thrd_create");
 static int (*const pli_bring_along)(void) __attribute__((used)) = pli_thrd_create;
 #endif
 
+/* libc's own, or whose turn it is. */
+static int pli_create_next(pthread_t *thread, const pthread_attr_t *attributes,
+                           void *(*run)(void *), void *arg)
+{
+    static void *found;
+    pli_create_function *next;
+    *(void **)&next = pli_next_of(&found, "pthread_create");
+    return (next ? next : pli_libc_pthread_create)(thread, attributes, run, arg);
+}
+
 /* A thread that starts while nobody collects is not touched, except to inherit labels. Without
    memory for its start it runs as it would without perflab, and joins when it is first met. */
 PLI_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                             void *(*run)(void *), void *arg)
 {
-    static void *found;
-    pli_create_function *next;
-    *(void **)&next = pli_next_of(&found, "pthread_create");
-    if (!next)
-        next = pli_libc_pthread_create;
     bool join = PLI_LOAD(pli_threads.wanted) || pli_self->labels;
     pli_start *start = join ? pli_start_take(run, arg, __builtin_return_address(0)) : NULL;
     if (!start)
-        return next(thread, attributes, run, arg);
-    int error = next(thread, attributes, pli_start_run, start);
+        return pli_create_next(thread, attributes, run, arg);
+    int error = pli_create_next(thread, attributes, pli_start_run, start);
     if (error)
         pli_start_give(start);
     return error;
 }
 
+#elif PLI_LINUX
+
+PLI_SOMETIMES static int pli_create_next(pthread_t *thread, const pthread_attr_t *attributes,
+                                         void *(*run)(void *), void *arg)
+{
+    return pthread_create(thread, attributes, run, arg);
+}
+
 #endif /* PLI_INTERPOSE */
+
+#if PLI_LINUX
+
+/* -- Threads of perflab's own -- */
+
+#define PLI_OWN_STACK ((size_t)1 << 20) /* names in C++ are undone by recursion */
+
+/* Starts one, past the hook: nobody is to ask who has started it. It gets none of the program's
+   signals; SIGPROF it takes, so that its time is not missing in a CPU profile. Returns 0 or errno.
+   */
+PLI_SOMETIMES static int pli_thread_start_own(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    sigfillset(&all);
+    sigdelset(&all, SIGPROF);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, PLI_OWN_STACK);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pli_create_next(thread, &attributes, run, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+#endif /* PLI_LINUX */
 
 /* ==== >>module ===================================================================================
    The loaded objects: the program, its libraries, the vdso. Each stays in the list after it was
@@ -2914,6 +3149,7 @@ typedef struct pli_module {
     uint32_t sampled;             /* 1: an address of it is in a stack; atomic */
     bool is_main, seen;           /* seen: in the refresh that is under way */
     struct pli_symbols *symbols;  /* its names, once somebody asked: see >>symbol; atomic */
+    struct pli_debug *debug;      /* its debug information: see >>dwarf; under the lock there */
 } pli_module;
 
 /* What is executable, by address. Never written once it is published; `bytes` is for munmap. A
@@ -3558,6 +3794,8 @@ static int64_t pli_read_signed_sig(pli_reader *r, size_t size)
 static uint64_t pli_read_uleb_sig(pli_reader *r)
 {
     uint64_t value = 0, byte = 0x80;
+    if (!r->bad && r->at < r->end && *r->at < 0x80) /* as nearly all are */
+        return *r->at++;
     for (int shift = 0; (byte & 0x80) && !r->bad; shift += 7) {
         byte = pli_read_sig(r, 1);
         if (shift < 64)
@@ -4487,19 +4725,36 @@ static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
    To compare a word takes a tenth of what a frame costs. The words are compared from the inside
    out: as long as they are the same, so is the extent of the stack.
 
-   Invariant: trail[now] is a whole walk, or has no frames. */
+   Invariant: each way's trail is a whole walk, or has no frames. */
 
-typedef struct pli_memo {
-    uint32_t busy;       /* a handler that allocates finds it so, and walks on its own */
-    uint32_t generation; /* of the modules */
-    int now;             /* which of the two is the last walk; the other one is being made */
-    pli_trail trail[2];
-    const void *repeated; /* what the last walk was made into: see pli_live_maker */
-    uint64_t size;       /* for blocks of this size, */
-    const void *ra;      /* by a call that returned to here */
+/* The last walk of the calls that return to one place, or to others that share this one. */
+typedef struct pli_memo_way {
+    uint32_t generation;   /* of the modules; 0: no walk yet */
+    int trail;             /* its number */
+    const void *ra;        /* where the call returned to, */
+    uint64_t size;         /* for a block of this size: */
+    const void *made_into; /* what the last walk was made into: see pli_live_maker */
     uint32_t epoch;
     int inner;
+} pli_memo_way;
+
+#define PLI_MEMO_WAYS 8
+
+/* A program calls malloc from a few places in turn: each has its own last walk. One more walk is
+   being made, and then takes the place of an old one. */
+typedef struct pli_memo {
+    uint32_t busy; /* a handler that allocates finds it so, and walks on its own */
+    int spare;     /* the one that is being made; the others are the ways' */
+    pli_memo_way way[PLI_MEMO_WAYS];
+    pli_trail trail[PLI_MEMO_WAYS + 1];
 } pli_memo;
+
+/* The way of a return address. */
+static pli_memo_way *pli_memo_way_of_sig(pli_memo *memo, const void *ra)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)ra * 0x9e3779b97f4a7c15u;
+    return &memo->way[hash >> 61];
+}
 
 /* The first word from `from` on that led the old walk and is another one now; words, if none is. */
 static int pli_trail_changed_sig(const pli_trail *old, int from)
@@ -4651,25 +4906,32 @@ static pli_trail *pli_trail_make_sig(pli_trail *trail, pli_trail *old, const pli
     return joined ? joined : trail;
 }
 
-/* The stack from regs, as pli_unwind_sig gives it, but by the memo: what comes back may point into
-   it, until its next use. Only one that is not busy, and for the thread's own stack. *same: it is
-   the stack of the last time. */
+/* The stack from regs, as pli_unwind_sig gives it, but by the memo: what comes back points into it,
+   until its next use. Only one that is not busy, and for the thread's own stack. *same: it is the
+   stack of the last time. */
 static const pli_trail *pli_unwind_again_sig(const pli_regs *regs, int max, pli_memo *memo,
-                                             bool *same)
+                                             pli_memo_way *way, bool *same)
 {
-    uint32_t generation = PLI_LOAD_ACQUIRE(pli_modules.generation) + 1; /* 0: none yet */
-    pli_trail *old = &memo->trail[memo->now], *trail = &memo->trail[!memo->now];
+    uint32_t generation = PLI_LOAD_ACQUIRE(pli_modules.generation) + 1;
     int bad = -1;
-    if (memo->generation != generation || old->words > PLI_TRAIL_WORDS)
+    if (memo->spare == 0 && memo->way[1].trail == 0) { /* zeroes: never used */
+        for (int i = 0; i < PLI_MEMO_WAYS; i++)
+            memo->way[i].trail = i;
+        memo->spare = PLI_MEMO_WAYS;
+    }
+    pli_trail *old = &memo->trail[way->trail];
+    if (way->generation != generation || old->words > PLI_TRAIL_WORDS)
         old->frames = 0;
-    memo->generation = generation;
+    way->generation = generation;
     *same = old->frames > 0 && pli_trail_holds_sig(old, 0, regs, &bad);
     if (*same)
         return old;
-    if (max > PLI_TRAIL_FRAMES)
-        max = PLI_TRAIL_FRAMES;
-    pli_trail *whole = pli_trail_make_sig(trail, old, regs, max);
-    memo->now = whole == &memo->trail[1];
+    pli_trail *whole = pli_trail_make_sig(&memo->trail[memo->spare], old, regs,
+                                          max < PLI_TRAIL_FRAMES ? max : PLI_TRAIL_FRAMES);
+    if (whole != old) {
+        int spare = way->trail;
+        way->trail = memo->spare, memo->spare = spare;
+    }
     return whole;
 }
 
@@ -5255,6 +5517,13 @@ PLI_SOMETIMES static void pli_thread_is_own(void)
     const pli_site *site = __atomic_exchange_n(&t->started, NULL, __ATOMIC_ACQ_REL);
     if (site)
         PLI_ADD(((pli_site *)(uintptr_t)site)->value[0], -1);
+}
+
+/* The first thing that a thread of pli_thread_start_own's does. */
+PLI_SOMETIMES static void pli_thread_make_own(const char *name)
+{
+    prctl(PR_SET_NAME, name, 0L, 0L, 0L);
+    pli_thread_is_own();
 }
 
 /* In a fork's child there is one thread, which nobody has seen begin. */
@@ -6741,15 +7010,16 @@ static const pli_site *pli_live_site_again(pli_memo *memo, const pli_regs *here,
 {
     bool same;
     uint32_t epoch = pli_modules_epoch_sig();
-    const pli_trail *trail = pli_unwind_again_sig(here, PLI_LIVE_DEPTH + PLI_LIVE_INNER, memo,
+    pli_memo_way *way = pli_memo_way_of_sig(memo, ra);
+    const pli_trail *trail = pli_unwind_again_sig(here, PLI_LIVE_DEPTH + PLI_LIVE_INNER, memo, way,
                                                   &same);
-    same = same && memo->epoch == epoch && memo->ra == ra;
+    same = same && way->epoch == epoch && way->ra == ra;
     if (!same)
-        memo->inner = pli_live_inner(trail->pcs, trail->frames, ra);
-    if (!same || memo->size != size || !memo->repeated)
-        memo->repeated = pli_live_site_of(trail->pcs, trail->frames, memo->inner, size);
-    memo->epoch = epoch, memo->ra = ra, memo->size = size;
-    return memo->repeated;
+        way->inner = pli_live_inner(trail->pcs, trail->frames, ra);
+    if (!same || way->size != size || !way->made_into)
+        way->made_into = pli_live_site_of(trail->pcs, trail->frames, way->inner, size);
+    way->epoch = epoch, way->ra = ra, way->size = size;
+    return way->made_into;
 }
 
 /* The word for something of this size that is made now, by a call that returns to ra: the frames
@@ -8160,8 +8430,7 @@ static void *pli_growth_run(void *interval)
     pli_growth g = {.began_ns = pl_now_ns(), .interval_ns = (uint64_t)(uintptr_t)interval};
     uint64_t next = g.began_ns;
     char line[256];
-    prctl(PR_SET_NAME, "pl_heaptrace");
-    pli_thread_is_own();
+    pli_thread_make_own("pl_heaptrace");
     for (;;) {
         next += g.interval_ns;
         struct timespec until = {(time_t)(next / 1000000000), (long)(next % 1000000000)};
@@ -8177,12 +8446,8 @@ static void *pli_growth_run(void *interval)
 PLI_SOMETIMES static pl_result pli_growth_start(int64_t seconds)
 {
     pthread_t thread;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&thread, NULL, pli_growth_run,
-                               (void *)(uintptr_t)(seconds * 1000000000));
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = pli_thread_start_own(&thread, pli_growth_run,
+                                     (void *)(uintptr_t)(seconds * 1000000000));
     return error == 0 && pthread_detach(thread) == 0 ? PL_OK : PL_NOMEM;
 }
 
@@ -8469,6 +8734,14 @@ static void pli_sync_switch(uint32_t which, bool on)
 {
     uint32_t now = PLI_LOAD(pli_sync.on);
     __atomic_store_n(&pli_sync.on, on ? now | which : now & ~which, __ATOMIC_RELEASE);
+}
+
+/* Has both profiles be there before they are switched on: empty, as those of Go are. */
+PLI_SOMETIMES static void pli_sync_offer(void)
+{
+    pli_lock_take(&pli_sync.lock);
+    pli_sync_prepare();
+    pli_lock_give(&pli_sync.lock);
 }
 
 /* When there is no memory for the tables the profile stays off, and writing it says PL_INVALID. */
@@ -8864,11 +9137,11 @@ static bool pli_image_read(const pli_image *image, uint64_t offset, void *to, si
 }
 
 /* A copy of a part in fresh memory, with a zero byte behind it, so that a last string without an
-   end has one; NULL when that is not possible. Memory from the system is zero and comes when it is
-   touched: a false size costs no more than address space, and the size of a file is the most. */
+   end has one; NULL when that is not possible. Memory from the system is zero. A false size costs
+   no more than the size of the file. */
 static void *pli_image_take(const pli_image *image, uint64_t offset, uint64_t size)
 {
-    void *copy = pli_image_holds(image, offset, size) ? pli_os_map((size_t)size + 1) : NULL;
+    void *copy = pli_image_holds(image, offset, size) ? pli_os_map_now((size_t)size + 1) : NULL;
     if (copy && !pli_image_read(image, offset, copy, (size_t)size)) {
         munmap(copy, (size_t)size + 1);
         return NULL;
@@ -9156,19 +9429,30 @@ static bool pli_debug_by_id(pli_elf *elf, const pli_module *m)
     return pli_elf_open(elf, path, m);
 }
 
+/* Copies the name of a section, as much of it as there is room for; false when it has none. */
+static bool pli_elf_section_name(const pli_elf *elf, size_t i, char *name, size_t size)
+{
+    size_t names = elf->header.e_shstrndx;
+    if (names >= elf->sections)
+        return false;
+    uint64_t at = elf->section[names].sh_offset + elf->section[i].sh_name;
+    uint64_t left = at < elf->image.size ? elf->image.size - at : 0;
+    size_t bytes = left < size - 1 ? (size_t)left : size - 1;
+    name[bytes] = '\0';
+    return bytes > 0 && pli_image_read(&elf->image, at, name, bytes);
+}
+
 /* Copies the name that .gnu_debuglink gives; false when there is none. The section is a file name,
    its end, and a checksum that the build id makes needless. Names with a slash are not followed:
    the three folders below are where debug files belong. */
 static bool pli_debug_link(const pli_elf *elf, char *name, size_t size)
 {
     char title[sizeof ".gnu_debuglink"];
-    size_t names = elf->header.e_shstrndx;
-    for (size_t i = 0; i < elf->sections && names < elf->sections; i++) {
+    for (size_t i = 0; i < elf->sections; i++) {
         const ElfW(Shdr) *s = &elf->section[i];
         size_t bytes = s->sh_size < size - 1 ? (size_t)s->sh_size : size - 1;
-        if (pli_image_read(&elf->image, elf->section[names].sh_offset + s->sh_name, title,
-                           sizeof title) &&
-            memcmp(title, ".gnu_debuglink", sizeof title) == 0 &&
+        if (pli_elf_section_name(elf, i, title, sizeof title) &&
+            strcmp(title, ".gnu_debuglink") == 0 &&
             pli_image_read(&elf->image, s->sh_offset, name, bytes)) {
             name[bytes] = '\0';
             return *name && !strchr(name, '/');
@@ -9200,6 +9484,19 @@ static bool pli_elf_of_module(pli_elf *elf, const pli_module *m)
     if (m->path[0] != '/')
         return false;
     return pli_elf_open(elf, m->path, m) || (m->is_main && pli_elf_open(elf, "/proc/self/exe", m));
+}
+
+/* Puts the module's debug file in place of its own one, which is open if `own`. False, and nothing
+   changed, when there is none. */
+static bool pli_elf_take_debug(pli_elf *elf, bool own, const pli_module *m)
+{
+    pli_elf debug;
+    if (!pli_debug_by_id(&debug, m) && !(own && pli_debug_by_link(&debug, elf, m)))
+        return false;
+    if (own)
+        pli_elf_close(elf);
+    *elf = debug;
+    return true;
 }
 
 #endif /* PLI_LINUX */
@@ -9493,14 +9790,10 @@ static pli_symbols *pli_symbols_sort(const pli_module *m, pli_table *table, bool
    debug file has the sections of the program without their contents: its .dynsym is empty. */
 static int pli_table_find(pli_table *table, pli_elf *elf, const pli_module *m)
 {
-    pli_elf debug;
     bool own = pli_elf_of_module(elf, m);
     if (own && pli_table_of_file(table, elf, SHT_SYMTAB))
         return PLI_NAMES_ALL;
-    if (pli_debug_by_id(&debug, m) || (own && pli_debug_by_link(&debug, elf, m))) {
-        if (own)
-            pli_elf_close(elf);
-        *elf = debug;
+    if (pli_elf_take_debug(elf, own, m)) {
         own = true;
         if (pli_table_of_file(table, elf, SHT_SYMTAB))
             return PLI_NAMES_ALL;
@@ -9710,40 +10003,7 @@ static const char *pli_unnamed_keep(const pli_module *m, uintptr_t start)
     return made->text;
 }
 
-/* pl_symbolize for an address that was seen in an epoch. */
-static pl_result pli_symbolize(uintptr_t pc, uint32_t epoch, pl_frame *out)
-{
-    *out = (pl_frame){(const void *)pc, "[unknown]", NULL, 0, 0, ""};
-    pli_place found = pli_place_at(pc, epoch, false);
-    if (!found.module)
-        return PL_INVALID;
-    const char *name = found.shown ? found.shown : pli_unnamed_keep(found.module, found.start);
-    if (!name)
-        return PL_NOMEM;
-    out->function = name;
-    out->module = found.module->path;
-    out->offset = pc - found.start;
-    return PL_OK;
-}
-
 #endif /* PLI_LINUX */
-
-/* Names come from tables that are read once and kept, so that a second call costs a search only.
-   What has no name is shown as module+offset, which finds the place again in a debugger, and in
-   `addr2line -e module`. Fields that are not known have values that print well. */
-pl_result pl_symbolize(const void *pc, pl_frame *out)
-{
-    if (!out)
-        return PL_INVALID;
-#if PLI_LINUX
-    pl_result prepared = pli_unwind_prepare();
-    pl_result result = pli_symbolize((uintptr_t)pc, pli_modules_epoch_sig(), out);
-    return result == PL_INVALID && prepared != PL_OK ? prepared : result;
-#else
-    *out = (pl_frame){pc, "[unknown]", NULL, 0, 0, ""};
-    return PL_UNSUPPORTED;
-#endif
-}
 
 /* ==== >>gzip =====================================================================================
    What leaves perflab is put together in a buffer that grows, and compressed: profiles are mostly
@@ -9814,11 +10074,19 @@ static unsigned char *pli_bytes_extend(pli_bytes *b, size_t more)
     return b->data + b->size - more;
 }
 
+/* Room for so many bytes, so that they need not move while they come. What stays unused costs no
+   memory. */
+static void pli_bytes_expect(pli_bytes *b, size_t bytes)
+{
+    if (pli_bytes_extend(b, bytes))
+        b->size -= bytes;
+}
+
 /* Appends. */
 static void pli_bytes_add(pli_bytes *b, const void *bytes, size_t size)
 {
     unsigned char *end = pli_bytes_extend(b, size);
-    if (end)
+    if (end && size) /* of nothing there is no address */
         memcpy(end, bytes, size);
 }
 
@@ -9961,7 +10229,1996 @@ static void pli_gzip(pli_bytes *out, const unsigned char *data, size_t size)
     munmap(last, bytes);
 }
 
+/* -- Decompression: for debug information, which distributions compress --
+
+   The inverse of the above, for all three kinds of blocks. Most of what is read is in blocks that
+   bring their own two codes:
+
+       stored     length, its complement, bytes
+       fixed      the code that the format fixes, as written above
+       dynamic    how many lengths of each code; the code of the lengths; the lengths; the data
+
+   A Huffman code is given by the length of each symbol's code alone: codes of one length are
+   numbers that follow one another, in the order of the symbols. It is turned into a table by the
+   next 10 bits of the input: an entry is what the first of these bits stand for. Bits arrive lowest
+   first and codes highest first, so codes are entered reversed:
+
+       code 110 of symbol 7      entries ...011      symbol << 4 | 3
+
+   Codes of 11 to 15 bits are rare; they are found by counting up the codes of each length. */
+
+#define PLI_INFLATE_BITS 10
+#define PLI_INFLATE_SYMBOLS 320 /* 288 and 32: both codes of a block */
+
+/* An entry is 0 where no code begins so, or a longer one. */
+typedef struct pli_huffman {
+    uint16_t entry[1 << PLI_INFLATE_BITS];
+    uint16_t count[16];                   /* codes of each length */
+    uint16_t symbol[PLI_INFLATE_SYMBOLS]; /* in the order of their codes */
+} pli_huffman;
+
+/* Too large for a small stack. `bad` stays: what is read then is zeros. */
+typedef struct pli_inflate {
+    const unsigned char *at, *end;
+    unsigned char *out;
+    size_t size, capacity; /* what is there, and what has to be there in the end */
+    uint64_t bits;         /* the next ones, the lowest first */
+    int count;
+    bool bad;
+    pli_huffman symbols, distances;
+} pli_inflate;
+
+/* So many bits as a number. */
+static unsigned pli_inflate_bits(pli_inflate *f, int count)
+{
+    while (f->count < count && f->at < f->end) {
+        f->bits |= (uint64_t)*f->at++ << f->count;
+        f->count += 8;
+    }
+    f->bad |= f->count < count;
+    unsigned value = (unsigned)f->bits & ((1u << count) - 1);
+    f->bits = f->bad ? 0 : f->bits >> count;
+    f->count -= f->bad ? f->count : count;
+    return value;
+}
+
+/* What an entry would be for a code that is longer than the table's: 0 when there is none. */
+static unsigned pli_huffman_find(const pli_huffman *code, uint64_t bits)
+{
+    unsigned number = 0, first = 0, before = 0; /* of the codes of a length: the first, and how many
+                                                   there are that are shorter */
+    for (unsigned length = 1; length < 16; length++, bits >>= 1) {
+        number = number << 1 | (unsigned)(bits & 1);
+        first <<= 1;
+        if (number - first < code->count[length])
+            return (unsigned)code->symbol[before + number - first] << 4 | length;
+        first += code->count[length], before += code->count[length];
+    }
+    return 0;
+}
+
+/* The next symbol of a code. Near the end there may be fewer bits than the longest code has: it is
+   enough that the symbol's own are there. */
+static unsigned pli_inflate_symbol(pli_inflate *f, const pli_huffman *code)
+{
+    while (f->count <= 48 && f->at < f->end) {
+        f->bits |= (uint64_t)*f->at++ << f->count;
+        f->count += 8;
+    }
+    unsigned entry = code->entry[f->bits & ((1u << PLI_INFLATE_BITS) - 1)];
+    entry = entry ? entry : pli_huffman_find(code, f->bits);
+    int length = (int)(entry & 15);
+    f->bad |= length == 0 || length > f->count;
+    f->bits = f->bad ? 0 : f->bits >> length;
+    f->count -= f->bad ? f->count : length;
+    return entry >> 4;
+}
+
+/* Enters a code at all places of the table that begin with it. */
+static void pli_huffman_enter(pli_huffman *code, unsigned number, unsigned length, unsigned symbol)
+{
+    unsigned reversed = 0;
+    for (unsigned bit = 0; bit < length; bit++)
+        reversed |= (number >> bit & 1) << (length - 1 - bit);
+    for (unsigned at = reversed; at < 1u << PLI_INFLATE_BITS; at += 1u << length)
+        code->entry[at] = (uint16_t)(symbol << 4 | length);
+}
+
+/* Makes a code from its lengths, of which 0 means that the symbol does not occur. More codes than
+   there is room for are no code. */
+static void pli_huffman_make(pli_inflate *f, pli_huffman *code, const uint8_t *length, int symbols)
+{
+    unsigned next[17] = {0}, place[17] = {0};
+    memset(code, 0, sizeof *code);
+    for (int i = 0; i < symbols; i++)
+        code->count[length[i]] += length[i] > 0;
+    for (int bits = 1; bits < 16; bits++) {
+        next[bits + 1] = (next[bits] + code->count[bits]) << 1;
+        place[bits + 1] = place[bits] + code->count[bits];
+        f->bad |= next[bits] + code->count[bits] > 1u << bits;
+    }
+    for (int i = 0; i < symbols && !f->bad; i++) {
+        if (length[i] == 0)
+            continue;
+        code->symbol[place[length[i]]++] = (uint16_t)i;
+        unsigned number = next[length[i]]++;
+        if (length[i] <= PLI_INFLATE_BITS)
+            pli_huffman_enter(code, number, length[i], (unsigned)i);
+    }
+}
+
+/* The code of blocks that bring none. */
+static void pli_inflate_fixed(pli_inflate *f)
+{
+    uint8_t length[PLI_INFLATE_SYMBOLS];
+    for (int i = 0; i < 288; i++)
+        length[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
+    memset(length + 288, 5, 32);
+    pli_huffman_make(f, &f->symbols, length, 288);
+    pli_huffman_make(f, &f->distances, length + 288, 30);
+}
+
+/* The lengths of both codes in one row, as the third code tells them: 0 to 15 is a length, 16 the
+   last one again, 17 and 18 zeros. */
+static void pli_inflate_lengths(pli_inflate *f, uint8_t *length, int count)
+{
+    for (int i = 0; i < count && !f->bad;) {
+        unsigned symbol = pli_inflate_symbol(f, &f->symbols);
+        int times = symbol < 16 ? 1 : symbol == 16 ? 3 + (int)pli_inflate_bits(f, 2) :
+                    symbol == 17 ? 3 + (int)pli_inflate_bits(f, 3) :
+                    11 + (int)pli_inflate_bits(f, 7);
+        f->bad |= times > count - i || (symbol == 16 && i == 0);
+        uint8_t value = symbol < 16 ? (uint8_t)symbol : symbol == 16 && i > 0 ? length[i - 1] : 0;
+        for (; times > 0 && !f->bad; times--)
+            length[i++] = value;
+    }
+}
+
+/* Both codes of a block that brings its own. The lengths of the third code come in an order in
+   which those that are rarely used stand last and may be left out. */
+static void pli_inflate_dynamic(pli_inflate *f)
+{
+    static const uint8_t order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1,
+                                      15};
+    uint8_t length[PLI_INFLATE_SYMBOLS] = {0};
+    int symbols = 257 + (int)pli_inflate_bits(f, 5), distances = 1 + (int)pli_inflate_bits(f, 5);
+    int lengths = 4 + (int)pli_inflate_bits(f, 4);
+    for (int i = 0; i < lengths; i++)
+        length[order[i]] = (uint8_t)pli_inflate_bits(f, 3);
+    pli_huffman_make(f, &f->symbols, length, 19);
+    memset(length, 0, sizeof length);
+    pli_inflate_lengths(f, length, symbols + distances);
+    pli_huffman_make(f, &f->symbols, length, symbols);
+    pli_huffman_make(f, &f->distances, length + symbols, distances);
+}
+
+/* A repetition whose length is of this class. It may reach into what it writes. */
+static void pli_inflate_copy(pli_inflate *f, unsigned class)
+{
+    int extra = class < 8 || class == 28 ? 0 : (int)(class >> 2) - 1;
+    size_t length = class == 28 ? 258 : class < 8 ? 3 + class :
+                    3 + ((size_t)(4 + (class & 3)) << extra) + pli_inflate_bits(f, extra);
+    unsigned far = pli_inflate_symbol(f, &f->distances);
+    extra = far < 4 ? 0 : (int)(far >> 1) - 1;
+    size_t distance = far < 4 ? 1 + far : far > 29 ? SIZE_MAX :
+                      1 + ((size_t)(2 + (far & 1)) << extra) + pli_inflate_bits(f, extra);
+    f->bad |= class > 28 || distance > f->size || length > f->capacity - f->size;
+    for (; length > 0 && !f->bad; length--, f->size++)
+        f->out[f->size] = f->out[f->size - distance];
+}
+
+/* The data of a block with codes, up to its end. */
+static void pli_inflate_run(pli_inflate *f)
+{
+    while (!f->bad) {
+        unsigned symbol = pli_inflate_symbol(f, &f->symbols);
+        if (symbol == 256)
+            return;
+        if (symbol > 256)
+            pli_inflate_copy(f, symbol - 257);
+        else if (f->size < f->capacity && !f->bad)
+            f->out[f->size++] = (unsigned char)symbol;
+        else
+            f->bad = true;
+    }
+}
+
+/* A block without codes begins at a whole byte. */
+static void pli_inflate_stored(pli_inflate *f)
+{
+    pli_inflate_bits(f, f->count & 7);
+    unsigned length = pli_inflate_bits(f, 16), complement = pli_inflate_bits(f, 16);
+    f->bad |= (length ^ complement) != 0xffff || length > f->capacity - f->size;
+    for (; length > 0 && !f->bad; length--)
+        f->out[f->size++] = (unsigned char)pli_inflate_bits(f, 8);
+}
+
+/* All blocks. */
+static void pli_inflate_blocks(pli_inflate *f)
+{
+    for (bool last = false; !last && !f->bad;) {
+        last = pli_inflate_bits(f, 1);
+        unsigned kind = pli_inflate_bits(f, 2);
+        if (kind == 1)
+            pli_inflate_fixed(f);
+        else if (kind == 2)
+            pli_inflate_dynamic(f);
+        f->bad |= kind == 3;
+        if (kind == 0)
+            pli_inflate_stored(f);
+        else
+            pli_inflate_run(f);
+    }
+}
+
+/* The checksum of zlib's format: two sums modulo 65521, which may grow for 5552 bytes before they
+   have to be reduced. */
+static uint32_t pli_adler32(const unsigned char *data, size_t size)
+{
+    uint32_t a = 1, b = 0;
+    for (size_t i = 0; i < size;) {
+        for (size_t stop = size - i > 5552 ? i + 5552 : size; i < stop; i++)
+            b += a += data[i];
+        a %= 65521, b %= 65521;
+    }
+    return b << 16 | a;
+}
+
+/* Unpacks zlib's format (RFC 1950: two bytes of header, the data, a checksum) into exactly `size`
+   bytes; false when it is not that, or there is no memory. */
+static bool pli_unzip(const unsigned char *data, size_t bytes, unsigned char *out, size_t size)
+{
+    if (bytes < 6 || (data[0] & 15) != 8 || (data[0] << 8 | data[1]) % 31 != 0 || (data[1] & 32))
+        return false;
+    pli_inflate *f = pli_os_map(sizeof *f);
+    if (!f)
+        return false;
+    f->at = data + 2, f->end = data + bytes - 4, f->out = out, f->capacity = size;
+    pli_inflate_blocks(f);
+    const unsigned char *sum = data + bytes - 4;
+    bool good = !f->bad && f->size == size &&
+                pli_adler32(out, size) == ((uint32_t)sum[0] << 24 | (uint32_t)sum[1] << 16 |
+                                           (uint32_t)sum[2] << 8 | sum[3]);
+    munmap(f, sizeof *f);
+    return good;
+}
+
 #endif /* PLI_LINUX */
+
+/* ==== >>dwarf ====================================================================================
+   Debug information as compilers write it down: DWARF, versions 2 to 5. It lies in sections of the
+   program's file or of its debug file:
+
+       .debug_info     what there is: a tree of entries (functions, types, variables ...) for each
+                       file that was compiled, a unit
+       .debug_abbrev   the forms of entries, which many of them share
+       .debug_line     lines: see >>line
+       .debug_str      names                .debug_line_str     names of files
+       .debug_ranges   addresses of what lies in several pieces; since version 5 .debug_rnglists
+       .debug_addr, .debug_str_offsets      tables of addresses and names that others count into
+
+   An entry is the number of its form and then the values of its attributes, one behind the other:
+
+       .debug_abbrev   form 7: an inlined call, has children; origin: 4 bytes, low_pc: 8 bytes ...
+       .debug_info     07   2f 01 00 00   60 11 40 00 00 00 00 00   ...   children ...   00
+
+   So all that lies before an entry has to be walked over to find it. That is done a unit at a time,
+   and only for units that somebody asks about: at the first question about a module only the first
+   entry of each unit is read, which tells where its code is. A file of 100 MB may have 20,000 units
+   (see bench/README.md for what that costs).
+
+   Only this is understood: functions, inlined calls, their names and addresses. What stands in
+   other files (split DWARF, the files that dwz shares between packages) is not looked for: such
+   units have no lines here, rather than wrong ones.
+
+   Every number may be wrong, as in >>elf: all reads know their bounds, all loops move on or count
+   down, nothing is recursive. tests/fuzz/dwarf.c feeds this anything.
+
+   Memory comes from the system. One lock is over all of it, >>line's. In an emergency it is only
+   tried. */
+
+#if PLI_LINUX
+
+/* -- Sections -- */
+
+enum { PLI_DW_INFO, PLI_DW_ABBREV, PLI_DW_LINE, PLI_DW_STR, PLI_DW_LINE_STR, PLI_DW_RANGES,
+       PLI_DW_RNGLISTS, PLI_DW_ADDR, PLI_DW_STR_OFFSETS, PLI_DW_SECTIONS };
+
+#define PLI_DW_INFLATED_MOST ((uint64_t)256 << 20) /* bytes that a section may unpack to */
+#define PLI_DW_UNITS_MOST 300000
+#define PLI_DW_RANGES_MOST ((size_t)2 << 20) /* of all units, or in one */
+#define PLI_DW_TEXT 4096                     /* letters of a name or path; longer ones are none */
+#define PLI_DW_WINDOW 16384                  /* bytes of a section that are read at once */
+#define PLI_DW_SPECS_MOST ((size_t)16 << 20) /* bytes of the forms of a unit's entries */
+#define PLI_DW_NONE UINT64_MAX
+
+/* Where a section lies in its file; or its bytes, if they had to be unpacked. */
+typedef struct pli_dw_section { uint64_t offset, size; unsigned char *inflated; } pli_dw_section;
+
+/* The value of an attribute: a number, or the place of something. */
+enum { PLI_DW_ABSENT, PLI_DW_NUMBER, PLI_DW_ADDRESS, PLI_DW_ADDRESS_INDEX, PLI_DW_STRING,
+       PLI_DW_STRP, PLI_DW_LINE_STRP, PLI_DW_STRING_INDEX, PLI_DW_UNIT_REF, PLI_DW_INFO_REF,
+       PLI_DW_LIST_INDEX, PLI_DW_OTHER };
+typedef struct pli_dw_value { uint64_t number; uint8_t kind; } pli_dw_value;
+
+/* What is known of a unit from its header and its first entry. Places count from the begin of their
+   sections. */
+typedef struct pli_dw_unit {
+    uint64_t start, entries, end;              /* in .debug_info */
+    uint64_t abbrevs;                          /* its forms */
+    uint64_t address_base, string_base, list_base; /* where its part of the tables begins */
+    uint64_t lines;                            /* in .debug_line, or PLI_DW_NONE */
+    uint64_t low;                              /* what its lists of ranges count from */
+    pli_dw_value folder;                       /* where the compiler was started */
+    uint8_t version, address_size, offset_size;
+} pli_dw_unit;
+
+/* Addresses that belong to something, `owner`. In a sorted array, reach is the highest end of this
+   one and of all before. */
+typedef struct pli_dw_range { uint64_t low, high, reach; size_t owner; } pli_dw_range;
+
+/* The debug information of a module: what stays, once somebody has asked. No units: there is none.
+   The file is open only while a question is answered. */
+typedef struct pli_debug {
+    const pli_module *module;
+    pli_image image; /* fd: -1 when it is closed, -2 when it could not be opened again */
+    pli_dw_section section[PLI_DW_SECTIONS];
+    pli_dw_unit *unit;
+    pli_dw_range *range; /* of the units, sorted */
+    size_t units, ranges;
+} pli_debug;
+
+/* The part of a section that was read last: what is wanted next is nearly always near. */
+typedef struct pli_dw_window {
+    uint64_t at;
+    size_t size;
+    uint8_t bytes[PLI_DW_WINDOW];
+} pli_dw_window;
+
+/* What is being read. Under the lock; here, since handlers have little stack. */
+static struct {
+    uint8_t entry[4096];    /* the entry that is being read */
+    pli_dw_window *windows; /* one for each section, of the file that is open */
+    char text[PLI_DW_TEXT];
+    pli_bytes specs;        /* the attributes of its form */
+    size_t fuel;            /* steps in lists that a question may still take */
+    pli_debug *open;        /* whose file is open */
+} pli_dw;
+
+/* Notes where the sections are. Those of a debug file that have no bytes there (NOBITS) count as
+   missing. */
+static void pli_debug_sections(pli_dw_section *section, const pli_elf *elf)
+{
+    static const char *const names[] = {
+        ".debug_info", ".debug_abbrev", ".debug_line", ".debug_str", ".debug_line_str",
+        ".debug_ranges", ".debug_rnglists", ".debug_addr", ".debug_str_offsets"};
+    char name[24];
+    memset(section, 0, PLI_DW_SECTIONS * sizeof *section);
+    for (size_t i = 0; i < elf->sections; i++) {
+        const ElfW(Shdr) *s = &elf->section[i];
+        if (s->sh_type == SHT_NOBITS || !pli_elf_section_name(elf, i, name, sizeof name))
+            continue;
+        for (int k = 0; k < PLI_DW_SECTIONS; k++)
+            if (strcmp(name, names[k]) == 0 &&
+                pli_image_holds(&elf->image, s->sh_offset, s->sh_size))
+                section[k] = (pli_dw_section){s->sh_offset, s->sh_size, NULL};
+    }
+}
+
+/* Opens the file that has lines: the module's own, or else its debug file. */
+static bool pli_debug_file(pli_elf *elf, pli_dw_section *section, const pli_module *m)
+{
+    bool own = pli_elf_of_module(elf, m);
+    for (int i = 0; i < 2; i++) {
+        if (own)
+            pli_debug_sections(section, elf);
+        if (own && section[PLI_DW_INFO].size && section[PLI_DW_LINE].size)
+            return true;
+        if (i == 0 && !pli_elf_take_debug(elf, own, m))
+            break;
+        own = true;
+    }
+    if (own)
+        pli_elf_close(elf);
+    return false;
+}
+
+/* Takes the open file over from its table of sections. */
+static void pli_debug_keep_open(pli_debug *d, pli_elf *elf)
+{
+    d->image = elf->image;
+    elf->image.fd = -1;
+    pli_elf_close(elf);
+    pli_dw.open = d;
+}
+
+/* At the end of a question. */
+static void pli_debug_close(void)
+{
+    pli_debug *d = pli_dw.open;
+    if (d && d->image.fd >= 0)
+        close(d->image.fd);
+    if (d)
+        d->image.fd = -1;
+    if (pli_dw.windows)
+        munmap(pli_dw.windows, PLI_DW_SECTIONS * sizeof *pli_dw.windows);
+    pli_dw.windows = NULL;
+    pli_dw.open = NULL;
+    pli_bytes_free(&pli_dw.specs);
+}
+
+/* Opens the file again. It has to be the same: another one with the same build id (stripped since,
+   for instance) has its sections elsewhere. */
+static bool pli_debug_reopen(pli_debug *d)
+{
+    pli_dw_section section[PLI_DW_SECTIONS];
+    pli_elf elf;
+    if (d->image.fd == -2 || !pli_debug_file(&elf, section, d->module))
+        return d->image.fd = -2, pli_dw.open = d, false;
+    bool same = elf.image.size == d->image.size;
+    for (int i = 0; i < PLI_DW_SECTIONS; i++)
+        same &= section[i].offset == d->section[i].offset &&
+                (section[i].size == d->section[i].size || d->section[i].inflated);
+    pli_debug_keep_open(d, &elf);
+    if (!same)
+        close(d->image.fd), d->image.fd = -2;
+    return same;
+}
+
+/* Reads what lies around a part of a section, so that the next part need not be asked of the
+   system; false when it cannot be read, or is too large for that. */
+static bool pli_debug_look(pli_debug *d, int section, uint64_t at, size_t size)
+{
+    const pli_dw_section *s = &d->section[section];
+    uint64_t from = at - at % (PLI_DW_WINDOW / 2), left = s->size - from;
+    size_t more = left < PLI_DW_WINDOW ? (size_t)left : PLI_DW_WINDOW;
+    if (!pli_dw.windows)
+        pli_dw.windows = pli_os_map(PLI_DW_SECTIONS * sizeof *pli_dw.windows);
+    pli_dw_window *w = pli_dw.windows ? &pli_dw.windows[section] : NULL;
+    if (!w || size > PLI_DW_WINDOW / 2 ||
+        !pli_image_read(&d->image, s->offset + from, w->bytes, more))
+        return false;
+    w->at = from, w->size = more;
+    return true;
+}
+
+/* Reads a part of a section. */
+static bool pli_debug_read(pli_debug *d, int section, uint64_t at, void *to, size_t size)
+{
+    const pli_dw_section *s = &d->section[section];
+    if (at > s->size || size > s->size - at)
+        return false;
+    if (s->inflated) {
+        memcpy(to, s->inflated + at, size);
+        return true;
+    }
+    if (d->image.fd < 0 && !pli_debug_reopen(d))
+        return false;
+    const pli_dw_window *w = pli_dw.windows ? &pli_dw.windows[section] : NULL;
+    if (!w || at < w->at || at + size > w->at + w->size) {
+        if (!pli_debug_look(d, section, at, size))
+            return pli_image_read(&d->image, s->offset + at, to, size);
+        w = &pli_dw.windows[section];
+    }
+    memcpy(to, w->bytes + (at - w->at), size);
+    return true;
+}
+
+/* A copy of a part, as pli_image_take makes it; *copied says whether it is one, to be given back
+   by pli_image_give, or the section's own bytes. NULL when that is not possible. */
+static uint8_t *pli_debug_take(pli_debug *d, int section, uint64_t at, uint64_t size, bool *copied)
+{
+    const pli_dw_section *s = &d->section[section];
+    *copied = !s->inflated;
+    if (at > s->size || size > s->size - at)
+        return NULL;
+    if (s->inflated)
+        return s->inflated + at;
+    return d->image.fd >= 0 || pli_debug_reopen(d)
+               ? pli_image_take(&d->image, s->offset + at, size) : NULL;
+}
+
+/* Unpacks a section that is compressed: a header says how, and how large it is then. False when it
+   cannot be unpacked. */
+static bool pli_debug_unpack(pli_debug *d, pli_dw_section *s, const ElfW(Shdr) *header)
+{
+    ElfW(Chdr) packed;
+    if (!(header->sh_flags & SHF_COMPRESSED))
+        return true;
+    uint64_t bytes = s->size - sizeof packed;
+    if (s->size < sizeof packed || !pli_image_read(&d->image, s->offset, &packed, sizeof packed) ||
+        packed.ch_type != ELFCOMPRESS_ZLIB || packed.ch_size > PLI_DW_INFLATED_MOST)
+        return false;
+    unsigned char *in = pli_image_take(&d->image, s->offset + sizeof packed, bytes);
+    unsigned char *out = in ? pli_os_reserve((size_t)packed.ch_size + 1) : NULL;
+    bool good = out && pli_unzip(in, (size_t)bytes, out, (size_t)packed.ch_size);
+    pli_image_give(in, bytes);
+    if (!good)
+        pli_image_give(out, packed.ch_size);
+    else
+        s->size = packed.ch_size, s->inflated = out;
+    return good;
+}
+
+/* The same for all sections. One that cannot be unpacked counts as missing. */
+static void pli_debug_unpack_all(pli_debug *d, const pli_elf *elf)
+{
+    for (int k = 0; k < PLI_DW_SECTIONS; k++) {
+        pli_dw_section *s = &d->section[k];
+        for (size_t i = 0; i < elf->sections && s->size && !s->inflated; i++)
+            if (elf->section[i].sh_offset == s->offset && elf->section[i].sh_size == s->size &&
+                !pli_debug_unpack(d, s, &elf->section[i]))
+                s->size = 0;
+    }
+}
+
+/* A text that begins somewhere in a section, in pli_dw.text; false when it has no end there. */
+static bool pli_debug_text(pli_debug *d, int section, uint64_t at)
+{
+    uint64_t size = d->section[section].size;
+    for (uint64_t bytes = 128; at < size; bytes = PLI_DW_TEXT) {
+        uint64_t most = size - at < bytes ? size - at : bytes;
+        if (!pli_debug_read(d, section, at, pli_dw.text, (size_t)most))
+            return false;
+        if (memchr(pli_dw.text, 0, (size_t)most))
+            return true;
+        if (bytes == PLI_DW_TEXT)
+            break;
+    }
+    return false;
+}
+
+/* A number in a table. */
+static bool pli_debug_number(pli_debug *d, int section, uint64_t at, size_t size, uint64_t *out)
+{
+    *out = 0;
+    return size <= 8 && pli_debug_read(d, section, at, out, size);
+}
+
+/* -- Streams: parts whose end is not known before they were read -- */
+
+/* A reader of the next bytes of a section. */
+typedef struct pli_stream {
+    pli_debug *debug;
+    int section;
+    uint64_t next; /* the place behind what the reader has */
+    pli_reader r;
+    uint8_t bytes[512];
+} pli_stream;
+
+/* The bytes that an item takes at most: a form of an attribute, an entry of a list. */
+#define PLI_STREAM_ITEM 64
+
+/* Has the next item in the reader, or all that is left. Before each. */
+static void pli_stream_fill(pli_stream *s)
+{
+    size_t left = (size_t)(s->r.end - s->r.at), room = sizeof s->bytes - left;
+    uint64_t rest = s->debug->section[s->section].size - s->next;
+    size_t more = rest < room ? (size_t)rest : room;
+    if (s->r.bad || left >= PLI_STREAM_ITEM || more == 0)
+        return;
+    memmove(s->bytes, s->r.at, left);
+    s->r.bad = !pli_debug_read(s->debug, s->section, s->next, s->bytes + left, more);
+    s->r.at = s->bytes, s->r.end = s->bytes + left + more;
+    s->next += more;
+}
+
+/* Begins at a place in a section. */
+static void pli_stream_open(pli_stream *s, pli_debug *d, int section, uint64_t at)
+{
+    s->debug = d, s->section = section, s->next = at;
+    s->r = (pli_reader){s->bytes, s->bytes, at > d->section[section].size};
+    pli_stream_fill(s);
+}
+
+/* -- Attributes and their values -- */
+
+/* The attributes that are understood, in the order in which an entry keeps them. */
+enum { PLI_DW_AT_NAME, PLI_DW_AT_LINKAGE, PLI_DW_AT_LINES, PLI_DW_AT_LOW,
+       PLI_DW_AT_HIGH, PLI_DW_AT_FOLDER, PLI_DW_AT_ORIGIN, PLI_DW_AT_RANGES, PLI_DW_AT_CALL_FILE,
+       PLI_DW_AT_CALL_LINE, PLI_DW_AT_STRING_BASE, PLI_DW_AT_ADDRESS_BASE, PLI_DW_AT_LIST_BASE,
+       PLI_DW_AT_ELSEWHERE, PLI_DW_ATS };
+
+/* Their numbers in the format. Two numbers may mean the same: those above 0x2000 are older, and
+   GNU's. A copy of a function, and a declaration that its definition completes, are both where to
+   look for what an entry does not say itself: its origin. */
+static uint8_t pli_dw_attribute(uint64_t number)
+{
+    switch (number) {
+    case 0x03: return PLI_DW_AT_NAME;
+    case 0x10: return PLI_DW_AT_LINES;
+    case 0x11: return PLI_DW_AT_LOW;
+    case 0x12: return PLI_DW_AT_HIGH;
+    case 0x1b: return PLI_DW_AT_FOLDER;
+    case 0x31: case 0x47: return PLI_DW_AT_ORIGIN;
+    case 0x55: return PLI_DW_AT_RANGES;
+    case 0x58: return PLI_DW_AT_CALL_FILE;
+    case 0x59: return PLI_DW_AT_CALL_LINE;
+    case 0x6e: case 0x2007: return PLI_DW_AT_LINKAGE;
+    case 0x72: return PLI_DW_AT_STRING_BASE;
+    case 0x73: case 0x2133: return PLI_DW_AT_ADDRESS_BASE;
+    case 0x74: return PLI_DW_AT_LIST_BASE;
+    case 0x76: case 0x2130: return PLI_DW_AT_ELSEWHERE;
+    default: return PLI_DW_ATS;
+    }
+}
+
+/* How many bytes a value has: 0 to 16, or what decides. */
+enum { PLI_DW_BY_UNIT = 32, PLI_DW_BY_ADDRESS, PLI_DW_BY_VERSION, PLI_DW_ULEB, PLI_DW_SLEB,
+       PLI_DW_TO_ZERO, PLI_DW_BLOCK, PLI_DW_BLOCK1, PLI_DW_BLOCK2, PLI_DW_BLOCK4, PLI_DW_IMPLIED,
+       PLI_DW_INDIRECT, PLI_DW_UNKNOWN };
+typedef struct pli_dw_form { uint8_t size, kind; } pli_dw_form;
+
+/* An attribute in the form of an entry. Those of all entries with one form have the value
+   `implied`, where the size says so. */
+typedef struct pli_dw_spec { pli_dw_form form; uint8_t attribute; int64_t implied; } pli_dw_spec;
+
+/* DW_FORM_..., by number. */
+static pli_dw_form pli_dw_form_of(uint64_t number)
+{
+    static const pli_dw_form forms[] = {
+        {PLI_DW_UNKNOWN, 0}, {PLI_DW_BY_ADDRESS, PLI_DW_ADDRESS}, {PLI_DW_UNKNOWN, 0},
+        {PLI_DW_BLOCK2, PLI_DW_OTHER}, {PLI_DW_BLOCK4, PLI_DW_OTHER}, {2, PLI_DW_NUMBER},
+        {4, PLI_DW_NUMBER}, {8, PLI_DW_NUMBER}, {PLI_DW_TO_ZERO, PLI_DW_STRING}, /* 08: string */
+        {PLI_DW_BLOCK, PLI_DW_OTHER}, {PLI_DW_BLOCK1, PLI_DW_OTHER}, {1, PLI_DW_NUMBER},
+        {1, PLI_DW_NUMBER}, {PLI_DW_SLEB, PLI_DW_NUMBER}, {PLI_DW_BY_UNIT, PLI_DW_STRP},
+        {PLI_DW_ULEB, PLI_DW_NUMBER}, {PLI_DW_BY_VERSION, PLI_DW_INFO_REF}, /* 10: ref_addr */
+        {1, PLI_DW_UNIT_REF}, {2, PLI_DW_UNIT_REF}, {4, PLI_DW_UNIT_REF}, {8, PLI_DW_UNIT_REF},
+        {PLI_DW_ULEB, PLI_DW_UNIT_REF}, {PLI_DW_INDIRECT, PLI_DW_OTHER},
+        {PLI_DW_BY_UNIT, PLI_DW_NUMBER}, {PLI_DW_BLOCK, PLI_DW_OTHER}, /* 18: exprloc */
+        {0, PLI_DW_NUMBER}, {PLI_DW_ULEB, PLI_DW_STRING_INDEX},
+        {PLI_DW_ULEB, PLI_DW_ADDRESS_INDEX}, {4, PLI_DW_OTHER}, {PLI_DW_BY_UNIT, PLI_DW_OTHER},
+        {16, PLI_DW_OTHER}, {PLI_DW_BY_UNIT, PLI_DW_LINE_STRP}, {8, PLI_DW_OTHER}, /* 20 */
+        {PLI_DW_IMPLIED, PLI_DW_NUMBER}, {PLI_DW_ULEB, PLI_DW_OTHER},
+        {PLI_DW_ULEB, PLI_DW_LIST_INDEX}, {8, PLI_DW_OTHER}, {1, PLI_DW_STRING_INDEX},
+        {2, PLI_DW_STRING_INDEX}, {3, PLI_DW_STRING_INDEX}, {4, PLI_DW_STRING_INDEX}, /* 28 */
+        {1, PLI_DW_ADDRESS_INDEX}, {2, PLI_DW_ADDRESS_INDEX}, {3, PLI_DW_ADDRESS_INDEX},
+        {4, PLI_DW_ADDRESS_INDEX}};
+    static const pli_dw_form unknown = {PLI_DW_UNKNOWN, PLI_DW_ABSENT};
+    if (number < sizeof forms / sizeof *forms)
+        return forms[number];
+    switch (number) { /* GNU's, before version 5; the last two are places in a file of dwz's */
+    case 0x1f01: return (pli_dw_form){PLI_DW_ULEB, PLI_DW_ADDRESS_INDEX};
+    case 0x1f02: return (pli_dw_form){PLI_DW_ULEB, PLI_DW_STRING_INDEX};
+    case 0x1f20: case 0x1f21: return (pli_dw_form){PLI_DW_BY_UNIT, PLI_DW_OTHER};
+    default: return unknown;
+    }
+}
+
+/* The same in a unit: what its header decides is a number of bytes. */
+static pli_dw_form pli_dw_form_in(const pli_dw_unit *u, uint64_t number)
+{
+    pli_dw_form form = pli_dw_form_of(number);
+    uint8_t reference = u->version < 3 ? u->address_size : u->offset_size;
+    form.size = form.size == PLI_DW_BY_UNIT ? u->offset_size :
+                form.size == PLI_DW_BY_ADDRESS ? u->address_size :
+                form.size == PLI_DW_BY_VERSION ? reference : form.size;
+    return form;
+}
+
+/* Reads past text and its end. */
+static void pli_dw_skip_text(pli_reader *r)
+{
+    const uint8_t *end = r->bad ? NULL : memchr(r->at, 0, (size_t)(r->end - r->at));
+    pli_skip_sig(r, end ? (uint64_t)(end - r->at) + 1 : UINT64_MAX);
+}
+
+/* Reads a value; what has no number is skipped. */
+static uint64_t pli_dw_value_read(pli_reader *r, const pli_dw_spec *spec)
+{
+    switch (spec->form.size) {
+    case 0: return 0;
+    case 1: return pli_read_sig(r, 1);
+    case 2: return pli_read_sig(r, 2);
+    case 3: return pli_read_sig(r, 3);
+    case 4: return pli_read_sig(r, 4);
+    case 8: return pli_read_sig(r, 8);
+    case 16: pli_skip_sig(r, 16); break;
+    case PLI_DW_ULEB: return pli_read_uleb_sig(r);
+    case PLI_DW_SLEB: return (uint64_t)pli_read_sleb_sig(r);
+    case PLI_DW_TO_ZERO: pli_dw_skip_text(r); break;
+    case PLI_DW_BLOCK: pli_skip_sig(r, pli_read_uleb_sig(r)); break;
+    case PLI_DW_BLOCK1: pli_skip_sig(r, pli_read_sig(r, 1)); break;
+    case PLI_DW_BLOCK2: pli_skip_sig(r, pli_read_sig(r, 2)); break;
+    case PLI_DW_BLOCK4: pli_skip_sig(r, pli_read_sig(r, 4)); break;
+    case PLI_DW_IMPLIED: return (uint64_t)spec->implied;
+    default: r->bad = true; break;
+    }
+    return 0;
+}
+
+/* Reads one that may say its form itself. `end` is the place in .debug_info where the reader ends:
+   the value of text that stands here is its place. */
+static pli_dw_value pli_dw_value_take(pli_reader *r, uint64_t end, const pli_dw_unit *u,
+                                      pli_dw_spec spec)
+{
+    if (spec.form.size == PLI_DW_INDIRECT)
+        spec.form = pli_dw_form_in(u, pli_read_uleb_sig(r));
+    uint64_t here = end - (uint64_t)(r->end - r->at), number = pli_dw_value_read(r, &spec);
+    bool text = spec.form.kind == PLI_DW_STRING;
+    return (pli_dw_value){text ? here : number, spec.form.kind};
+}
+
+/* The section and the place of a text; false for what is no text, or is in another file. */
+static bool pli_dw_text_at(pli_debug *d, const pli_dw_unit *u, pli_dw_value v, int *section,
+                           uint64_t *at)
+{
+    *at = v.number;
+    *section = v.kind == PLI_DW_STRING ? PLI_DW_INFO :
+               v.kind == PLI_DW_LINE_STRP ? PLI_DW_LINE_STR : PLI_DW_STR;
+    if (v.kind != PLI_DW_STRING_INDEX)
+        return v.kind == PLI_DW_STRING || v.kind == PLI_DW_STRP || v.kind == PLI_DW_LINE_STRP;
+    return pli_debug_number(d, PLI_DW_STR_OFFSETS, u->string_base + v.number * u->offset_size,
+                            u->offset_size, at);
+}
+
+/* The address that a value stands for; 0, which is no code's, when there is none. */
+static uint64_t pli_dw_address(pli_debug *d, const pli_dw_unit *u, pli_dw_value v)
+{
+    uint64_t address = 0;
+    if (v.kind == PLI_DW_ADDRESS)
+        return v.number;
+    if (v.kind == PLI_DW_ADDRESS_INDEX)
+        pli_debug_number(d, PLI_DW_ADDR, u->address_base + v.number * u->address_size,
+                         u->address_size, &address);
+    return address;
+}
+
+/* The place of an entry that a value refers to; 0, which is a header's, for what is elsewhere. */
+static uint64_t pli_dw_reference(const pli_dw_unit *u, pli_dw_value v)
+{
+    return v.kind == PLI_DW_UNIT_REF ? u->start + v.number :
+           v.kind == PLI_DW_INFO_REF ? v.number : 0;
+}
+
+/* -- Forms and entries -- */
+
+/* The tags that are understood, as the format numbers them. */
+enum { PLI_DW_TAG_INLINED = 0x1d, PLI_DW_TAG_FUNCTION = 0x2e };
+
+/* The form of entries: what they are, and their attributes, which lie in an array of pli_dw_spec.
+   `fixed` is how many bytes all of them take; -1 when that differs. `placed`: they tell where their
+   code is. */
+typedef struct pli_abbrev {
+    uint64_t code;
+    uint32_t tag, first, count;
+    int fixed;
+    bool children, placed;
+} pli_abbrev;
+
+/* An entry: the values of the attributes that are understood, and at the end one of the others. */
+typedef struct pli_dw_entry {
+    uint64_t tag;
+    bool children;
+    pli_dw_value value[PLI_DW_ATS + 1];
+} pli_dw_entry;
+
+/* Reads the next form, and adds its attributes to specs. False at the end of the table. */
+static bool pli_abbrev_read(pli_stream *s, const pli_dw_unit *u, pli_abbrev *a, pli_bytes *specs)
+{
+    pli_stream_fill(s);
+    a->code = pli_read_uleb_sig(&s->r);
+    if (a->code == 0 || s->r.bad)
+        return false;
+    a->tag = (uint32_t)pli_read_uleb_sig(&s->r), a->children = pli_read_sig(&s->r, 1) != 0;
+    a->first = (uint32_t)(specs->size / sizeof(pli_dw_spec)), a->count = 0, a->fixed = 0;
+    a->placed = false;
+    for (;; a->count++) {
+        pli_stream_fill(s);
+        uint64_t attribute = pli_read_uleb_sig(&s->r), form = pli_read_uleb_sig(&s->r);
+        pli_dw_spec spec = {pli_dw_form_in(u, form), pli_dw_attribute(attribute), 0};
+        if (spec.form.size == PLI_DW_IMPLIED)
+            spec.implied = pli_read_sleb_sig(&s->r);
+        if ((attribute == 0 && form == 0) || s->r.bad)
+            return !s->r.bad && !specs->failed;
+        int size = spec.form.size == PLI_DW_IMPLIED ? 0 : spec.form.size;
+        a->fixed = size > 16 || a->fixed < 0 || a->fixed > INT16_MAX ? -1 : a->fixed + size;
+        a->placed |= spec.attribute == PLI_DW_AT_LOW || spec.attribute == PLI_DW_AT_RANGES;
+        pli_bytes_add(specs, &spec, sizeof spec);
+    }
+}
+
+/* Reads an entry, whose form is known. `end` as above. */
+static void pli_dw_entry_read(pli_dw_entry *e, pli_reader *r, uint64_t end, const pli_dw_unit *u,
+                              const pli_abbrev *a, const pli_bytes *specs)
+{
+    const pli_dw_spec *spec = (const pli_dw_spec *)(const void *)specs->data + a->first;
+    memset(e, 0, sizeof *e);
+    e->tag = a->tag, e->children = a->children;
+    for (uint32_t i = 0; i < a->count; i++)
+        e->value[spec[i].attribute] = pli_dw_value_take(r, end, u, spec[i]);
+}
+
+/* Reads a single entry, wherever it is: its form is looked for from the first one on. */
+static bool pli_dw_entry_at(pli_debug *d, const pli_dw_unit *u, uint64_t at, pli_dw_entry *e)
+{
+    static pli_stream forms;
+    pli_abbrev a;
+    uint64_t rest = u->end - at, size = rest < sizeof pli_dw.entry ? rest : sizeof pli_dw.entry;
+    if (at < u->entries || at >= u->end ||
+        !pli_debug_read(d, PLI_DW_INFO, at, pli_dw.entry, (size_t)size))
+        return false;
+    pli_reader r = {pli_dw.entry, pli_dw.entry + size, false};
+    uint64_t code = pli_read_uleb_sig(&r);
+    pli_bytes *specs = &pli_dw.specs;
+    pli_stream_open(&forms, d, PLI_DW_ABBREV, u->abbrevs);
+    bool found = false;
+    for (specs->size = 0; !found && pli_abbrev_read(&forms, u, &a, specs);) {
+        found = a.code == code;
+        specs->size = found ? specs->size : 0;
+    }
+    if (found)
+        pli_dw_entry_read(e, &r, at + size, u, &a, specs);
+    return found && !r.bad;
+}
+
+/* -- Ranges -- */
+
+/* Notes a range. Functions that the linker left out have address 0, or -1, or are empty. */
+static void pli_dw_range_add(pli_bytes *ranges, uint64_t low, uint64_t high, size_t owner)
+{
+    pli_dw_range range = {low, high, 0, owner};
+    if (low == 0 || low >= high)
+        return;
+    if (ranges->size / sizeof range >= PLI_DW_RANGES_MOST)
+        ranges->failed = true;
+    pli_bytes_add(ranges, &range, sizeof range);
+}
+
+/* A list of version 5. Each item says what it is:
+
+       0 end                 1 base: index              2 start, end: indexes
+       3 start: index, size  4 start, end from base     5 base    6 start, end    7 start, size */
+static void pli_dw_list5(pli_debug *d, const pli_dw_unit *u, pli_stream *s, pli_bytes *ranges,
+                         size_t owner)
+{
+    uint64_t base = u->low;
+    for (; !s->r.bad && pli_dw.fuel > 0; pli_dw.fuel--) {
+        pli_stream_fill(s);
+        uint64_t kind = pli_read_sig(&s->r, 1), low = 0, high;
+        if (kind == 0 || kind > 7)
+            return;
+        low = kind <= 4 ? pli_read_uleb_sig(&s->r) : pli_read_sig(&s->r, u->address_size);
+        if (kind <= 3)
+            low = pli_dw_address(d, u, (pli_dw_value){low, PLI_DW_ADDRESS_INDEX});
+        if (kind == 1 || kind == 5) {
+            base = low;
+            continue;
+        }
+        high = kind == 6 ? pli_read_sig(&s->r, u->address_size) : pli_read_uleb_sig(&s->r);
+        if (kind == 2)
+            high = pli_dw_address(d, u, (pli_dw_value){high, PLI_DW_ADDRESS_INDEX});
+        low += kind == 4 ? base : 0;
+        high += kind == 4 ? base : kind == 3 || kind == 7 ? low : 0;
+        if (!s->r.bad)
+            pli_dw_range_add(ranges, low, high, owner);
+    }
+}
+
+/* A list of before: pairs that count from base, a new base behind -1, and two zeros at the end. */
+static void pli_dw_list4(const pli_dw_unit *u, pli_stream *s, pli_bytes *ranges, size_t owner)
+{
+    uint64_t base = u->low, none = u->address_size == 8 ? UINT64_MAX : UINT32_MAX;
+    for (; !s->r.bad && pli_dw.fuel > 0; pli_dw.fuel--) {
+        pli_stream_fill(s);
+        uint64_t low = pli_read_sig(&s->r, u->address_size);
+        uint64_t high = pli_read_sig(&s->r, u->address_size);
+        if (low == 0 && high == 0)
+            return;
+        if (low == none)
+            base = high;
+        else
+            pli_dw_range_add(ranges, base + low, base + high, owner);
+    }
+}
+
+/* Notes where the code of an entry lies: a list, or from low_pc to high_pc, which is an address or
+   a size. */
+static void pli_dw_ranges_of(pli_debug *d, const pli_dw_unit *u, const pli_dw_entry *e,
+                             pli_bytes *ranges, size_t owner)
+{
+    static pli_stream list;
+    pli_dw_value at = e->value[PLI_DW_AT_RANGES], high = e->value[PLI_DW_AT_HIGH];
+    if (at.kind == PLI_DW_ABSENT) {
+        uint64_t low = pli_dw_address(d, u, e->value[PLI_DW_AT_LOW]);
+        if (high.kind == PLI_DW_NUMBER)
+            pli_dw_range_add(ranges, low, low + high.number, owner);
+        else
+            pli_dw_range_add(ranges, low, pli_dw_address(d, u, high), owner);
+        return;
+    }
+    uint64_t place = at.number;
+    if (at.kind == PLI_DW_LIST_INDEX &&
+        pli_debug_number(d, PLI_DW_RNGLISTS, u->list_base + at.number * u->offset_size,
+                         u->offset_size, &place))
+        place += u->list_base;
+    pli_stream_open(&list, d, u->version >= 5 ? PLI_DW_RNGLISTS : PLI_DW_RANGES, place);
+    if (u->version >= 5)
+        pli_dw_list5(d, u, &list, ranges, owner);
+    else
+        pli_dw_list4(u, &list, ranges, owner);
+}
+
+/* Sorts by address, and fills in how far all reach; false when there is no memory. */
+static bool pli_dw_ranges_sort(pli_dw_range *range, size_t count)
+{
+    size_t bytes = count * (2 * sizeof(pli_pair) + sizeof *range);
+    pli_pair *pairs = count ? pli_os_map(bytes) : NULL;
+    if (!pairs)
+        return count == 0;
+    pli_dw_range *copy = (pli_dw_range *)(void *)(pairs + 2 * count);
+    memcpy(copy, range, count * sizeof *range);
+    for (size_t i = 0; i < count; i++)
+        pairs[i] = (pli_pair){range[i].low, i};
+    pli_sort(pairs, pairs + count, count);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t reach = i > 0 ? range[i - 1].reach : 0;
+        range[i] = copy[pairs[i].value];
+        range[i].reach = range[i].high > reach ? range[i].high : reach;
+    }
+    munmap(pairs, bytes);
+    return true;
+}
+
+/* The owner of the last range that begins at or before an address and contains it; count when
+   there is none. */
+static size_t pli_dw_ranges_find(const pli_dw_range *range, size_t count, uint64_t address)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (range[middle].low <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low > 0 && range[low - 1].reach > address; low--)
+        if (range[low - 1].high > address)
+            return range[low - 1].owner;
+    return SIZE_MAX;
+}
+
+/* -- Units -- */
+
+/* Reads the header of the unit that begins at `at`; false when there is none. A unit that is not
+   understood has version 0, and an end.
+
+       length | version | kind, address size, forms             since version 5
+       length | version | forms, address size                   before
+
+   The length is 4 bytes, or ff ff ff ff and 8 bytes: then places have 8 bytes, too. Units of types,
+   skeletons and parts of split DWARF have more fields. They have no code of their own. */
+static bool pli_dw_unit_read(pli_debug *d, uint64_t at, pli_dw_unit *u)
+{
+    uint8_t bytes[48] = {0};
+    uint64_t left = d->section[PLI_DW_INFO].size - at, kind = 1;
+    size_t size = left < sizeof bytes ? (size_t)left : sizeof bytes;
+    pli_reader r = {bytes, bytes + size, !pli_debug_read(d, PLI_DW_INFO, at, bytes, size)};
+    memset(u, 0, sizeof *u);
+    uint64_t length = pli_read_sig(&r, 4);
+    u->offset_size = length == 0xffffffff ? 8 : 4;
+    if (u->offset_size == 8)
+        length = pli_read_sig(&r, 8);
+    uint64_t head = (uint64_t)(r.at - bytes);
+    u->start = at, u->end = at + head + length, u->lines = PLI_DW_NONE;
+    if (r.bad || length == 0 || head > left || length > left - head)
+        return false;
+    uint64_t version = pli_read_sig(&r, 2);
+    if (version >= 5)
+        kind = pli_read_sig(&r, 1), u->address_size = (uint8_t)pli_read_sig(&r, 1);
+    u->abbrevs = pli_read_sig(&r, u->offset_size);
+    if (version < 5)
+        u->address_size = (uint8_t)pli_read_sig(&r, 1);
+    u->entries = at + (uint64_t)(r.at - bytes);
+    bool known = !r.bad && version >= 2 && version <= 5 && (kind == 1 || kind == 3) &&
+                 (u->address_size == 4 || u->address_size == 8);
+    u->version = known ? (uint8_t)version : 0;
+    return true;
+}
+
+/* Reads the first entry of a unit: what all others in it depend on. */
+static void pli_dw_unit_root(pli_debug *d, pli_dw_unit *u, pli_bytes *ranges, size_t number)
+{
+    pli_dw_entry e;
+    if (u->version == 0 || !pli_dw_entry_at(d, u, u->entries, &e))
+        return;
+    if (e.value[PLI_DW_AT_LINES].kind == PLI_DW_NUMBER)
+        u->lines = e.value[PLI_DW_AT_LINES].number;
+    if (e.value[PLI_DW_AT_ELSEWHERE].kind != PLI_DW_ABSENT)
+        u->lines = PLI_DW_NONE;
+    u->string_base = e.value[PLI_DW_AT_STRING_BASE].number;
+    u->address_base = e.value[PLI_DW_AT_ADDRESS_BASE].number;
+    u->list_base = e.value[PLI_DW_AT_LIST_BASE].number;
+    u->folder = e.value[PLI_DW_AT_FOLDER];
+    u->low = pli_dw_address(d, u, e.value[PLI_DW_AT_LOW]);
+    if (u->lines != PLI_DW_NONE)
+        pli_dw_ranges_of(d, u, &e, ranges, number);
+}
+
+/* Moves what was gathered into memory of its own, or NULL; the buffer is empty then. */
+static void *pli_dw_settle(pli_bytes *b)
+{
+    void *memory = b->failed || b->size == 0 ? NULL : pli_os_map(b->size);
+    if (memory)
+        memcpy(memory, b->data, b->size);
+    pli_bytes_free(b);
+    return memory;
+}
+
+/* Goes over all units. When there are too many, or memory is short, the module has no lines. */
+static void pli_debug_index(pli_debug *d)
+{
+    pli_bytes units = {NULL, 0, 0, false}, ranges = {NULL, 0, 0, false};
+    pli_dw_unit u;
+    pli_dw.fuel = 4 * PLI_DW_RANGES_MOST;
+    for (uint64_t at = 0; pli_dw_unit_read(d, at, &u) && !ranges.failed; at = u.end) {
+        size_t number = units.size / sizeof u;
+        ranges.failed |= number >= PLI_DW_UNITS_MOST;
+        pli_dw_unit_root(d, &u, &ranges, number);
+        pli_bytes_add(&units, &u, sizeof u);
+    }
+    size_t unit_count = units.size / sizeof u, range_count = ranges.size / sizeof(pli_dw_range);
+    d->unit = pli_dw_settle(&units);
+    d->range = pli_dw_settle(&ranges);
+    if (d->unit && d->range && pli_dw_ranges_sort(d->range, range_count))
+        d->units = unit_count, d->ranges = range_count;
+}
+
+/* The debug information of a module, found now if need be. NULL when there is no memory. */
+static pli_debug *pli_debug_of(const pli_module *m)
+{
+    pli_debug **place = (pli_debug **)(uintptr_t)&m->debug;
+    pli_elf elf;
+    if (*place)
+        return *place;
+    pli_debug *d = pli_keep(sizeof *d);
+    if (!d)
+        return NULL;
+    d->module = m, d->image.fd = -1;
+    if (pli_debug_file(&elf, d->section, m)) {
+        d->image = elf.image;
+        pli_debug_unpack_all(d, &elf);
+        pli_debug_keep_open(d, &elf);
+        pli_debug_index(d);
+    }
+    return *place = d;
+}
+
+/* The unit that an entry is in, or NULL. */
+static const pli_dw_unit *pli_debug_unit_of(const pli_debug *d, uint64_t entry)
+{
+    size_t low = 0, high = d->units;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (d->unit[middle].end <= entry)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < d->units && d->unit[low].version && d->unit[low].start <= entry ? &d->unit[low]
+                                                                                 : NULL;
+}
+
+#endif /* PLI_LINUX */
+
+/* ==== >>line =====================================================================================
+   Source lines for addresses, and the calls that compilers inlined. What >>dwarf can read, kept in
+   a form that answers questions:
+
+       address ──► ranges of the units ──► the unit's source, made at the first question about it
+
+       rows      0x1139 parse.c:10 │ 0x1140 blank.h:5 │ 0x1158 parse.c:12 │ 0x1160 (end)
+       function  0x1139 ─────────── parse ──────────────────────────────── 0x1160
+       pieces            0x1140 ─── skip_blanks, called at parse.c:11 ─ 0x1158
+                             0x1144 ─ is_blank, called at blank.h:5 ─ 0x1150
+
+   0x1146 is in is_blank, at the line of its row; in skip_blanks, at the line where that calls
+   is_blank; and in parse, at the line where that calls skip_blanks. Inlined calls that are not
+   named in the debug information (gcc -g1) are taken for code of the function around them.
+
+   Rows are what a small program in .debug_line makes; pieces come from a walk over all entries of
+   the unit. Of both only the result is kept, and names and paths are read when they are needed.
+   When all sources together take more than 32 MB, all are forgotten; answers, which repeat, are
+   kept longer, in a table of a fixed size. Names and paths stay for ever: they have been handed
+   out.
+
+   One lock is over this and >>dwarf. In an emergency it may be held by who was interrupted: then
+   there are no lines, for the rest of the program's life, which is short. */
+
+#if PLI_LINUX
+
+#define PLI_INLINED_MAX 48                      /* functions at one address; the ones in the middle
+                                                   of a longer chain are left out */
+#define PLI_SOURCES_MOST ((size_t)32 << 20)     /* bytes of all sources */
+#define PLI_ROWS_MOST ((size_t)4 << 20)
+#define PLI_SCAN_DEPTH 256                      /* of entries in entries */
+#define PLI_FORMS_MOST 65536
+#define PLI_ANSWERS 4096                        /* addresses whose lines are known */
+#define PLI_ANSWER_LINES (4 * PLI_ANSWERS)
+#define PLI_NO_CALL UINT32_MAX
+
+/* A name or a path that stays. shown: as people write it, once somebody asked; atomic. */
+typedef struct pli_string { struct pli_string *next; const char *shown; char text[]; } pli_string;
+
+/* A function at an address, and the line in it. The one that the code was compiled into has no
+   function here: the table of symbols names it. */
+typedef struct pli_line { pli_string *function; const char *file; int line; } pli_line;
+
+/* An inlined call, or (outer is PLI_NO_CALL) a function: the place of the entry that has its name,
+   and from where it was called. */
+typedef struct pli_call {
+    uint64_t entry;
+    pli_string *name; /* once it was read */
+    uint32_t outer, file, line;
+} pli_call;
+
+/* The pieces of a function and of all calls in it: part of the array of pieces. */
+typedef struct pli_body { size_t first, end; } pli_body;
+
+/* A file or folder of a line table: where its name is, in which folder it lies; a file's whole path
+   once it was asked for. */
+typedef struct pli_path {
+    uint64_t at;
+    const char *text;
+    uint64_t folder;
+    int section; /* -1: it has no name */
+} pli_path;
+
+/* What is kept of a unit, in one block of memory. Never changes, but for names and texts. */
+typedef struct pli_source {
+    struct pli_source *next;
+    const pli_dw_unit *unit;
+    size_t bytes;
+    pli_pair *row;       /* sorted by address: see pli_program_row */
+    pli_dw_range *range; /* of functions, sorted; owner: which body */
+    pli_body *body;
+    pli_dw_range *piece; /* in the order of the entries: an inner one behind its outer one */
+    pli_call *call;      /* owners of pieces */
+    pli_path *file, *folder;
+    size_t rows, ranges, bodies, pieces, calls, files, folders;
+} pli_source;
+
+/* The lines of an address that was asked for: `count` from `first` on. 0 is an answer, too. */
+typedef struct pli_answer {
+    const pli_module *module;
+    uintptr_t pc;
+    uint32_t first, count;
+} pli_answer;
+
+/* The table of answers, and the lines that they refer to. When those are full, all are forgotten:
+   so nothing has to be given back one by one. */
+typedef struct pli_answers {
+    pli_answer answer[PLI_ANSWERS];
+    pli_line line[PLI_ANSWER_LINES];
+    uint32_t used;
+} pli_answers;
+
+#define PLI_STRING_BUCKETS 4096
+#define PLI_SOURCE_BUCKETS 64
+
+static struct {
+    pli_lock lock;
+    uint32_t given_up; /* 1: in an emergency, the lock could not be had; atomic */
+    pli_answers *answers;
+    pli_string *name[PLI_STRING_BUCKETS];
+    char *name_room;   /* for the next names */
+    size_t name_left;
+    pli_source *source[PLI_SOURCE_BUCKETS];
+    size_t source_bytes;
+} pli_lines;
+
+/* -- Names and paths -- */
+
+/* A copy that stays; the same text always gives the same one. Not from pli_keep, whose lock may be
+   held for ever in an emergency. NULL when there is no memory. */
+static pli_string *pli_string_of(const char *text)
+{
+    size_t size = (sizeof(pli_string) + strlen(text) + 1 + 15) & ~(size_t)15;
+    uint64_t hash = 0;
+    for (const char *s = text; *s; s++)
+        hash = pli_mix_sig(hash, (unsigned char)*s);
+    pli_string **bucket = &pli_lines.name[hash % PLI_STRING_BUCKETS];
+    for (pli_string *n = *bucket; n; n = n->next)
+        if (strcmp(n->text, text) == 0)
+            return n;
+    if (size > pli_lines.name_left) {
+        pli_lines.name_room = pli_os_map(PLI_KEEP_CHUNK); /* names have PLI_DW_TEXT letters */
+        pli_lines.name_left = pli_lines.name_room ? PLI_KEEP_CHUNK : 0;
+    }
+    if (size > pli_lines.name_left)
+        return NULL;
+    pli_string *name = (pli_string *)(void *)pli_lines.name_room;
+    pli_lines.name_room += size, pli_lines.name_left -= size;
+    strcpy(name->text, text);
+    name->next = *bucket;
+    return *bucket = name;
+}
+
+/* As people write it: see pli_symbol_shown. Outside of the lock: this may call malloc. */
+static const char *pli_string_shown(pli_string *name, bool emergency)
+{
+    if (name->text[0] != '_' || name->text[1] != 'Z')
+        return name->text;
+    const char *shown = PLI_LOAD_ACQUIRE(name->shown);
+    if (!shown && !emergency) {
+        shown = pli_demangle(name->text);
+        PLI_STORE_RELEASE(name->shown, shown);
+    }
+    return shown ? shown : name->text;
+}
+
+/* The name of the function whose entry, or that of a call of it, begins at `at`. A copy refers to
+   its origin, a definition to its declaration: somewhere on the way is the linker's name, or else
+   the plain one. NULL when there is none, or part of the way is in another file. */
+static pli_string *pli_function_name(pli_debug *d, uint64_t at)
+{
+    pli_string *plain = NULL;
+    pli_dw_entry e;
+    int section;
+    uint64_t text;
+    for (int hop = 0; hop < 8 && at; hop++) {
+        const pli_dw_unit *u = pli_debug_unit_of(d, at);
+        if (!u || !pli_dw_entry_at(d, u, at, &e))
+            return NULL;
+        if (pli_dw_text_at(d, u, e.value[PLI_DW_AT_LINKAGE], &section, &text) &&
+            pli_debug_text(d, section, text))
+            return pli_string_of(pli_dw.text);
+        if (!plain && pli_dw_text_at(d, u, e.value[PLI_DW_AT_NAME], &section, &text) &&
+            pli_debug_text(d, section, text))
+            plain = pli_string_of(pli_dw.text);
+        at = pli_dw_reference(u, e.value[PLI_DW_AT_ORIGIN]);
+    }
+    return plain;
+}
+
+/* Puts a text of a section in front of a path that ends at `end`; *begin is where it begins now.
+   False when there is no such text, or no room. */
+static bool pli_path_prepend(pli_debug *d, int section, uint64_t at, char *path, size_t *begin)
+{
+    if (section < 0 || !pli_debug_text(d, section, at))
+        return false;
+    size_t size = strlen(pli_dw.text), slash = path[*begin] != '\0' && size > 0;
+    if (size + slash > *begin)
+        return false;
+    *begin -= size + slash;
+    memcpy(path + *begin, pli_dw.text, size);
+    if (slash)
+        path[*begin + size] = '/';
+    return true;
+}
+
+/* The whole path of a file of a line table: its name, in front of it its folder, and in front of
+   that the folder where the compiler was started, until it begins with a slash. */
+static const char *pli_source_path(pli_debug *d, pli_source *s, uint64_t number)
+{
+    static char path[PLI_DW_TEXT]; /* under the lock */
+    size_t begin = sizeof path - 1;
+    if (number >= s->files)
+        return NULL;
+    pli_path *file = &s->file[number];
+    if (file->text)
+        return file->text;
+    path[begin] = '\0';
+    if (!pli_path_prepend(d, file->section, file->at, path, &begin))
+        return NULL;
+    if (path[begin] != '/') {
+        const pli_path *folder = file->folder < s->folders ? &s->folder[file->folder] : NULL;
+        if (!folder || !pli_path_prepend(d, folder->section, folder->at, path, &begin))
+            return NULL;
+    }
+    int section;
+    uint64_t at;
+    if (path[begin] != '/' && file->folder != 0 &&
+        pli_dw_text_at(d, s->unit, s->unit->folder, &section, &at))
+        pli_path_prepend(d, section, at, path, &begin);
+    pli_string *name = pli_string_of(path + begin);
+    return file->text = name ? name->text : NULL;
+}
+
+/* -- Rows: the line number program --
+
+   A table of rows (address, file, line) would be larger than the code. So .debug_line has a program
+   that makes it. Most of its instructions are one byte that moves address and line on and adds a
+   row; what a byte means is computed from a few numbers in the header:
+
+       operation = byte - opcode_base
+       address  += operation / line_range * minimum
+       line     += line_base + operation % line_range
+
+   Rows of one function after the other; between them gaps, which a row without a line begins. */
+
+typedef struct pli_program {
+    pli_debug *debug;
+    pli_dw_unit unit;          /* with version and sizes of this table */
+    pli_reader r;
+    uint64_t end;              /* the place of r.end in .debug_line */
+    pli_bytes rows, files, folders;
+    const uint8_t *arguments;  /* of the instructions below opcode_base: how many */
+    uint64_t minimum, line_range, opcode_base;
+    int64_t line_base;
+    uint64_t address, file, line; /* the registers */
+    bool live;                 /* the address is one of this module */
+} pli_program;
+
+/* Adds a name to a table of files or folders. Text that stands in the table itself counts as text
+   of .debug_line. */
+static void pli_program_path(pli_program *p, pli_bytes *table, pli_dw_value name, uint64_t folder)
+{
+    pli_path path = {0, NULL, folder, -1};
+    int section;
+    if (pli_dw_text_at(p->debug, &p->unit, name, &section, &path.at))
+        path.section = name.kind == PLI_DW_STRING ? PLI_DW_LINE : section;
+    pli_bytes_add(table, &path, sizeof path);
+}
+
+/* A table of files or folders of version 5: which fields they have, in which forms; then all. Of
+   the fields only the name (1) and the number of the folder (2) matter. */
+static void pli_program_table5(pli_program *p, pli_bytes *table)
+{
+    struct { uint64_t content; pli_dw_spec spec; } field[16];
+    size_t fields = (size_t)pli_read_sig(&p->r, 1);
+    p->r.bad |= fields > sizeof field / sizeof *field;
+    for (size_t i = 0; i < fields && !p->r.bad; i++) {
+        field[i].content = pli_read_uleb_sig(&p->r);
+        field[i].spec = (pli_dw_spec){pli_dw_form_in(&p->unit, pli_read_uleb_sig(&p->r)), 0, 0};
+    }
+    uint64_t count = pli_read_uleb_sig(&p->r);
+    for (uint64_t i = 0; i < count && !p->r.bad; i++) {
+        const uint8_t *before = p->r.at;
+        pli_dw_value name = {0, PLI_DW_ABSENT};
+        uint64_t folder = 0;
+        for (size_t k = 0; k < fields; k++) {
+            pli_dw_value v = pli_dw_value_take(&p->r, p->end, &p->unit, field[k].spec);
+            if (field[k].content == 1)
+                name = v;
+            else if (field[k].content == 2)
+                folder = v.number;
+        }
+        p->r.bad |= p->r.at == before; /* or a false count would take for ever */
+        pli_program_path(p, table, name, folder);
+    }
+}
+
+/* Text at the reader, as a value. */
+static pli_dw_value pli_program_text(pli_program *p)
+{
+    static const pli_dw_spec text = {{PLI_DW_TO_ZERO, PLI_DW_STRING}, 0, 0}; /* as it stands */
+    return pli_dw_value_take(&p->r, p->end, &p->unit, text);
+}
+
+/* The tables of before: text, and an empty one at the end. Files count from 1, and folder 0 is
+   where the compiler was started. */
+static void pli_program_tables4(pli_program *p)
+{
+    pli_path none = {0, NULL, 0, -1};
+    pli_program_path(p, &p->folders, p->unit.folder, 0);
+    pli_bytes_add(&p->files, &none, sizeof none);
+    while (!p->r.bad && p->r.at < p->r.end && *p->r.at)
+        pli_program_path(p, &p->folders, pli_program_text(p), 0);
+    pli_skip_sig(&p->r, 1);
+    while (!p->r.bad && p->r.at < p->r.end && *p->r.at) {
+        pli_dw_value name = pli_program_text(p);
+        uint64_t folder = pli_read_uleb_sig(&p->r);
+        pli_read_uleb_sig(&p->r); /* time */
+        pli_read_uleb_sig(&p->r); /* size */
+        pli_program_path(p, &p->files, name, folder);
+    }
+}
+
+/* Reads the header, whose length has been read; the reader is at the program then. */
+static bool pli_program_head(pli_program *p)
+{
+    uint64_t version = pli_read_sig(&p->r, 2);
+    if (version < 2 || version > 5)
+        return false;
+    p->unit.version = (uint8_t)version;
+    if (version >= 5) {
+        p->unit.address_size = (uint8_t)pli_read_sig(&p->r, 1);
+        pli_read_sig(&p->r, 1); /* the size of segments: none */
+    }
+    uint64_t bytes = pli_read_sig(&p->r, p->unit.offset_size);
+    pli_reader program = p->r;
+    pli_skip_sig(&program, bytes);
+    p->minimum = pli_read_sig(&p->r, 1);
+    if (version >= 4)
+        pli_read_sig(&p->r, 1); /* operations of an instruction: 1 on all processors here */
+    pli_read_sig(&p->r, 1);     /* whether rows are statements at first: all count here */
+    p->line_base = pli_read_signed_sig(&p->r, 1);
+    p->line_range = pli_read_sig(&p->r, 1), p->opcode_base = pli_read_sig(&p->r, 1);
+    p->arguments = p->r.at;
+    pli_skip_sig(&p->r, p->opcode_base - 1);
+    if (version >= 5) {
+        pli_program_table5(p, &p->folders);
+        pli_program_table5(p, &p->files);
+    } else {
+        pli_program_tables4(p);
+    }
+    bool good = !p->r.bad && !program.bad && p->line_range && p->opcode_base &&
+                (p->unit.address_size == 4 || p->unit.address_size == 8);
+    p->r = program;
+    return good;
+}
+
+/* Adds a row: the address and whether it is one (1) or the end of some (0), so that where one
+   function ends and another begins, the end comes first; file and line. Rows that say the same as
+   the one before are left out, about half of all. */
+static void pli_program_row(pli_program *p, bool end)
+{
+    pli_pair row = {p->address << 1 | !end, p->file << 32 | (uint32_t)p->line};
+    const pli_pair *last = (const pli_pair *)(const void *)p->rows.data;
+    if (last)
+        last += p->rows.size / sizeof row;
+    if (!p->live || (!end && p->rows.size && (last[-1].key & 1) && last[-1].value == row.value))
+        return;
+    if (p->rows.size / sizeof row >= PLI_ROWS_MOST)
+        p->rows.failed = true;
+    pli_bytes_add(&p->rows, &row, sizeof row);
+}
+
+/* As every sequence of rows begins. */
+static void pli_program_reset(pli_program *p)
+{
+    p->address = 0, p->file = 1, p->line = 1, p->live = false;
+}
+
+/* An instruction with a length: the end of a sequence, or an address. Functions that the linker
+   left out are at 0, or at -1. */
+static void pli_program_extended(pli_program *p)
+{
+    const pli_module *m = p->debug->module;
+    pli_reader sub = pli_sub_reader_sig(&p->r, pli_read_uleb_sig(&p->r));
+    uint64_t operation = pli_read_sig(&sub, 1), size = (uint64_t)(sub.end - sub.at);
+    if (operation == 1) {
+        pli_program_row(p, true);
+        pli_program_reset(p);
+    } else if (operation == 2 && size <= 8) {
+        p->address = pli_read_sig(&sub, (size_t)size);
+        p->live = p->address != 0 && p->address < m->end - m->bias;
+    }
+}
+
+/* One of the instructions that have a number of their own. */
+static void pli_program_standard(pli_program *p, uint64_t operation)
+{
+    switch (operation) {
+    case 1: pli_program_row(p, false); break;
+    case 2: p->address += pli_read_uleb_sig(&p->r) * p->minimum; break;
+    case 3: p->line += (uint64_t)pli_read_sleb_sig(&p->r); break;
+    case 4: p->file = pli_read_uleb_sig(&p->r) & INT32_MAX; break;
+    case 8: p->address += (255 - p->opcode_base) / p->line_range * p->minimum; break;
+    case 9: p->address += pli_read_sig(&p->r, 2); break;
+    default: /* columns, and what debuggers need */
+        for (int i = p->arguments[operation - 1]; i > 0 && !p->r.bad; i--)
+            pli_read_uleb_sig(&p->r);
+    }
+}
+
+/* Runs the program to its end. */
+static void pli_program_run(pli_program *p)
+{
+    pli_program_reset(p);
+    while (p->r.at < p->r.end && !p->r.bad && !p->rows.failed) {
+        uint64_t byte = *p->r.at++;
+        if (byte >= p->opcode_base) {
+            uint64_t operation = byte - p->opcode_base;
+            p->address += operation / p->line_range * p->minimum;
+            p->line += (uint64_t)p->line_base + operation % p->line_range;
+            pli_program_row(p, false);
+        } else if (byte == 0) {
+            pli_program_extended(p);
+        } else {
+            pli_program_standard(p, byte);
+        }
+    }
+}
+
+/* Sorts the rows; false when there is no memory. Most compilers write them in the right order. */
+static bool pli_program_sort(pli_program *p)
+{
+    size_t bytes = p->rows.size, count = bytes / sizeof(pli_pair), sorted = 1;
+    pli_pair *row = (pli_pair *)(void *)p->rows.data;
+    while (sorted < count && row[sorted - 1].key <= row[sorted].key)
+        sorted++;
+    pli_pair *scratch = sorted < count ? pli_os_map(bytes) : NULL;
+    if (!scratch)
+        return sorted >= count;
+    pli_sort(row, scratch, count);
+    munmap(scratch, bytes);
+    return true;
+}
+
+/* Makes the rows of the program's unit: its part of .debug_line begins with its length. */
+static bool pli_program_read(pli_program *p)
+{
+    pli_debug *d = p->debug;
+    uint64_t at = p->unit.lines, length;
+    bool copied, good = pli_debug_number(d, PLI_DW_LINE, at, 4, &length);
+    p->unit.offset_size = length == 0xffffffff ? 8 : 4;
+    at += 4;
+    if (good && p->unit.offset_size == 8) {
+        good = pli_debug_number(d, PLI_DW_LINE, at, 8, &length);
+        at += 8;
+    }
+    uint8_t *part = good ? pli_debug_take(d, PLI_DW_LINE, at, length, &copied) : NULL;
+    if (!part)
+        return false;
+    p->r = (pli_reader){part, part + length, false};
+    p->end = at + length;
+    pli_bytes_expect(&p->rows, 4 * (size_t)length); /* a row of 16 bytes is made of 5 or more */
+    good = pli_program_head(p);
+    if (good)
+        pli_program_run(p);
+    if (copied)
+        pli_image_give(part, length);
+    return good && !p->rows.failed && !p->files.failed && !p->folders.failed &&
+           pli_program_sort(p);
+}
+
+/* -- Pieces: a walk over the entries of a unit -- */
+
+/* A walk, and what it gathers. A level is an entry whose children are being read: the call or
+   function that their code belongs to, and the body that ends with them. */
+typedef struct pli_scan {
+    pli_debug *debug;
+    const pli_dw_unit *unit;
+    pli_reader r;
+    pli_bytes forms, specs;   /* by number */
+    pli_bytes calls, pieces, bodies, ranges;
+    int depth;
+    struct { uint32_t call, body; } level[PLI_SCAN_DEPTH];
+} pli_scan;
+
+/* Reads the forms of all entries of the unit. Compilers number them from 1 on. */
+static bool pli_scan_forms(pli_scan *w)
+{
+    static pli_stream stream;
+    pli_abbrev a;
+    pli_stream_open(&stream, w->debug, PLI_DW_ABBREV, w->unit->abbrevs);
+    while (pli_abbrev_read(&stream, w->unit, &a, &w->specs)) {
+        size_t needed = (size_t)(a.code + 1) * sizeof a, had = w->forms.size;
+        if (a.code >= PLI_FORMS_MOST || w->specs.size > PLI_DW_SPECS_MOST)
+            return false;
+        unsigned char *more = had < needed ? pli_bytes_extend(&w->forms, needed - had) : NULL;
+        if (more)
+            memset(more, 0, needed - had);
+        if (w->forms.failed)
+            return false;
+        ((pli_abbrev *)(void *)w->forms.data)[a.code] = a;
+    }
+    return !stream.r.bad;
+}
+
+/* Counts elements of a buffer. */
+#define PLI_COUNT(bytes, type) ((bytes).size / sizeof(type))
+
+/* The body is complete. */
+static void pli_scan_end_body(pli_scan *w, uint32_t body)
+{
+    if (body != PLI_NO_CALL && !w->bodies.failed)
+        ((pli_body *)(void *)w->bodies.data)[body].end = PLI_COUNT(w->pieces, pli_dw_range);
+}
+
+/* Notes a function that has code; which call it is, and in *body its body. Those without are
+   declarations, and originals of which there are only copies. */
+static uint32_t pli_scan_function(pli_scan *w, const pli_dw_entry *e, uint32_t *body)
+{
+    size_t call = PLI_COUNT(w->calls, pli_call), first = PLI_COUNT(w->pieces, pli_dw_range);
+    size_t number = PLI_COUNT(w->bodies, pli_body);
+    pli_call function = {0, NULL, PLI_NO_CALL, 0, 0};
+    pli_body made = {first, first};
+    pli_dw_ranges_of(w->debug, w->unit, e, &w->pieces, call);
+    if (PLI_COUNT(w->pieces, pli_dw_range) == first || w->pieces.failed)
+        return PLI_NO_CALL;
+    for (size_t i = first; i < PLI_COUNT(w->pieces, pli_dw_range); i++) {
+        pli_dw_range range = ((pli_dw_range *)(void *)w->pieces.data)[i];
+        range.owner = number;
+        pli_bytes_add(&w->ranges, &range, sizeof range);
+    }
+    pli_bytes_add(&w->calls, &function, sizeof function);
+    pli_bytes_add(&w->bodies, &made, sizeof made);
+    *body = (uint32_t)number;
+    return (uint32_t)call;
+}
+
+/* Notes an inlined call, which is part of a call or function. It may have no code of its own, but
+   calls in it that have. */
+static uint32_t pli_scan_inlined(pli_scan *w, const pli_dw_entry *e, uint32_t outer)
+{
+    size_t number = PLI_COUNT(w->calls, pli_call);
+    pli_call call = {pli_dw_reference(w->unit, e->value[PLI_DW_AT_ORIGIN]), NULL, outer,
+                     (uint32_t)e->value[PLI_DW_AT_CALL_FILE].number,
+                     (uint32_t)e->value[PLI_DW_AT_CALL_LINE].number};
+    pli_dw_ranges_of(w->debug, w->unit, e, &w->pieces, number);
+    pli_bytes_add(&w->calls, &call, sizeof call);
+    return (uint32_t)number;
+}
+
+/* Skips the values of an entry that tells nothing here, as nearly all do. */
+static void pli_scan_skip(pli_scan *w, const pli_abbrev *a)
+{
+    const pli_dw_spec *spec = (const pli_dw_spec *)(const void *)w->specs.data + a->first;
+    if (a->fixed >= 0)
+        pli_skip_sig(&w->r, (uint64_t)a->fixed);
+    else
+        for (uint32_t i = 0; i < a->count && !w->r.bad; i++)
+            if (spec[i].form.size == PLI_DW_INDIRECT)
+                pli_dw_value_take(&w->r, 0, w->unit, spec[i]);
+            else
+                pli_dw_value_read(&w->r, &spec[i]);
+}
+
+/* One entry; its children are next, if it has some: those of types, too, since a class in a
+   function may have its functions in it. */
+static void pli_scan_entry(pli_scan *w, const pli_abbrev *a)
+{
+    static pli_dw_entry e; /* under the lock */
+    uint32_t call = w->depth ? w->level[w->depth - 1].call : PLI_NO_CALL, body = PLI_NO_CALL;
+    bool function = a->tag == PLI_DW_TAG_FUNCTION, inlined = a->tag == PLI_DW_TAG_INLINED;
+    if ((function && a->placed) || (inlined && call != PLI_NO_CALL)) {
+        pli_dw_entry_read(&e, &w->r, 0, w->unit, a, &w->specs);
+        call = function ? pli_scan_function(w, &e, &body) : pli_scan_inlined(w, &e, call);
+    } else {
+        pli_scan_skip(w, a);
+        call = function ? PLI_NO_CALL : call;
+    }
+    if (!a->children)
+        pli_scan_end_body(w, body);
+    else if (w->depth < PLI_SCAN_DEPTH)
+        w->level[w->depth].call = call, w->level[w->depth++].body = body;
+    else
+        w->r.bad = true;
+}
+
+/* All entries. A 0 ends the children of one; the unit's first entry is a level, too. */
+static bool pli_scan_entries(pli_scan *w)
+{
+    const pli_abbrev *form = (const pli_abbrev *)(const void *)w->forms.data;
+    size_t forms = PLI_COUNT(w->forms, pli_abbrev);
+    while (w->r.at < w->r.end && !w->r.bad && !w->pieces.failed) {
+        uint64_t code = pli_read_uleb_sig(&w->r);
+        if (code >= forms || (code && !form[code].code))
+            return false;
+        if (code) {
+            pli_scan_entry(w, &form[code]);
+            continue;
+        }
+        if (w->depth > 0)
+            pli_scan_end_body(w, w->level[--w->depth].body);
+        if (w->depth == 0)
+            break;
+    }
+    return !w->r.bad && !w->pieces.failed && !w->calls.failed && !w->bodies.failed &&
+           pli_dw_ranges_sort((pli_dw_range *)(void *)w->ranges.data,
+                              PLI_COUNT(w->ranges, pli_dw_range));
+}
+
+/* Walks over the unit. */
+static bool pli_scan_unit(pli_scan *w)
+{
+    const pli_dw_unit *u = w->unit;
+    bool copied;
+    uint8_t *part = pli_debug_take(w->debug, PLI_DW_INFO, u->entries, u->end - u->entries, &copied);
+    if (!part)
+        return false;
+    w->r = (pli_reader){part, part + (u->end - u->entries), false};
+    pli_bytes_expect(&w->calls, (size_t)(u->end - u->entries) / 2);
+    pli_bytes_expect(&w->pieces, (size_t)(u->end - u->entries) / 2);
+    bool good = pli_scan_forms(w) && pli_scan_entries(w);
+    if (copied)
+        pli_image_give(part, u->end - u->entries);
+    return good && !w->ranges.failed;
+}
+
+/* -- Sources -- */
+
+/* Moves an array into the block of a source. */
+static void *pli_source_pack(char **room, const pli_bytes *b, size_t size, size_t *count)
+{
+    void *at = *room;
+    if (b->size)
+        memcpy(at, b->data, b->size);
+    *room += (b->size + 15) & ~(size_t)15;
+    *count = b->size / size;
+    return at;
+}
+
+/* Makes one block of what was gathered; NULL when there is no memory. */
+static pli_source *pli_source_make(const pli_scan *w, const pli_program *p)
+{
+    const pli_bytes *parts[] = {&p->rows, &p->files, &p->folders, &w->calls, &w->pieces,
+                                &w->bodies, &w->ranges};
+    size_t bytes = (sizeof(pli_source) + 15) & ~(size_t)15;
+    char *room;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        bytes += (parts[i]->size + 15) & ~(size_t)15;
+    pli_source *s = pli_os_map(bytes);
+    if (!s)
+        return NULL;
+    s->unit = w->unit, s->bytes = bytes;
+    room = (char *)s + ((sizeof *s + 15) & ~(size_t)15);
+    s->row = pli_source_pack(&room, &p->rows, sizeof *s->row, &s->rows);
+    s->file = pli_source_pack(&room, &p->files, sizeof *s->file, &s->files);
+    s->folder = pli_source_pack(&room, &p->folders, sizeof *s->folder, &s->folders);
+    s->call = pli_source_pack(&room, &w->calls, sizeof *s->call, &s->calls);
+    s->piece = pli_source_pack(&room, &w->pieces, sizeof *s->piece, &s->pieces);
+    s->body = pli_source_pack(&room, &w->bodies, sizeof *s->body, &s->bodies);
+    s->range = pli_source_pack(&room, &w->ranges, sizeof *s->range, &s->ranges);
+    return s;
+}
+
+/* Reads a unit. NULL when it cannot be understood, or there is no memory. */
+static pli_source *pli_source_read(pli_debug *d, const pli_dw_unit *u)
+{
+    static pli_scan walk; /* under the lock; larger than a handler's stack may be */
+    static pli_program program;
+    memset(&walk, 0, sizeof walk);
+    memset(&program, 0, sizeof program);
+    walk.debug = program.debug = d;
+    walk.unit = u, program.unit = *u;
+    pli_dw.fuel = 4 * PLI_DW_RANGES_MOST;
+    bool good = pli_scan_unit(&walk) && pli_program_read(&program);
+    pli_source *s = good ? pli_source_make(&walk, &program) : NULL;
+    pli_bytes *all[] = {&walk.forms, &walk.specs, &walk.calls, &walk.pieces, &walk.bodies,
+                        &walk.ranges, &program.rows, &program.files, &program.folders};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        pli_bytes_free(all[i]);
+    return s;
+}
+
+/* Gives all sources back. Answers keep what they need of them. */
+static void pli_sources_forget(void)
+{
+    for (int i = 0; i < PLI_SOURCE_BUCKETS; i++) {
+        for (pli_source *s = pli_lines.source[i], *next; s; s = next) {
+            next = s->next;
+            munmap(s, s->bytes);
+        }
+        pli_lines.source[i] = NULL;
+    }
+    pli_lines.source_bytes = 0;
+}
+
+/* The source of a unit, made now if need be. One that could not be made is not tried again. */
+static pli_source *pli_source_of(pli_debug *d, pli_dw_unit *u)
+{
+    pli_source **bucket = &pli_lines.source[(u - d->unit) % PLI_SOURCE_BUCKETS];
+    for (pli_source *s = *bucket; s; s = s->next)
+        if (s->unit == u)
+            return s;
+    pli_source *made = u->lines != PLI_DW_NONE ? pli_source_read(d, u) : NULL;
+    if (!made) {
+        u->lines = PLI_DW_NONE;
+        return NULL;
+    }
+    if (pli_lines.source_bytes + made->bytes > PLI_SOURCES_MOST)
+        pli_sources_forget();
+    pli_lines.source_bytes += made->bytes;
+    made->next = *bucket;
+    return *bucket = made;
+}
+
+#endif /* PLI_LINUX */
+
+/* ==== >>frame ====================================================================================
+   What a program is told of an address: function, file and line, with the inlined calls. The table
+   of symbols (>>symbol) names the function that the code was compiled into, as everywhere else;
+   debug information (>>line) adds the lines, and the names of what was inlined into it.
+
+   Answers are kept: an address that was asked for before costs a hash and a copy. */
+
+#if PLI_LINUX
+
+/* -- Questions. Under the lock -- */
+
+/* The row that an address belongs to: the last one that does not begin behind it. NULL when that is
+   an end. */
+static const pli_pair *pli_source_row(const pli_source *s, uint64_t address)
+{
+    size_t low = 0, high = s->rows;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->row[middle].key <= (address << 1 | 1))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 && (s->row[low - 1].key & 1) ? &s->row[low - 1] : NULL;
+}
+
+/* The innermost call at an address: the last of its function's pieces that contains it, since
+   entries stand behind those that they are in. PLI_NO_CALL: none, as in assembler code. */
+static uint32_t pli_source_call(const pli_source *s, uint64_t address)
+{
+    uint32_t found = PLI_NO_CALL;
+    size_t body = pli_dw_ranges_find(s->range, s->ranges, address);
+    for (size_t i = body == SIZE_MAX ? 0 : s->body[body].first;
+         body != SIZE_MAX && i < s->body[body].end; i++)
+        if (s->piece[i].low <= address && address < s->piece[i].high)
+            found = (uint32_t)s->piece[i].owner;
+    return found;
+}
+
+/* A function at a place of a source. Code that the compiler added may have a file and no line. */
+static pli_line pli_source_line(pli_debug *d, pli_source *s, pli_string *function, uint64_t file,
+                                uint64_t line)
+{
+    const char *path = pli_source_path(d, s, file);
+    return (pli_line){function, path, path && line <= INT32_MAX ? (int)line : 0};
+}
+
+/* All functions at an address, the innermost first; how many, 0 when nothing is known. Where a unit
+   has functions, what is outside of them (assembler code among C) is not of the row before it. A
+   call whose function has no name here would make lines of others its own: then nothing is known.
+   */
+static int pli_source_ask(pli_debug *d, pli_source *s, uint64_t address, pli_line *out)
+{
+    const pli_pair *row = pli_source_row(s, address);
+    uint32_t at = pli_source_call(s, address);
+    int count = 0;
+    if (!row || (at == PLI_NO_CALL && s->ranges > 0))
+        return 0;
+    uint64_t file = row->value >> 32, line = (uint32_t)row->value;
+    for (; at != PLI_NO_CALL && s->call[at].outer != PLI_NO_CALL; at = s->call[at].outer) {
+        pli_call *call = &s->call[at];
+        call->name = call->name ? call->name : pli_function_name(d, call->entry);
+        if (!call->name)
+            return 0;
+        if (count < PLI_INLINED_MAX - 1)
+            out[count++] = pli_source_line(d, s, call->name, file, line);
+        file = call->file, line = call->line;
+    }
+    out[count++] = pli_source_line(d, s, NULL, file, line);
+    return count;
+}
+
+/* The same for an address of a module, as the files tell it. */
+static int pli_lines_read(const pli_module *m, uintptr_t pc, pli_line *out)
+{
+    pli_debug *d = pli_debug_of(m);
+    uint64_t address = pc - m->bias;
+    size_t unit = d ? pli_dw_ranges_find(d->range, d->ranges, address) : SIZE_MAX;
+    pli_source *s = unit != SIZE_MAX ? pli_source_of(d, &d->unit[unit]) : NULL;
+    int count = s ? pli_source_ask(d, s, address, out) : 0;
+    pli_debug_close();
+    return count;
+}
+
+/* The answer to a question, new or known; NULL when there is no memory. */
+static const pli_answer *pli_lines_answer(const pli_module *m, uintptr_t pc)
+{
+    if (!pli_lines.answers)
+        pli_lines.answers = pli_os_map(sizeof *pli_lines.answers);
+    pli_answers *all = pli_lines.answers;
+    pli_answer *a = all ? &all->answer[pli_mix_sig(pc, 0) % PLI_ANSWERS] : NULL;
+    if (!a || (a->pc == pc && a->module == m))
+        return a;
+    if (all->used > PLI_ANSWER_LINES - PLI_INLINED_MAX) {
+        memset(all->answer, 0, sizeof all->answer);
+        all->used = 0;
+    }
+    uint32_t count = (uint32_t)pli_lines_read(m, pc, &all->line[all->used]);
+    *a = (pli_answer){m, pc, all->used, count};
+    all->used += count;
+    return a;
+}
+
+/* The lines of an address of a module, the innermost function first; the last one is the function
+   that the code was compiled into. How many, at most `max`: the outer ones in the middle are left
+   out then. 0: not known. In an emergency: without malloc, and without waiting for long. */
+static int pli_lines_at(const pli_module *m, uintptr_t pc, bool emergency, pli_line *out, int max)
+{
+    if (emergency && PLI_LOAD(pli_lines.given_up))
+        return 0;
+    if (!pli_lock_take_or_try(&pli_lines.lock, emergency)) {
+        PLI_STORE(pli_lines.given_up, 1);
+        return 0;
+    }
+    const pli_answer *a = pli_lines_answer(m, pc);
+    int count = a ? (int)a->count : 0, given = count < max ? count : max;
+    for (int i = 0; i < given; i++)
+        out[i] = pli_lines.answers->line[a->first + (uint32_t)(i < given - 1 ? i : count - 1)];
+    pli_lock_give(&pli_lines.lock);
+    return given;
+}
+
+/* A fork's child: another thread may have been in the middle of it. What was being made is given
+   up; what is complete hangs in the modules. */
+static void pli_lines_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_debug_close();
+    memset(&pli_lines, 0, sizeof pli_lines);
+    memset(&pli_dw, 0, sizeof pli_dw);
+}
+
+static const pli_thread_hooks pli_lines_hooks = {NULL, NULL, NULL, NULL, pli_lines_fork_child};
+
+/* Not at the first question, which may come in an emergency. */
+__attribute__((constructor)) static void pli_lines_watch_fork(void)
+{
+    pli_collector_add(&pli_lines_hooks);
+}
+
+/* -- Frames -- */
+
+/* What is known of the function that an address of an epoch was compiled into, without lines. */
+static pl_result pli_frame_at(uintptr_t pc, uint32_t epoch, pli_place *found, pl_frame *out)
+{
+    *out = (pl_frame){(const void *)pc, "[unknown]", NULL, 0, 0, ""};
+    *found = pli_place_at(pc, epoch, false);
+    if (!found->module)
+        return PL_INVALID;
+    const char *name = found->shown ? found->shown : pli_unnamed_keep(found->module, found->start);
+    if (!name)
+        return PL_NOMEM;
+    out->function = name;
+    out->module = found->module->path;
+    out->offset = pc - found->start;
+    return PL_OK;
+}
+
+/* pl_symbolize for an address that was seen in an epoch. */
+static pl_result pli_symbolize(uintptr_t pc, uint32_t epoch, pl_frame *out)
+{
+    pli_place found;
+    pli_line line;
+    pl_result result = pli_frame_at(pc, epoch, &found, out);
+    if (result == PL_OK && pli_lines_at(found.module, pc, false, &line, 1))
+        out->file = line.file, out->line = line.line;
+    return result;
+}
+
+/* pl_symbolize_inlined for such an address; max is at least 1. */
+static int pli_symbolize_inlined(uintptr_t pc, uint32_t epoch, pl_frame *out, int max)
+{
+    pli_place found;
+    pl_frame whole;
+    pli_line line[PLI_INLINED_MAX];
+    pl_result result = pli_frame_at(pc, epoch, &found, &whole);
+    int most = max < PLI_INLINED_MAX ? max : PLI_INLINED_MAX;
+    int count = result == PL_OK ? pli_lines_at(found.module, pc, false, line, most) : 0;
+    out[0] = whole;
+    for (int i = 0; i < count; i++) {
+        out[i] = whole;
+        out[i].file = line[i].file, out[i].line = line[i].line;
+        if (line[i].function)
+            out[i].function = pli_string_shown(line[i].function, false), out[i].offset = 0;
+    }
+    return count ? count : 1;
+}
+
+#endif /* PLI_LINUX */
+
+/* Names come from tables that are read once and kept, so that a second call costs a search only.
+   What has no name is shown as module+offset, which finds the place again in a debugger, and in
+   `addr2line -e module`. Fields that are not known have values that print well. */
+pl_result pl_symbolize(const void *pc, pl_frame *out)
+{
+    if (!out)
+        return PL_INVALID;
+#if PLI_LINUX
+    pl_result prepared = pli_unwind_prepare();
+    pl_result result = pli_symbolize((uintptr_t)pc, pli_modules_epoch_sig(), out);
+    return result == PL_INVALID && prepared != PL_OK ? prepared : result;
+#else
+    *out = (pl_frame){pc, "[unknown]", NULL, 0, 0, ""};
+    return PL_UNSUPPORTED;
+#endif
+}
+
+/* One question for both, so that all frames of an address are of the same table. */
+int pl_symbolize_inlined(const void *pc, pl_frame *out, int max)
+{
+    if (!out || max <= 0)
+        return 0;
+#if PLI_LINUX
+    pli_unwind_prepare();
+    return pli_symbolize_inlined((uintptr_t)pc, pli_modules_epoch_sig(), out, max);
+#else
+    *out = (pl_frame){pc, "[unknown]", NULL, 0, 0, ""};
+    return 1;
+#endif
+}
 
 /* ==== >>pprof ====================================================================================
    Every profile leaves through here. A view says which numbers of a site table are meant; the
@@ -9991,7 +12248,8 @@ static void pli_gzip(pli_bytes *out, const unsigned char *data, size_t size)
    pprof replaces names by what it finds in the files, unless the mapping says has_functions. For
    code without debug symbols it would find the exported function nearest below, often a wrong one:
    so has_functions is set where there was nothing better than exported names, and for the vdso,
-   which is no file.
+   which is no file. Where every address of a mapping had lines, all that there is to know is in the
+   profile, and has_filenames, has_line_numbers and has_inline_frames are set, too.
 
    Memory comes from the system, not from malloc, so that all of this can run in the handler of a
    deadly signal. */
@@ -10099,7 +12357,13 @@ static void pli_put_message(pli_bytes *b, unsigned field, pli_bytes *message)
 /* -- The lists of a profile -- */
 
 /* A segment that has samples, or is the program's. */
-typedef struct pli_mapping { const pli_module *module; int text; bool unnamed; } pli_mapping;
+typedef struct pli_mapping {
+    const pli_module *module;
+    int text;
+    bool unnamed; /* a function of it has no name */
+    bool lined;   /* an address of it has lines */
+    bool unlined; /* and one has none */
+} pli_mapping;
 
 /* A profile while it is written. */
 typedef struct pli_writer {
@@ -10111,7 +12375,7 @@ typedef struct pli_writer {
     pli_bytes message, part, line, numbers;  /* being put together: one inside the other */
     pli_map mapping_ids;                     /* by module and number of its segment */
     pli_map location_ids;                    /* by address and module */
-    pli_map function_ids;                    /* by the ids of both names */
+    pli_map function_ids;                    /* by the ids of both names and of the file */
     pli_map string_ids;                      /* by two hashes */
     uint64_t location_count, function_count, string_count;
     const pli_module *last;                  /* that an address was in */
@@ -10138,12 +12402,14 @@ static uint64_t pli_writer_string(pli_writer *w, const char *text)
     return *id;
 }
 
-/* Functions are told apart by both names, not by address: what is called the same in two libraries
-   is one line in a table, as pprof would make it anyway. */
-static uint64_t pli_writer_function(pli_writer *w, const char *shown, const char *name)
+/* Functions are told apart by both names and the file, not by address: what is called the same in
+   two libraries is one line in a table, as pprof would make it anyway. */
+static uint64_t pli_writer_function(pli_writer *w, const char *shown, const char *name,
+                                    const char *file)
 {
     uint64_t shown_id = pli_writer_string(w, shown), name_id = pli_writer_string(w, name);
-    uint64_t *id = pli_map_at(&w->function_ids, shown_id, name_id);
+    uint64_t file_id = pli_writer_string(w, file);
+    uint64_t *id = pli_map_at(&w->function_ids, shown_id, name_id << 32 | file_id);
     if (!id)
         return w->out.failed = true, 0;
     if (*id == 0) {
@@ -10151,6 +12417,7 @@ static uint64_t pli_writer_function(pli_writer *w, const char *shown, const char
         pli_put_number(&w->part, 1, *id);
         pli_put_number(&w->part, 2, shown_id);
         pli_put_number(&w->part, 3, name_id);
+        pli_put_number(&w->part, 4, file_id);
         pli_put_message(&w->functions, 5, &w->part);
     }
     return *id;
@@ -10160,7 +12427,7 @@ static uint64_t pli_writer_function(pli_writer *w, const char *shown, const char
 static uint64_t pli_writer_mapping(pli_writer *w, const pli_module *m, int text)
 {
     uint64_t *id = pli_map_at(&w->mapping_ids, (uintptr_t)m, (uint64_t)text);
-    pli_mapping mapping = {m, text, false};
+    pli_mapping mapping = {m, text, false, false, false};
     if (!id)
         return w->out.failed = true, 0;
     if (*id == 0) {
@@ -10170,16 +12437,21 @@ static uint64_t pli_writer_mapping(pli_writer *w, const pli_module *m, int text)
     return w->mappings.failed ? 0 : *id;
 }
 
-/* The mapping that an address is in, 0 for none; notes whether all its functions have names. */
-static uint64_t pli_writer_mapping_at(pli_writer *w, const pli_place *name, uintptr_t pc)
+/* The mapping that an address is in, 0 for none; notes whether all its functions have names, and
+   all its addresses lines. */
+static uint64_t pli_writer_mapping_at(pli_writer *w, const pli_place *name, uintptr_t pc,
+                                      bool lined)
 {
     const pli_module *m = name->module;
     for (int i = 0; m && i < m->texts; i++) {
         if (pc < m->text[i].start || pc >= m->text[i].end)
             continue;
         uint64_t id = pli_writer_mapping(w, m, i);
-        if (id && !name->name)
-            ((pli_mapping *)(void *)w->mappings.data)[id - 1].unnamed = true;
+        pli_mapping *mapping = (pli_mapping *)(void *)w->mappings.data + (id ? id - 1 : 0);
+        if (id) {
+            mapping->unnamed |= !name->name;
+            mapping->lined |= lined, mapping->unlined |= !lined;
+        }
         return id;
     }
     return 0;
@@ -10206,19 +12478,52 @@ static pli_place pli_place_of_mark(uintptr_t pc)
     return (pli_place){NULL, NULL, NULL, pc};
 }
 
-/* A location: an address of a module. Marks have no address. Each has exactly one function, as long
-   as no line tables are read: calls that the compiler inlined are not known here. */
+/* The lines of an address, the innermost function first; 0: none are known. The whole path of one
+   file is enough for the reader to find it: without, the address counts as one without lines. */
+static int pli_writer_lines(const pli_writer *w, const pli_place *name, uintptr_t pc,
+                            pli_line *line)
+{
+    int count = name->module ? pli_lines_at(name->module, pc, w->emergency, line, PLI_INLINED_MAX)
+                             : 0;
+    for (int i = 0; i < count; i++)
+        if (!line[i].file)
+            return 0;
+    return count;
+}
+
+/* The number of the function that stands at a place of an address's lines. The last one is the one
+   that the table of symbols names. */
+static uint64_t pli_writer_line(pli_writer *w, const pli_place *name, const pli_line *line)
+{
+    const char *linked = name->name ? name->name : name->shown;
+    if (!line->function)
+        return pli_writer_function(w, name->shown, linked, line->file);
+    return pli_writer_function(w, pli_string_shown(line->function, w->emergency),
+                               line->function->text, line->file);
+}
+
+/* A location: an address of a module, and the functions there, those that were inlined first. Marks
+   have no address. */
 static void pli_writer_add_location(pli_writer *w, uint64_t id, pli_place *name, uintptr_t pc)
 {
     char made[PLI_UNNAMED_MAX];
-    uint64_t mapping = pli_writer_mapping_at(w, name, pc);
+    uint64_t function[PLI_INLINED_MAX];
+    pli_line line[PLI_INLINED_MAX];
+    int count = pli_writer_lines(w, name, pc, line);
+    uint64_t mapping = pli_writer_mapping_at(w, name, pc, count > 0);
     pli_place_text(name, pc, made, sizeof made);
-    uint64_t function = pli_writer_function(w, name->shown, name->name ? name->name : name->shown);
-    pli_put_number(&w->line, 1, function);
+    if (count == 0)
+        line[count++] = (pli_line){NULL, NULL, 0};
+    for (int i = 0; i < count; i++) /* first, since functions are put together in `part`, too */
+        function[i] = pli_writer_line(w, name, &line[i]);
     pli_put_number(&w->part, 1, id);
     pli_put_number(&w->part, 2, mapping);
     pli_put_number(&w->part, 3, pc < PLI_PC_MARKS ? 0 : pc);
-    pli_put_message(&w->part, 4, &w->line);
+    for (int i = 0; i < count; i++) {
+        pli_put_number(&w->line, 1, function[i]);
+        pli_put_number(&w->line, 2, (uint64_t)line[i].line);
+        pli_put_message(&w->part, 4, &w->line);
+    }
     pli_put_message(&w->locations, 4, &w->part);
 }
 
@@ -10406,7 +12711,8 @@ static bool pli_mapping_is_named(const pli_writer *w, const pli_mapping *mapping
     return m->path[0] == '[' || (best && (!mapping->unnamed || !m->is_main));
 }
 
-/* As late as this, since only now it is known which have functions without names. */
+/* As late as this, since only now it is known which have functions without names, or addresses
+   without lines. Where all have lines, nobody need look for more. */
 static void pli_writer_mappings(pli_writer *w)
 {
     const pli_mapping *mapping = (const pli_mapping *)(const void *)w->mappings.data;
@@ -10421,7 +12727,10 @@ static void pli_writer_mappings(pli_writer *w)
         pli_put_number(&w->message, 4, text->offset);
         pli_put_number(&w->message, 5, pli_writer_string(w, m->path));
         pli_put_number(&w->message, 6, pli_writer_string(w, id));
-        pli_put_number(&w->message, 7, pli_mapping_is_named(w, &mapping[i]));
+        bool lined = mapping[i].lined && !mapping[i].unlined;
+        pli_put_number(&w->message, 7, lined || pli_mapping_is_named(w, &mapping[i]));
+        for (unsigned field = 8; field <= 10; field++) /* files, lines, inlined calls */
+            pli_put_number(&w->message, field, lined);
         pli_put_message(&w->out, 3, &w->message);
     }
 }
@@ -10516,8 +12825,11 @@ static void pli_view_protobuf(const pli_profile_view *view, bool emergency, pli_
        cpu profile: total 120
        100 @ 0x401137 0x40115a
        # labels: {"handler":"search"}
-       #       0x401136        parse+0x16      /home/me/search
-       #       0x401159        main+0x9        /home/me/search
+       #       0x401136        skip_blanks+0x0         /home/me/blank.h:7
+       #       0x401136        parse+0x16              /home/me/parse.c:12
+       #       0x401159        main+0x9                /home/me/search
+
+   skip_blanks was inlined into parse; of main no line is known, and so its module stands there.
 
    The addresses behind the @ are one more than ours: those who read them take one off, since they
    expect return addresses. */
@@ -10567,17 +12879,32 @@ static void pli_text_labels(pli_bytes *out, const pli_labels *labels)
     pli_bytes_text(out, "}\n");
 }
 
-/* "#", the address, the function and how far in it, the module. */
+/* A line of text for a function at an address: "#", the address, the function and how far in it,
+   the file and line, or else the module. */
+static void pli_text_line(pli_bytes *out, uintptr_t pc, const char *function, uintptr_t offset,
+                          const pli_line *line, const char *module)
+{
+    pli_bytes_format(out, "#\t0x%" PRIxPTR "\t", pc);
+    pli_bytes_text(out, function);
+    pli_bytes_format(out, "+0x%" PRIxPTR "\t", offset);
+    pli_bytes_text(out, line->file ? line->file : module);
+    if (line->file)
+        pli_bytes_format(out, ":%d", line->line);
+    pli_bytes_byte(out, '\n');
+}
+
+/* All functions at an address. */
 static void pli_text_frame(pli_bytes *out, uintptr_t pc, uint32_t epoch, bool emergency)
 {
     char made[PLI_UNNAMED_MAX];
+    pli_line line[PLI_INLINED_MAX] = {{NULL, NULL, 0}};
     pli_place name = pc < PLI_PC_MARKS ? pli_place_of_mark(pc) : pli_place_at(pc, epoch, emergency);
+    const char *module = name.module ? name.module->path : "";
+    int count = name.module ? pli_lines_at(name.module, pc, emergency, line, PLI_INLINED_MAX) : 0;
     pli_place_text(&name, pc, made, sizeof made);
-    pli_bytes_format(out, "#\t0x%" PRIxPTR "\t", pc);
-    pli_bytes_text(out, name.shown);
-    pli_bytes_format(out, "+0x%" PRIxPTR "\t", pc - name.start);
-    pli_bytes_text(out, name.module ? name.module->path : "");
-    pli_bytes_byte(out, '\n');
+    for (int i = 0; i < count - 1; i++)
+        pli_text_line(out, pc, pli_string_shown(line[i].function, emergency), 0, &line[i], module);
+    pli_text_line(out, pc, name.shown, pc - name.start, &line[count ? count - 1 : 0], module);
 }
 
 /* What the text of the heap says of a site, or of all:
@@ -11141,6 +13468,7 @@ void pl_profile_remove(pl_profile *p, const void *key)
    functions matter less. */
 
 #define PLI_STACK_WRITE_MAX 128
+#define PLI_STACK_WRITE_INLINED 32 /* functions at one address; the middle ones are left out */
 
 #if PLI_LINUX
 
@@ -11182,24 +13510,39 @@ PL_NOINLINE int pl_callers(int skip, void **pcs, int max)
 #endif
 }
 
-/* One line a frame: number, address, function+offset, module; innermost first, as debuggers do it.
-   The offset is in bytes from the function's start. */
+/* One line a frame: number, address, function+offset, file and line, module; innermost first, as
+   debuggers do it. The offset is in bytes from the function's start. */
 static void pli_frame_write(FILE *out, const char *indent, int number, const pl_frame *f)
 {
-    fprintf(out, "%s#%-3d 0x%012" PRIxPTR "  %s+0x%zx  %s\n", indent, number, (uintptr_t)f->pc,
-            f->function, f->offset, f->module);
+    fprintf(out, "%s#%-3d 0x%012" PRIxPTR "  %s+0x%zx  ", indent, number, (uintptr_t)f->pc,
+            f->function, f->offset);
+    if (f->file)
+        fprintf(out, "%s:%d  ", f->file, f->line);
+    fprintf(out, "%s\n", f->module);
+}
+
+/* The same for all functions at an address: inlined ones have no offset. Returns the next number.
+   */
+static int pli_frames_write(FILE *out, const char *indent, int number, const pl_frame *f, int count)
+{
+    for (int i = 0; i < count - 1; i++)
+        fprintf(out, "%s#%-3d 0x%012" PRIxPTR "  %s (inlined)  %s:%d  %s\n", indent, number + i,
+                (uintptr_t)f[i].pc, f[i].function, f[i].file ? f[i].file : "?", f[i].line,
+                f[i].module);
+    pli_frame_write(out, indent, number + count - 1, &f[count - 1]);
+    return number + count;
 }
 
 PL_NOINLINE pl_result pl_stack_write(FILE *out)
 {
     void *pcs[PLI_STACK_WRITE_MAX];
-    pl_frame frame;
+    pl_frame frames[PLI_STACK_WRITE_INLINED];
     if (!out)
         return PL_INVALID;
     int depth = pl_callers(1, pcs, PLI_STACK_WRITE_MAX);
-    for (int i = 0; i < depth; i++) {
-        pl_symbolize(pcs[i], &frame);
-        pli_frame_write(out, "", i, &frame);
+    for (int i = 0, number = 0; i < depth; i++) {
+        int count = pl_symbolize_inlined(pcs[i], frames, PLI_STACK_WRITE_INLINED);
+        number = pli_frames_write(out, "", number, frames, count);
     }
     if (depth == PLI_STACK_WRITE_MAX)
         fprintf(out, "... and more\n");
@@ -11981,9 +14324,10 @@ static pl_result pli_stacks_take(bool emergency)
 
        thread 4711 (server) [in epoll_wait]:
        #0   0x00007f21c5f0a1b3  epoll_wait+0x43  /lib/x86_64-linux-gnu/libc.so.6+0x1051b3
-       #1   0x000055d0c8f3a20e  serve+0x2c  /home/me/server+0x120e
+       #1   0x000055d0c8f3a20e  next_event (inlined)  /home/me/event.h:31  /home/me/server+0x120e
+       #2   0x000055d0c8f3a20e  serve+0x2c  /home/me/server.c:77  /home/me/server+0x120e
        started by thread 4700 at
-            0x000055d0c8f3a7a1  main+0x51  /home/me/server+0x17a1
+            0x000055d0c8f3a7a1  main+0x51  /home/me/server.c:140  /home/me/server+0x17a1
 
    The last column finds the place again in the file, with any debugger; the modules stand at the
    end with their build ids, so that the right file can be found: `python3 -m graders symbolize`
@@ -12002,42 +14346,63 @@ static pli_place pli_place_in_stack(uintptr_t pc, bool emergency)
     return place;
 }
 
-/* One line. */
-static void pli_text_stack_frame(pli_bytes *out, int number, uintptr_t pc, bool emergency)
+/* One line for a function at an address: its number, if there is one, which counts on; the address.
+   `function` is an inlined one, or NULL for the one of the place. */
+static void pli_text_stack_line(pli_bytes *out, int *number, uintptr_t pc, const pli_place *place,
+                                const char *function, const pli_line *line)
 {
-    char made[PLI_UNNAMED_MAX];
-    pli_place place = pli_place_in_stack(pc, emergency);
-    pli_place_text(&place, pc, made, sizeof made);
-    if (number >= 0)
-        pli_bytes_format(out, "#%-3d ", number);
+    if (number)
+        pli_bytes_format(out, "#%-3d ", (*number)++);
     else
         pli_bytes_text(out, "     ");
     if (pc >= PLI_PC_MARKS || pc == 0)
         pli_bytes_format(out, "0x%016" PRIxPTR "  ", pc);
-    pli_bytes_text(out, place.shown);
-    if (place.module) {
-        pli_bytes_format(out, "+0x%" PRIxPTR "  ", pc - place.start);
-        pli_bytes_text(out, place.module->path);
-        pli_bytes_format(out, "+0x%" PRIxPTR, pc - place.module->bias);
+    pli_bytes_text(out, function ? function : place->shown);
+    if (place->module) {
+        if (function)
+            pli_bytes_text(out, " (inlined)  ");
+        else
+            pli_bytes_format(out, "+0x%" PRIxPTR "  ", pc - place->start);
+        if (line->file) {
+            pli_bytes_text(out, line->file);
+            pli_bytes_format(out, ":%d  ", line->line);
+        }
+        pli_bytes_text(out, place->module->path);
+        pli_bytes_format(out, "+0x%" PRIxPTR, pc - place->module->bias);
     }
     pli_bytes_byte(out, '\n');
+}
+
+/* A frame: a line for each function at its address. */
+static void pli_text_stack_frame(pli_bytes *out, int *number, uintptr_t pc, bool emergency)
+{
+    char made[PLI_UNNAMED_MAX];
+    pli_line line[PLI_INLINED_MAX] = {{NULL, NULL, 0}};
+    pli_place place = pli_place_in_stack(pc, emergency);
+    int count = place.module ? pli_lines_at(place.module, pc, emergency, line, PLI_INLINED_MAX) : 0;
+    pli_place_text(&place, pc, made, sizeof made);
+    for (int i = 0; i < count - 1; i++)
+        pli_text_stack_line(out, number, pc, &place,
+                            pli_string_shown(line[i].function, emergency), &line[i]);
+    pli_text_stack_line(out, number, pc, &place, NULL, &line[count ? count - 1 : 0]);
 }
 
 /* Each address has 16 digits, also on systems that need fewer: columns stay columns, and the reader
    of reports (graders/stacks.py) knows a frame by them. */
 
-/* A stack, from the innermost function on; the same line again and again, as in a recursion that
-   has no end, is counted instead. Returns the place of the next line to print. */
-static int pli_text_stack_line(pli_bytes *out, const uintptr_t *pcs, int depth, int at,
+/* A stack, from the innermost function on; the same frame again and again, as in a recursion that
+   has no end, is counted instead. Returns the place of the next frame to print. */
+static int pli_text_stack_part(pli_bytes *out, int *number, const uintptr_t *pcs, int depth, int at,
                                bool emergency)
 {
     int same = 0;
-    pli_text_stack_frame(out, at, pcs[at], emergency);
+    pli_text_stack_frame(out, number, pcs[at], emergency);
     while (at + same + 1 < depth && pcs[at + same + 1] == pcs[at])
         same++;
     if (same < 3)
         return at + 1;
     pli_bytes_format(out, "     ... the same %d times more\n", same);
+    *number += same;
     return at + same + 1;
 }
 
@@ -12148,18 +14513,19 @@ static void pli_text_state(pli_bytes *out, const pli_taken *t)
 static void pli_text_thread(pli_bytes *out, const pli_taken *t, const pli_ask_slot *slot)
 {
     bool emergency = pli_stacks.emergency;
+    int number = 0;
     pli_bytes_format(out, "thread %d (%s) [", t->tid, t->name);
     pli_text_state(out, t);
     pli_bytes_text(out, "]:\n");
     pli_text_labels(out, t->labels);
     for (int i = 0; t->how == PLI_TAKEN_WALKED && i < slot->depth;)
-        i = pli_text_stack_line(out, slot->pcs, slot->depth, i, emergency);
+        i = pli_text_stack_part(out, &number, slot->pcs, slot->depth, i, emergency);
     if (t->how != PLI_TAKEN_WALKED && t->start)
-        pli_text_stack_frame(out, 0, t->start, emergency);
+        pli_text_stack_frame(out, &number, t->start, emergency);
     if (t->started && t->starter)
         pli_bytes_format(out, "started by thread %d at\n", t->starter);
     for (int i = 0; t->started && t->starter && i < t->started->depth; i++)
-        pli_text_stack_frame(out, -1, t->started->pcs[i], emergency);
+        pli_text_stack_frame(out, NULL, t->started->pcs[i], emergency);
     pli_bytes_byte(out, '\n');
 }
 
@@ -12395,6 +14761,7 @@ static struct {
     int faults;          /* of the report itself */
     bool locked;         /* pli_stacks.lock is ours */
     int depth;
+    int number;          /* of the next frame */
     uintptr_t pcs[PLI_STACK_MAX];
     pli_bytes text;      /* not written yet */
 } pli_crash;
@@ -12519,8 +14886,8 @@ static bool pli_crash_stack(int unit)
     }
     if (unit <= pli_crash.depth) {
         pli_modules_meet_at(pli_crash.pcs[unit - 1]);
-        pli_crash.unit = 1 + pli_text_stack_line(&pli_crash.text, pli_crash.pcs, pli_crash.depth,
-                                                 unit - 1, true);
+        pli_crash.unit = 1 + pli_text_stack_part(&pli_crash.text, &pli_crash.number, pli_crash.pcs,
+                                                 pli_crash.depth, unit - 1, true);
         return true;
     }
     pli_bytes_byte(&pli_crash.text, '\n');
@@ -13317,7 +15684,8 @@ static void pli_leak_count_fds(pli_leaks *l, FILE *report)
     for (int i = 0; i < count && i < (int)PLI_LEAK_NUMBERS; i++) {
         int fd = l->number[i];
         uint64_t made = pli_leak_fd_made(fd);
-        if (fd > 2 && fd != own && (made & PLI_LIVE_GENERATION) >= l->since &&
+        if (fd > 2 && fd != own && !pli_fd_is_own(fd) &&
+            (made & PLI_LIVE_GENERATION) >= l->since &&
             !pli_leak_ignored(l, pli_leak_site(made)))
             l->number[l->leaked_fds++] = fd;
     }
@@ -13328,7 +15696,7 @@ static bool pli_leak_is_thread(const pli_leaks *l, pli_thread *t)
 {
     uint64_t made = PLI_LOAD(t->made);
     uintptr_t start = PLI_LOAD(t->start);
-    return PLI_LOAD(t->state) == PLI_THREAD_USED && t != pli_self &&
+    return PLI_LOAD(t->state) == PLI_THREAD_USED && t != pli_self && !PLI_LOAD(t->own) &&
            (made & PLI_LIVE_GENERATION) >= l->since &&
            !pli_leak_ignored(l, pli_leak_site(made)) &&
            !(start && pli_leak_ignores(l, start, pli_modules_epoch_sig()));
@@ -13361,14 +15729,14 @@ static void pli_leak_write_stack(FILE *out, const uintptr_t *pcs, int depth, uin
 {
     int number = 0;
     for (int i = 0; i < depth; i++) {
-        pl_frame f;
+        pl_frame f[PLI_STACK_WRITE_INLINED];
         if (pcs[i] < PLI_PC_MARKS) {
             fprintf(out, "      ... and more\n");
             break;
         }
-        pli_symbolize(pcs[i], epoch, &f);
-        if (number > 0 || strncmp(f.function, "operator new", 12) != 0)
-            pli_frame_write(out, "      ", number++, &f);
+        int count = pli_symbolize_inlined(pcs[i], epoch, f, PLI_STACK_WRITE_INLINED);
+        if (number > 0 || strncmp(f[count - 1].function, "operator new", 12) != 0)
+            number = pli_frames_write(out, "      ", number, f, count);
     }
 }
 
@@ -15463,6 +17831,2115 @@ int pl_bench_main(int argc, char **argv)
     return pli_run.exit_code;
 }
 
+/* ==== >>http =====================================================================================
+   What stands behind /debug/pprof/: which addresses there are, what they take and what they answer.
+   Addresses, parameters, headers and the texts of errors are those of Go's net/http/pprof, so that
+   whatever reads a Go program reads this one. How requests arrive is no business of this section:
+   >>server has a server, and programs with one of their own call pl_http_handle.
+
+       behind /debug/pprof/   parameters             what comes
+       (nothing)                                     the page, for people
+       profile                seconds=30, hz=100     a CPU profile, once the seconds are over
+       NAME                   debug=0, gc=0          a profile from the list in >>profile
+       NAME                   seconds=N              what was added to it in N seconds
+       cmdline                                       the arguments, with a NUL between two
+       symbol                 0x1f40+0x2a10          names for addresses; or in the body of a POST
+       memstats                                      the figures of pl_memstats, a line each
+       trace                                         501: there is no tracer
+
+   What an answer says of itself decides what its reader does with it:
+
+       Content-Type             application/octet-stream: scrapers refuse all else. Text is
+                                text/plain; charset=utf-8
+       Content-Disposition      the name under which a browser saves it; not for text
+       X-Content-Type-Options   nosniff: it is what it says, and never a script
+       X-Go-Pprof: 1            the body is a message; without it pprof shows the status alone
+
+   Most answers are there at once. Two take their time: a CPU profile, and the difference of a
+   profile over some seconds. So that one thread can serve all, a request is a job that is begun,
+   and may ask to be finished later; nothing in here ever waits:
+
+       begin ──► status: the answer is there
+         │
+         └─────► status 0: until due_ns ──► finish ──► the answer
+                                │
+                                └─────────► abandon: the client has gone
+
+   Invariant: a job with status 0 owns what it has started (the one CPU profile, a copy of the
+   values); finish and abandon give it back, and one of them always comes. */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+#define PLI_HTTP_PREFIX "/debug/pprof/"
+#define PLI_HTTP_NAME 128               /* letters of a profile's name */
+#define PLI_HTTP_HEADERS 14             /* names and values of an answer, and the NULL behind */
+#define PLI_HTTP_SECONDS 30             /* of a CPU profile when nobody says; as Go */
+#define PLI_HTTP_SECONDS_MAX 1000000000 /* what is longer would not fit into nanoseconds */
+#define PLI_HTTP_SYMBOLS ((size_t)16 << 20) /* bytes of names in one answer */
+#define PLI_HTTP_HEAP_RATE ((int64_t)512 << 10) /* bytes; Go's */
+
+/* A request that is worked on, and its answer. */
+typedef struct pli_http_job {
+    int status;                   /* 0: to be finished at due_ns */
+    const char *type;             /* of the body */
+    const char *extra, *value;    /* one more header; NULL: none */
+    bool error;                   /* the body is a message for people */
+    bool delta;                   /* a difference is being taken; the values are in before */
+    uint64_t cpu_start;           /* when the CPU profile began that this job takes; 0: none */
+    uint64_t due_ns;
+    char name[PLI_HTTP_NAME];     /* of the profile */
+    char attached[PLI_HTTP_NAME + 40]; /* how a browser is to call the file; "": shows it */
+    const char *header[PLI_HTTP_HEADERS];
+    pli_snapshot before;
+    pli_bytes body;
+} pli_http_job;
+
+/* A handler's view of what was asked. `query` is what stands behind the '?', as it came. */
+typedef struct pli_http_ask {
+    const pl_http_request *request;
+    const char *query; /* "" when there is none */
+} pli_http_ask;
+
+/* -- Reading addresses -- */
+
+/* Copies text and turns %41 and the like into the bytes they stand for; in queries '+' is a blank:
+
+       "my%20files+2"      in a path "my files+2", in a query "my files 2"
+       "%4", "%zz", "%-1"  no byte: false
+       "%00"               would end the text early for some and not for others: false
+
+   False, too, when there is no room. */
+static bool pli_http_decode(char *out, size_t room, const char *text, size_t size, bool query)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < size; i++) {
+        char hex[3] = {0}, *end = hex;
+        unsigned char byte = (unsigned char)text[i];
+        if (byte == '%' && size - i > 2) {
+            memcpy(hex, text + i + 1, 2);
+            byte = (unsigned char)strtoul(hex, &end, 16);
+            i += 2;
+        }
+        /* strtoul also takes blanks and signs: the first digit has to be one. */
+        bool wrong = hex[0] ? end != hex + 2 || !strchr("0123456789abcdefABCDEF", hex[0])
+                            : byte == '%';
+        if (wrong || byte == '\0' || used + 1 >= room)
+            return false;
+        out[used++] = query && text[i] == '+' && !hex[0] ? ' ' : (char)byte;
+    }
+    out[used] = '\0';
+    return true;
+}
+
+/* The first value that a query gives a key; false when there is none, or nothing in it. What cannot
+   be read is "?", which no parameter means anything by: so that "seconds=%zz" is refused as what it
+   is, and not taken for a request without seconds, which would be answered at once. */
+static bool pli_http_param(const char *query, const char *key, char *out, size_t room)
+{
+    out[0] = '\0';
+    for (size_t size; *query; query += size + (query[size] == '&')) {
+        size = strcspn(query, "&");
+        size_t name = strcspn(query, "=&");
+        if (name != strlen(key) || strncmp(query, key, name) != 0)
+            continue;
+        if (name < size && !pli_http_decode(out, room, query + name + 1, size - name - 1, true))
+            strcpy(out, "?");
+        break;
+    }
+    return out[0] != '\0';
+}
+
+/* A number from the query, 0 when it is none: as Go takes debug= and gc=. Programs that send
+   nonsense there have been answered by Go's servers for years. */
+static int64_t pli_http_number(const char *query, const char *key)
+{
+    char text[24];
+    int64_t number;
+    bool good = pli_http_param(query, key, text, sizeof text) &&
+                pli_parse_int64(text, INT32_MIN, INT32_MAX, &number);
+    return good ? number : 0;
+}
+
+/* -- Answers -- */
+
+/* Ends the job with a message. The body so far is forgotten: it belonged to an answer that did not
+   come about. Messages are plain text and end in a line end, so that they look right in a terminal,
+   in a browser and below the line that pprof prints. */
+static void pli_http_fail(pli_http_job *job, int status, const char *message)
+{
+    job->body.size = 0;
+    job->status = status;
+    job->error = true;
+    job->attached[0] = '\0';
+    job->type = "text/plain; charset=utf-8";
+    pli_bytes_text(&job->body, message);
+    pli_bytes_byte(&job->body, '\n');
+}
+
+/* Ends the job with what is in the body, to be shown as it is. */
+static void pli_http_show(pli_http_job *job, const char *type)
+{
+    job->status = 200;
+    job->type = type;
+}
+
+/* Ends the job with bytes to be saved under a profile's name: `attachment; filename="heap-delta"`.
+   What could end the quoted name early, or the header, is replaced. Today's names have no such
+   letters; this is the place that would suffer if they came to. */
+static void pli_http_attach(pli_http_job *job, const char *suffix)
+{
+    snprintf(job->attached, sizeof job->attached, "attachment; filename=\"%s%s\"", job->name,
+             suffix);
+    char *name = strchr(job->attached, '"') + 1;
+    for (char *s = name; s[0] && s[1]; s++)
+        if (*s == '"' || *s == '\\' || (unsigned char)*s < ' ' || *s == 0x7f)
+            *s = '_';
+    job->status = 200;
+    job->type = "application/octet-stream";
+}
+
+/* Lists what goes before the body, but for its length: names and values in turn, then NULL. The
+   length is for whoever sends it to say, since only he knows how the answer is delimited. */
+static void pli_http_list_headers(pli_http_job *job)
+{
+    const char *list[][2] = {
+        {"Content-Type", job->type},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Cache-Control", "no-store"}, /* a profile of a minute ago is no profile of now */
+        /* Without it pprof does not show the message. */
+        {"X-Go-Pprof", job->error ? "1" : NULL},
+        {"Content-Disposition", job->attached[0] ? job->attached : NULL},
+        {job->extra, job->value},
+    };
+    int used = 0;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        for (int k = 0; k < 2 && list[i][1]; k++)
+            job->header[used++] = list[i][k];
+    job->header[used] = NULL;
+}
+
+/* Text that may hold anything, for a page: the command line comes from whoever started the program,
+   the Host from whoever asks. As numbers, since that is right inside of tags and outside. */
+static void pli_http_html(pli_bytes *b, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("<>&\"'", *text))
+            pli_bytes_format(b, "&#%d;", *text);
+        else
+            pli_bytes_byte(b, (unsigned char)*text);
+    }
+}
+
+/* A name as part of an address: all that is not a letter, a digit or one of four signs is written
+   as its number, as RFC 3986 has it. */
+static void pli_http_url(pli_bytes *b, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                     strchr("-._~", c);
+        if (plain)
+            pli_bytes_byte(b, c);
+        else
+            pli_bytes_format(b, "%%%02X", c);
+    }
+}
+
+/* -- Profiles by name -- */
+
+/* The profiles whose difference Go offers: of these all values only grow, or it is understood that
+   they do not. */
+static bool pli_http_has_delta(const char *name)
+{
+    static const char *const names[] = {"allocs", "block", "goroutine", "heap", "mutex",
+                                        "threadcreate"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* What could not be written, in words. */
+static void pli_http_fail_profile(pli_http_job *job, pl_result result)
+{
+    char text[160];
+    snprintf(text, sizeof text, "the profile could not be written: %s%s", pl_result_str(result),
+             result == PL_INVALID ? ": nothing was collected yet" : "");
+    pli_http_fail(job, 500, text);
+}
+
+/* ?seconds=N: the values now are kept, and taken off those of N seconds later:
+
+       0 s    snapshot     parse: 100     read: 40
+       N s    profile      parse: 130     read: 40     write: 7
+              answer       parse: 30                   write: 7      what did not change is left out
+
+   The checks, their order and their texts are Go's. */
+static void pli_http_begin_delta(pli_http_job *job, const pli_http_ask *ask, const char *seconds)
+{
+    int64_t n;
+    if (!pli_parse_int64(seconds, 1, INT64_MAX, &n)) {
+        pli_http_fail(job, 400, "invalid value for \"seconds\" - must be a positive integer");
+        return;
+    }
+    if (!pli_http_has_delta(job->name)) {
+        pli_http_fail(job, 400, "\"seconds\" parameter is not supported for this profile type");
+        return;
+    }
+    if (pli_http_number(ask->query, "debug") != 0) {
+        pli_http_fail(job, 400, "seconds and debug params are incompatible");
+        return;
+    }
+    pl_result result = pli_snapshot_take(job->name, &job->before);
+    if (result != PL_OK) {
+        pli_http_fail_profile(job, result);
+        return;
+    }
+    n = n < PLI_HTTP_SECONDS_MAX ? n : PLI_HTTP_SECONDS_MAX;
+    job->delta = true;
+    job->due_ns = pl_now_ns() + (uint64_t)n * 1000000000u;
+}
+
+/* debug=2 is one stack a thread, or one after the other; what has no such form is shown as with
+   debug=1, as in Go. It says so by PL_INVALID, before anything is written. */
+static pl_result pli_http_text(pli_http_job *job, int64_t debug)
+{
+    pli_bytes *body = &job->body;
+    pl_result result = debug < 2 ? PL_INVALID : pli_profile_bytes(job->name, 2, false, NULL, body);
+    return result == PL_INVALID ? pli_profile_bytes(job->name, 1, false, NULL, body) : result;
+}
+
+/* Any registered profile. The CPU profile has an address of its own, and takes its time: under its
+   name there is nothing, as in Go. Both ways to ask for a difference and for a profile in one are
+   refused further on: which of the two was meant? */
+static void pli_http_named(pli_http_job *job, const pli_http_ask *ask)
+{
+    char seconds[24];
+    int64_t debug = pli_http_number(ask->query, "debug");
+    if (strcmp(job->name, "cpu") == 0 || !pli_profile_find(job->name)) {
+        pli_http_fail(job, 404, "Unknown profile");
+        return;
+    }
+    if (pli_http_param(ask->query, "seconds", seconds, sizeof seconds)) {
+        pli_http_begin_delta(job, ask, seconds);
+        return;
+    }
+    if (strcmp(job->name, "heap") == 0 && pli_http_number(ask->query, "gc") > 0)
+        pli_os_heap_trim(); /* the nearest there is to a collection: memory goes back */
+    pl_result result = debug != 0 ? pli_http_text(job, debug) :
+                       pli_profile_bytes(job->name, 0, false, NULL, &job->body);
+    if (result != PL_OK)
+        pli_http_fail_profile(job, result);
+    else if (debug != 0)
+        pli_http_show(job, "text/plain; charset=utf-8");
+    else
+        pli_http_attach(job, "");
+}
+
+/* -- The CPU profile --
+
+   There is one sampler, so there is one profile at a time. Whoever asks for a second is told so at
+   once: to have him wait his turn would mean that he gets another time than he has asked for. The
+   program itself may use the sampler as well, by pl_cpu_start or PERFLAB=cpu=; so each job knows
+   its own profile by when that began, and ends no other. */
+
+/* When the CPU profile began that is, or was last, taken; its number, so to say. */
+static uint64_t pli_http_cpu_number(void)
+{
+    pli_lock_take(&pli_cpu.lock);
+    uint64_t number = pli_cpu.start_ns;
+    pli_lock_give(&pli_cpu.lock);
+    return number;
+}
+
+/* Why none could be started; the first text is Go's. */
+static void pli_http_fail_cpu(pli_http_job *job, pl_result result)
+{
+    pli_http_fail(job, result == PL_INVALID ? 400 : 500,
+                  result == PL_BUSY ?
+                  "Could not enable CPU profiling: cpu profiling already in use" :
+                  result == PL_INVALID ? "invalid value for \"hz\": write 1 to 10000" :
+                  "Could not enable CPU profiling: out of memory");
+}
+
+/* Absent, and whatever is no number of seconds, means 30 of them, as in Go. hz= is perflab's own:
+   Go is asked for it time and again. */
+static void pli_http_cpu(pli_http_job *job, const pli_http_ask *ask)
+{
+    char text[24];
+    int64_t n = PLI_HTTP_SECONDS;
+    pl_cpu_desc desc = {.hz = (int)pli_http_number(ask->query, "hz")};
+    pli_http_param(ask->query, "seconds", text, sizeof text);
+    if (!pli_parse_int64(text, 1, PLI_HTTP_SECONDS_MAX, &n))
+        n = PLI_HTTP_SECONDS;
+    pl_result result = pl_cpu_start(&desc);
+    if (result != PL_OK) {
+        pli_http_fail_cpu(job, result);
+        return;
+    }
+    job->cpu_start = pli_http_cpu_number();
+    job->due_ns = pl_now_ns() + (uint64_t)n * 1000000000u;
+}
+
+/* Ends the profile of this job. The program may have stopped it, and begun one of its own, which
+   is left alone. */
+static void pli_http_end_cpu(pli_http_job *job)
+{
+    if (job->cpu_start == pli_http_cpu_number())
+        pl_cpu_stop();
+    job->cpu_start = 0;
+}
+
+/* -- Other addresses -- */
+
+/* Appends a file of unknown size, as those in /proc are. */
+static void pli_http_read_file(pli_bytes *out, const char *path)
+{
+    const size_t step = 4096;
+    int fd = pli_os_open(path, O_RDONLY);
+    for (ssize_t n = fd >= 0; n > 0;) {
+        unsigned char *room = pli_bytes_extend(out, step);
+        n = room ? read(fd, room, step) : 0;
+        if (room)
+            out->size -= step - (n > 0 ? (size_t)n : 0);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The arguments of the program, with a NUL between two of them: pprof shows them as the title. The
+   kernel has one more at the end. */
+static void pli_http_cmdline(pli_http_job *job, const pli_http_ask *ask)
+{
+    (void)ask;
+    pli_http_read_file(&job->body, "/proc/self/cmdline");
+    while (job->body.size > 0 && job->body.data[job->body.size - 1] == '\0')
+        job->body.size--;
+    pli_http_show(job, "text/plain; charset=utf-8");
+}
+
+/* One address and its name. What is in no module is left out: pprof then shows the number. */
+static void pli_http_name(pli_bytes *out, uintptr_t pc)
+{
+    pl_frame frame;
+    if (pl_symbolize((const void *)pc, &frame) != PL_OK)
+        return;
+    pli_bytes_format(out, "%#" PRIxPTR " ", pc);
+    pli_bytes_text(out, frame.function);
+    pli_bytes_byte(out, '\n');
+}
+
+/* Names for addresses, "0x401000+0x402000", from the query or from the body of a POST:
+
+       num_symbols: 1
+       0x401000 parse
+       0x402000 main
+
+   pprof sends this when a profile has addresses without names. Of the number it looks only whether
+   it is 0, which would mean that there are no names to be had. What is no number is skipped, as are
+   addresses that nothing is at. Answers are bounded: a megabyte of addresses in a function with a
+   long C++ name would be a gigabyte. */
+static void pli_http_symbol(pli_http_job *job, const pli_http_ask *ask)
+{
+    const pl_http_request *r = ask->request;
+    const char *at = r->body ? r->body : ask->query;
+    size_t left = r->body ? r->body_size : strlen(at);
+    pli_bytes_text(&job->body, "num_symbols: 1\n");
+    while (left > 0 && job->body.size < PLI_HTTP_SYMBOLS) {
+        char number[32];
+        const char *plus = memchr(at, '+', left);
+        size_t size = plus ? (size_t)(plus - at) : left;
+        snprintf(number, sizeof number, "%.*s", size < sizeof number ? (int)size : 0, at);
+        uintptr_t pc = (uintptr_t)strtoull(number, NULL, 0);
+        if (pc >= PLI_PC_MARKS)
+            pli_http_name(&job->body, pc);
+        at += size + (plus != NULL);
+        left -= size + (plus != NULL);
+    }
+    pli_http_show(job, "text/plain; charset=utf-8");
+    if (left > 0)
+        pli_http_fail(job, 413, "too many addresses for one answer: ask for fewer at a time");
+}
+
+/* Nobody would be helped by an empty file of the right kind: the tools would open it, and show that
+   nothing has happened. */
+static void pli_http_trace(pli_http_job *job, const pli_http_ask *ask)
+{
+    (void)ask;
+    pli_http_fail(job, 501, "execution traces are not available: this program has no tracer");
+}
+
+/* "name = value" for each figure, in bytes or numbers, as pl_memstats_write has it: the same list
+   makes the struct, that text, this one and the page. */
+static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
+{
+    pl_memstats m;
+    (void)ask;
+    pl_memstats_read(&m);
+#define PLI_HTTP_FIGURE(name, kind, meaning)                                                       \
+    pli_bytes_format(&job->body, #name " = %lld\n", (long long)m.name);
+    PL_MEMSTATS(PLI_HTTP_FIGURE)
+    pli_http_show(job, "text/plain; charset=utf-8");
+}
+
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
+
+/* ==== >>page =====================================================================================
+   For people: what profiles there are, how much is in them, and the commands to copy.
+
+       ./server --port 80                                        which program this is
+       process 4711, up 1:12:09 h, 9 threads ...                 which process of it
+
+       Where the time goes in the next [ 30 ] seconds [take it]  the CPU profile
+
+       Count  Profile                                            all others
+          12  block    who waited for other threads ...          file   next 10 s
+                       go tool pprof "http://..."                to be copied with one click
+
+       Memory                                                    pl_memstats
+
+   It needs nothing from elsewhere: no scripts, no fonts, no pictures, and the browser is told to
+   refuse any (Content-Security-Policy), so that a name that was not escaped would still do nothing.
+   Links are relative: they hold behind a proxy that has the page under another address. Colours
+   follow the reader's choice of light or dark; on a telephone the columns become lines; and all is
+   readable without any style at all.
+
+   Like every page that shows what a program holds, it comes without being kept by anyone
+   (Cache-Control: no-store), and may not be shown inside of another site's (frame-ancestors). */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+/* What profiles are for, in a line: in the words of whoever looks for something, since the names
+   are Go's, and a thread is no goroutine. */
+static const char *pli_http_describe(const char *name)
+{
+    static const char *const text[][2] = {
+        {"allocs", "who asked for memory, from the start on: the same samples as heap"},
+        {"block", "who waited for other threads, and how long"},
+        {"goroutine", "the stacks of all threads, as they are now"},
+        {"goroutineleak", "threads that nobody will ever wake or join"},
+        {"heap", "who holds memory now; add gc=1 to have the allocator tidy up first"},
+        {"mutex", "who made others wait: where contended locks were given back"},
+        {"threadcreate", "where threads were started"}};
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
+        if (strcmp(text[i][0], name) == 0)
+            return text[i][1];
+    return "a profile of the program's own";
+}
+
+/* Profiles that collect nothing until they are told to, and how. NULL: it is on, or always is. An
+   empty profile looks as if there were nothing to see; so the page says why it is empty. */
+static const char *pli_http_off(const char *name)
+{
+    if (strcmp(name, "block") == 0 && PLI_LOAD(pli_sync.rate) <= 0)
+        return "pl_block_rate_set(1)";
+    if (strcmp(name, "mutex") == 0 && PLI_LOAD(pli_sync.fraction) <= 0)
+        return "pl_mutex_fraction_set(1)";
+    return NULL;
+}
+
+/* How many entries a profile has now: things where it counts things (threads, files of one's own),
+   else stacks. -1: unknown. The view is the one of the profile's own writer, so that the number is
+   what the reader will find in it. */
+static int64_t pli_http_count(const pli_profile_source *source)
+{
+    pli_profile_view view;
+    int64_t count = 0;
+    size_t at = 0;
+    memset(&view, 0, sizeof view);
+    view.name = source->name, view.source = source;
+    if (source->fill(&view, false) != PL_OK)
+        return -1;
+    for (pli_site *site; (site = pli_sites_next(view.sites, &at)) != NULL;) {
+        bool any = false;
+        for (int i = 0; i < view.types; i++)
+            any |= pli_view_value(&view, i, site) != 0;
+        count += view.types == 1 ? pli_view_value(&view, 0, site) : any;
+    }
+    if (source->done)
+        source->done();
+    return count;
+}
+
+/* The sources in the order of their names, without the CPU profile; how many. Sorted by insertion:
+   there are about ten, and the page is asked for by hand. */
+static int pli_http_sort_sources(const pli_profile_source **out, int room)
+{
+    int count = 0;
+    for (const pli_profile_source *s = PLI_LOAD_ACQUIRE(pli_profile_sources); s; s = s->next) {
+        if (strcmp(s->name, "cpu") == 0 || count == room)
+            continue;
+        int at = count++;
+        for (; at > 0 && strcmp(out[at - 1]->name, s->name) > 0; at--)
+            out[at] = out[at - 1];
+        out[at] = s;
+    }
+    return count;
+}
+
+/* A link to a profile in another form. The query is ours; name and text may hold anything. */
+static void pli_http_link(pli_bytes *b, const char *name, const char *query, const char *text)
+{
+    pli_bytes_text(b, "<a href=\"");
+    pli_http_url(b, name);
+    pli_bytes_text(b, query);
+    pli_bytes_text(b, "\">");
+    pli_http_html(b, text);
+    pli_bytes_text(b, "</a>\n");
+}
+
+/* The command for what a line of the page is about. The address is quoted, since shells take a '?'
+   for any letter; one click marks all of it (user-select: all). The host is the one under which the
+   reader has come, which is right behind a tunnel or a proxy as well. */
+static void pli_http_command(pli_bytes *b, const char *host, const char *name, const char *query)
+{
+    pli_bytes_text(b, "<code>go tool pprof \"http://");
+    pli_http_html(b, host);
+    pli_bytes_text(b, PLI_HTTP_PREFIX);
+    pli_http_url(b, name);
+    pli_bytes_text(b, query);
+    pli_bytes_text(b, "\"</code>\n");
+}
+
+/* A line of the table: count, name, what it is for, its forms, its command. The name leads to the
+   text, which a browser can show, "file" to the bytes, which it saves. */
+static void pli_http_row(pli_bytes *b, const pli_profile_source *source, const char *host)
+{
+    const char *name = source->name, *off = pli_http_off(name);
+    int64_t count = pli_http_count(source);
+    pli_bytes_text(b, "<tr><td class=n>");
+    if (count >= 0)
+        pli_bytes_format(b, "%lld", (long long)count);
+    pli_bytes_text(b, "</td><td>");
+    pli_http_link(b, name, "?debug=1", name);
+    pli_bytes_text(b, "</td><td>");
+    pli_bytes_text(b, pli_http_describe(name));
+    if (off) {
+        pli_bytes_text(b, "<br><em>off: switch it on with <b>");
+        pli_bytes_text(b, off);
+        pli_bytes_text(b, "</b></em>");
+    }
+    pli_bytes_text(b, "<br>");
+    pli_http_command(b, host, name, "");
+    pli_bytes_text(b, "</td><td>");
+    pli_http_link(b, name, "", "file");
+    if (pli_http_has_delta(name))
+        pli_http_link(b, name, "?seconds=10", "next 10 s");
+    pli_bytes_text(b, "</td></tr>\n");
+}
+
+/* How the page looks: one column, the colours of the reader's choice, figures under figures. Five
+   colours have names, and are the only thing that light and dark differ in. */
+static const char pli_http_style[] =
+    ":root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--paper:#fff;--box:#f4f6f8;"
+    "--line:#d5dbe1;--link:#0a58ca}\n"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e6e9ec;--soft:#9aa4af;--paper:#15181c;"
+    "--box:#1f242a;--line:#343b43;--link:#7db4ff}}\n"
+    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);"
+    "max-width:60rem;margin:2rem auto;padding:0 1rem}\n"
+    "h1{font-size:1.3rem;margin:0}h2{font-size:1rem;margin:2rem 0 .5rem}\n"
+    "p{margin:.4rem 0}.soft,em,th{color:var(--soft);font-style:normal;font-weight:normal}\n"
+    "a{color:var(--link);text-decoration:none}a:hover{text-decoration:underline}\n"
+    "table{border-collapse:collapse;width:100%}th{text-align:left}\n"
+    "td,th{padding:.5rem .7rem .5rem 0;border-bottom:1px solid var(--line);vertical-align:top}\n"
+    "td:last-child{white-space:nowrap}a+a{margin-left:.7rem}\n"
+    ".n{text-align:right;font-variant-numeric:tabular-nums}\n"
+    "code{font:12.5px/1.4 ui-monospace,monospace;background:var(--box);padding:.15rem .4rem;"
+    "border-radius:4px;user-select:all;overflow-wrap:anywhere}\n"
+    "form{background:var(--box);padding:.8rem;border-radius:6px}\n"
+    "input,button{font:inherit;color:inherit;background:var(--paper);border:1px solid var(--line);"
+    "border-radius:4px;padding:.15rem .5rem}input{width:5rem}\n"
+    ".m{columns:2;column-gap:3rem;list-style:none;padding:0}"
+    ".m li{display:flex;justify-content:space-between;border-bottom:1px solid var(--line)}\n"
+    "@media(max-width:40rem){tr{display:block;padding:.5rem 0;border-bottom:1px solid var(--line)}"
+    "td,th{display:inline;border:0;padding-right:.4rem}.m{columns:1}}\n";
+
+/* Seconds since the process was started; -1 where the kernel does not say. Its line in /proc has
+   the name in brackets, and that may hold anything, brackets too: fields are counted from the last
+   one on. The 20th behind it is the start, in ticks since the machine was started:
+
+       4711 (a ) b) S 1 4711 ... 20 0 9 0 8812345 ...
+                  └──────── 19 fields ────────┘ */
+static int64_t pli_http_uptime(void)
+{
+    char text[1024];
+    unsigned long long ticks;
+    const char *after = pli_os_read_file("/proc/self/stat", text, sizeof text) == PL_OK ?
+                        strrchr(text, ')') : NULL;
+    if (!after || sscanf(after + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                         "%*s %*s %*s %*s %llu", &ticks) != 1)
+        return -1;
+    uint64_t boot = pli_os_clock_ns_sig(CLOCK_BOOTTIME) / 1000000000u;
+    return (int64_t)boot - (int64_t)(ticks / (unsigned long long)sysconf(_SC_CLK_TCK));
+}
+
+/* What process this is: the command as it was given, and what a person asks first. Of several with
+   the same command, number and age tell which one this is. */
+static void pli_http_facts(pli_bytes *b)
+{
+    pli_bytes command = {NULL, 0, 0, false};
+    int64_t up = pli_http_uptime();
+    pli_http_read_file(&command, "/proc/self/cmdline");
+    for (size_t i = 0; i + 1 < command.size; i++)
+        command.data[i] = command.data[i] ? command.data[i] : ' ';
+    pli_bytes_byte(&command, '\0');
+    pli_bytes_text(b, "<h1>");
+    pli_http_html(b, command.failed ? "" : (const char *)command.data);
+    pli_bytes_format(b, "</h1>\n<p class=soft>process %d", (int)getpid());
+    if (up >= 0)
+        pli_bytes_format(b, ", up %lld:%02d:%02d h", (long long)(up / 3600), (int)(up / 60 % 60),
+                         (int)(up % 60));
+    pli_bytes_format(b, ", %d threads, %.2f s of CPU time, perflab %s</p>\n",
+                     pli_os_numbers("/proc/self/task", NULL, 0),
+                     (double)pl_process_cpu_ns() / 1e9, pl_version());
+    pli_bytes_free(&command);
+}
+
+/* A number with a narrow gap after each three digits: bytes have nine and more. */
+static void pli_http_digits(pli_bytes *b, int64_t value)
+{
+    char text[24];
+    int size = snprintf(text, sizeof text, "%lld", (long long)value);
+    for (int i = 0; i < size; i++) {
+        bool gap = i > 0 && (size - i) % 3 == 0 && text[i - 1] != '-';
+        pli_bytes_text(b, gap ? "&#8239;" : "");
+        pli_bytes_byte(b, (unsigned char)text[i]);
+    }
+}
+
+/* The figures of the heap; what each means is shown when the mouse rests on it. */
+static void pli_http_list_memstats(pli_bytes *b)
+{
+    pl_memstats m;
+    pl_memstats_read(&m);
+    pli_bytes_text(b, "<h2><a href=memstats>Memory</a></h2>\n<ul class=m>\n");
+#define PLI_HTTP_ITEM(name, kind, meaning)                                                         \
+    pli_bytes_text(b, "<li title=\"" meaning "\"><span>" #name "</span>");                         \
+    pli_bytes_text(b, "<span class=n>");                                                           \
+    pli_http_digits(b, m.name);                                                                    \
+    pli_bytes_text(b, "</span></li>\n");
+    PL_MEMSTATS(PLI_HTTP_ITEM)
+    pli_bytes_text(b, "</ul>\n");
+}
+
+/* The whole page, from top to bottom. "Types of profiles available:" is what Go's page says and
+   what its own test looks for; scripts that look whether a page is this one do so, too. */
+static void pli_http_index(pli_http_job *job, const pli_http_ask *ask)
+{
+    const pli_profile_source *sources[64];
+    const char *host = ask->request->host ? ask->request->host : "localhost:6060";
+    pli_bytes *b = &job->body;
+    int count = pli_http_sort_sources(sources, 64);
+    pli_bytes_text(b, "<!DOCTYPE html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
+                   "<meta name=viewport content=\"width=device-width\">\n"
+                   "<title>" PLI_HTTP_PREFIX "</title>\n<style>\n");
+    pli_bytes_text(b, pli_http_style);
+    pli_bytes_text(b, "</style>\n</head>\n<body>\n");
+    pli_http_facts(b);
+    pli_bytes_text(b, "<h2>CPU profile</h2>\n<form action=profile>Where the time goes in the next "
+                   "<input name=seconds type=number min=1 max=3600 value=30> seconds: "
+                   "<button>take it</button>\n<br>");
+    pli_http_command(b, host, "profile", "?seconds=30");
+    pli_bytes_text(b, "</form>\n<h2>Types of profiles available:</h2>\n<table>\n<tr><th class=n>"
+                   "Count</th><th>Profile</th><th></th><th></th></tr>\n");
+    for (int i = 0; i < count; i++)
+        pli_http_row(b, sources[i], host);
+    pli_bytes_text(b, "</table>\n<p>");
+    if (pli_profile_find("goroutine"))
+        pli_http_link(b, "goroutine", "?debug=2", "full stacks of all threads");
+    pli_http_link(b, "cmdline", "", "command line");
+    pli_bytes_text(b, "</p>\n");
+    pli_http_list_memstats(b);
+    pli_bytes_text(b, "</body>\n</html>\n");
+    pli_http_show(job, "text/html; charset=utf-8");
+    job->extra = "Content-Security-Policy";
+    job->value = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+                 "base-uri 'none'; frame-ancestors 'none'";
+}
+
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
+
+/* ==== >>request ==================================================================================
+   What a client sends, up to the moment at which it is known to be a request that may be answered.
+   Whoever listens at a port gets everything: scanners, browsers, other protocols, and those who try
+   what happens. So what is read here is checked to the letter, and what is not understood is
+   refused with a line that says what would be.
+
+       GET /debug/pprof/heap?debug=1 HTTP/1.1\r\n       method, target, version
+       Host: localhost:6060\r\n                         who is asked: see below
+       Authorization: Bearer k3yw0rd\r\n                who asks
+       Content-Length: 0\r\n                            how much follows
+       \r\n                                             the end of the head
+
+   The head is copied into the connection, where it lies still, and cut into words in place: each
+   line end, and each blank that matters, becomes a NUL. Nothing is allocated for it.
+
+       400   no request, or one that two readers could understand differently: a blank before a
+             colon, two lengths, two Hosts, control characters. Between a proxy that reads it one
+             way and a server that reads it the other, a second request can be smuggled.
+       401   the token is missing or wrong
+       403   the Host is not ours
+       411   a body without a length
+       413   a body of more than 1 MiB: only lists of addresses have one
+       431   a head of more than 8 KiB: those of browsers with many cookies have 4
+       505   not HTTP/1
+
+   Who may ask: the server listens on loopback unless told otherwise. But a page of any web site may
+   have a browser on this machine ask it, under a name of that site's own which suddenly leads here
+   (DNS rebinding):
+
+       page of http://evil.example  ──► GET / Host: evil.example ──► 127.0.0.1:6060
+                        ▲                                                 │
+                        └── may read the answer: it has the page's name ──┘
+
+   The only trace of that is the Host header, which pages cannot change. So it has to be an address,
+   localhost, or a name that the program has listed. */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+#define PLI_HTTP_HEAD ((size_t)8 << 10) /* bytes of a request without its body */
+#define PLI_HTTP_BODY ((size_t)1 << 20)
+#define PLI_HTTP_TOKEN 256
+#define PLI_HTTP_HOSTS 1024             /* bytes of all names together */
+
+/* -- A request from its begin to its end -- */
+
+/* The addresses behind the prefix that are no profile in the list. A further one is a line here and
+   a function above. */
+static const struct {
+    const char *name;
+    void (*begin)(pli_http_job *job, const pli_http_ask *ask);
+} pli_http_pages[] = {
+    {"", pli_http_index}, {"cmdline", pli_http_cmdline}, {"profile", pli_http_cpu},
+    {"symbol", pli_http_symbol}, {"trace", pli_http_trace}, {"memstats", pli_http_memstats}};
+
+/* Hands the request to who is named behind the prefix. These come before profiles: a profile of the
+   program's own could have the name of one of them, and would still be in the list. */
+static void pli_http_route(pli_http_job *job, const pli_http_ask *ask)
+{
+    for (size_t i = 0; i < sizeof pli_http_pages / sizeof *pli_http_pages; i++) {
+        if (strcmp(pli_http_pages[i].name, job->name) == 0) {
+            pli_http_pages[i].begin(job, ask);
+            return;
+        }
+    }
+    pli_http_named(job, ask);
+}
+
+/* Elsewhere. The prefix without its last slash would break the links on the page, which are
+   relative. Go says 301 (for ever) there; "/" is perflab's own, and 302, since a program may put
+   something of its own there one day. */
+static void pli_http_redirect(pli_http_job *job, int status)
+{
+    pli_http_fail(job, status, "the profiles are at " PLI_HTTP_PREFIX);
+    job->error = false;
+    job->extra = "Location";
+    job->value = PLI_HTTP_PREFIX;
+}
+
+/* Only lists of addresses may be posted: all else is asked for. HEAD is GET; who sends the answer
+   leaves the body out. Methods are words in capitals: "get" is another one, which nobody knows. */
+static bool pli_http_allows(pli_http_job *job, const char *method, const char *path)
+{
+    bool symbol = strcmp(path, PLI_HTTP_PREFIX "symbol") == 0;
+    if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+        (symbol && strcmp(method, "POST") == 0))
+        return true;
+    pli_http_fail(job, 405, symbol ? "only GET, HEAD and POST are answered here" :
+                  "only GET and HEAD are answered here");
+    job->extra = "Allow";
+    job->value = symbol ? "GET, HEAD, POST" : "GET, HEAD";
+    return false;
+}
+
+/* Begins a zeroed job. The path is decoded before it is looked at, as clients may write any letter
+   as its number; the query is not, since there a %26 is part of a value and a & ends one. */
+static void pli_http_begin(pli_http_job *job, const pl_http_request *request)
+{
+    char path[sizeof PLI_HTTP_PREFIX - 1 + PLI_HTTP_NAME];
+    const char *method = request->method ? request->method : "GET";
+    size_t size = strcspn(request->target, "?"), prefix = strlen(PLI_HTTP_PREFIX);
+    pli_http_ask ask = {request, request->target + size + (request->target[size] == '?')};
+    if (request->target[0] != '/' ||
+        !pli_http_decode(path, sizeof path, request->target, size, false)) {
+        pli_http_fail(job, 400, "the address is too long, has a wrong % in it, or does not begin "
+                      "with a slash");
+    } else if (pli_http_allows(job, method, path)) {
+        if (strncmp(path, PLI_HTTP_PREFIX, prefix) == 0) {
+            snprintf(job->name, sizeof job->name, "%s", path + prefix);
+            pli_http_route(job, &ask);
+        } else if (strcmp(path, "/") == 0 || strcmp(path, "/debug/pprof") == 0) {
+            pli_http_redirect(job, path[1] ? 301 : 302);
+        } else {
+            pli_http_fail(job, 404, "there is nothing here: the profiles are at " PLI_HTTP_PREFIX);
+        }
+    }
+}
+
+/* The time is over: what was begun is written. A CPU profile that the program itself has stopped
+   meanwhile is still there, and is the right one; if the program has begun another, that one is
+   shown as far as it has come, which its duration tells. */
+static void pli_http_finish(pli_http_job *job)
+{
+    bool delta = job->delta;
+    if (!delta)
+        pli_http_end_cpu(job);
+    pl_result result = pli_profile_bytes(delta ? job->name : "cpu", 0, false,
+                                         delta ? &job->before : NULL, &job->body);
+    if (delta)
+        pli_snapshot_free(&job->before);
+    job->delta = false;
+    if (result == PL_OK)
+        pli_http_attach(job, delta ? "-delta" : "");
+    else
+        pli_http_fail_profile(job, result);
+}
+
+/* Nobody waits for the answer any more. The sampler is free for the next one at once: somebody who
+   interrupts pprof does so to ask for something else. */
+static void pli_http_abandon(pli_http_job *job)
+{
+    if (job->cpu_start)
+        pli_http_end_cpu(job);
+    if (job->delta)
+        pli_snapshot_free(&job->before);
+    job->delta = false;
+    pli_http_fail(job, 500, "the client has gone");
+}
+
+/* The last step to any answer. What could not be put together for want of memory is a message in
+   its place, which needs one page. */
+static void pli_http_complete(pli_http_job *job)
+{
+    if (job->body.failed) {
+        pli_bytes_free(&job->body);
+        pli_http_fail(job, 500, "out of memory");
+    }
+    pli_http_list_headers(job);
+}
+
+/* Go's programs have all their profiles from the start on. So what would register itself when it is
+   first switched on does so now, and the heap's is switched on, as Go's is; once, so that a program
+   can switch it off again. */
+static void pli_http_prepare(void)
+{
+    static uint32_t prepared;
+    if (__atomic_exchange_n(&prepared, 1, __ATOMIC_ACQ_REL))
+        return;
+    pli_sync_offer();
+    if (PLI_LOAD(pli_heap.rate) == 0)
+        pl_heap_rate_set(PLI_HTTP_HEAP_RATE);
+}
+
+/* Has the job finished when it is due, or abandoned when the client has gone: for servers that have
+   a thread for each request. They can only be asked, so that is done ten times a second. */
+static void pli_http_wait(pli_http_job *job, const pl_http_request *request)
+{
+    const uint64_t look_ns = 100000000;
+    for (uint64_t now; (now = pl_now_ns()) < job->due_ns && job->status == 0;) {
+        uint64_t ns = job->due_ns - now < look_ns ? job->due_ns - now : look_ns;
+        struct timespec pause = {0, (long)ns};
+        nanosleep(&pause, NULL);
+        if (request->gone && request->gone(request->user))
+            pli_http_abandon(job);
+    }
+    if (job->status == 0)
+        pli_http_finish(job);
+}
+
+/* The job is the answer's memory: its headers point into it, so it stays until the answer is given
+   back. From the system, not from malloc, which may be what is being looked into. */
+pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response)
+{
+    if (!request || !response || !request->target)
+        return PL_INVALID;
+    memset(response, 0, sizeof *response);
+    pli_http_job *job = pli_os_map(sizeof *job);
+    if (!job)
+        return PL_NOMEM;
+    pli_http_prepare();
+    pli_http_begin(job, request);
+    if (job->status == 0)
+        pli_http_wait(job, request);
+    pli_http_complete(job);
+    *response = (pl_http_response){job->status, job->header, job->body.data, job->body.size, job};
+    return PL_OK;
+}
+
+void pl_http_response_free(pl_http_response *response)
+{
+    pli_http_job *job = response->job;
+    if (!job)
+        return;
+    pli_bytes_free(&job->body);
+    munmap(job, sizeof *job);
+    memset(response, 0, sizeof *response);
+}
+
+/* What the head of a request says; texts lie in the connection's copy of it. */
+typedef struct pli_http_head {
+    char *method, *target, *host, *authorization;
+    size_t body_size;
+    int minor, hosts;    /* HTTP/1.minor; how often Host was given */
+    bool keep;           /* the connection stays */
+    bool expects;        /* the client waits for a word before it sends the body */
+    int wrong;           /* the status to refuse it with; 0: it is in order */
+    const char *why;
+} pli_http_head;
+
+/* Who may ask; fixed when the server is started. */
+typedef struct pli_http_guard {
+    bool local;                 /* a Unix socket: no browser gets there */
+    bool beyond;                /* listens on more than loopback */
+    char token[PLI_HTTP_TOKEN]; /* "": none */
+    char hosts[PLI_HTTP_HOSTS]; /* names, each with its NUL, and one more at the end */
+} pli_http_guard;
+
+/* -- Reading requests -- */
+
+/* Notes what is wrong with a request; the first thing counts, since what comes after may only
+   follow from it. The connection is closed then: where the next request begins is not certain any
+   more. */
+static void pli_http_refuse(pli_http_head *h, int status, const char *why)
+{
+    if (h->wrong)
+        return;
+    h->wrong = status;
+    h->why = why;
+    h->keep = false;
+}
+
+/* Where a head ends, behind its empty line; 0: not yet. Lines may end without the CR, as the RFC
+   allows and as people type them. */
+static size_t pli_http_head_size(const unsigned char *text, size_t size)
+{
+    const unsigned char *end = text + size;
+    for (const unsigned char *at = text; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;) {
+        at++;
+        if (at < end && *at == '\n')
+            return (size_t)(at + 1 - text);
+        if (at + 1 < end && at[0] == '\r' && at[1] == '\n')
+            return (size_t)(at + 2 - text);
+    }
+    return 0;
+}
+
+/* "GET /debug/pprof/ HTTP/1.1": three words with exactly one blank between two of them. On failure
+   method and target are the empty text at the end, so that nobody has to ask whether there are any.
+   HTTP/1.1 keeps the connection unless told otherwise, HTTP/1.0 closes it. */
+static void pli_http_parse_first(pli_http_head *h, char *line)
+{
+    char *target = strchr(line, ' ');
+    char *version = target ? strchr(target + 1, ' ') : NULL;
+    h->method = h->target = line + strlen(line);
+    if (!version || target == line || version == target + 1 ||
+        strncmp(version + 1, "HTTP/", 5) != 0) {
+        pli_http_refuse(h, 400, "the first line has to be: METHOD /address HTTP/1.1");
+        return;
+    }
+    *target++ = *version++ = '\0';
+    h->method = line, h->target = target;
+    bool one = strncmp(version, "HTTP/1.", 7) == 0 && version[7] >= '0' && version[7] <= '9';
+    if (!one || version[8])
+        pli_http_refuse(h, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+    else
+        h->minor = version[7] != '0';
+    h->keep = !h->wrong && h->minor == 1;
+}
+
+/* Whether a list such as "keep-alive, Upgrade" has the word, whatever its capitals. */
+static bool pli_http_lists(const char *list, const char *word)
+{
+    for (size_t size; *list; list += size) {
+        list += strspn(list, ", \t");
+        size = strcspn(list, ", \t");
+        if (size == strlen(word) && strncasecmp(list, word, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* How long the body is. Digits only: "+5", " 5" and "5, 5" are read as 5 by some and refused by
+   others. Two lengths that differ would be two requests to one reader and one to the next. */
+static void pli_http_parse_length(pli_http_head *h, const char *value)
+{
+    int64_t size;
+    bool again = h->body_size > 0;
+    if (!(*value >= '0' && *value <= '9') || !pli_parse_int64(value, 0, INT64_MAX, &size) ||
+        (again && (uint64_t)size != h->body_size))
+        pli_http_refuse(h, 400, "Content-Length has to be one number");
+    else if ((uint64_t)size > PLI_HTTP_BODY)
+        pli_http_refuse(h, 413, "the body is too long: at most 1048576 bytes are taken");
+    else
+        h->body_size = (size_t)size;
+}
+
+/* A header that matters here; all others are none of our business: browsers send a dozen. Bodies in
+   chunks (Transfer-Encoding) are refused, as nobody who asks for profiles has to send one. */
+static void pli_http_parse_field(pli_http_head *h, const char *name, char *value)
+{
+    if (strcasecmp(name, "Host") == 0) {
+        h->host = value;
+        h->hosts++;
+    } else if (strcasecmp(name, "Content-Length") == 0) {
+        pli_http_parse_length(h, value);
+    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        pli_http_refuse(h, 411, "Transfer-Encoding is not understood: send a Content-Length");
+    } else if (strcasecmp(name, "Authorization") == 0) {
+        h->authorization = value;
+    } else if (strcasecmp(name, "Expect") == 0) {
+        h->expects = strcasecmp(value, "100-continue") == 0;
+    } else if (strcasecmp(name, "Connection") == 0) {
+        if (pli_http_lists(value, "close"))
+            h->keep = false;
+        else if (pli_http_lists(value, "keep-alive"))
+            h->keep = !h->wrong;
+    }
+}
+
+/* "Name: value", without the blanks around the value. A blank before the colon, or at the front of
+   a line (which once continued the line before), is how requests are smuggled: an error. */
+static void pli_http_parse_line(pli_http_head *h, char *line)
+{
+    char *colon = strchr(line, ':');
+    size_t name = strcspn(line, ": \t");
+    if (!colon || name == 0 || line + name != colon) {
+        pli_http_refuse(h, 400, "a header line has to be: Name: value");
+        return;
+    }
+    *colon = '\0';
+    char *value = colon + 1 + strspn(colon + 1, " \t");
+    size_t size = strlen(value);
+    while (size > 0 && (value[size - 1] == ' ' || value[size - 1] == '\t'))
+        value[--size] = '\0';
+    pli_http_parse_field(h, line, value);
+}
+
+/* Reads a whole head, which it cuts into words:
+
+       before   G E T   /   H T T P / 1 . 1 CR LF H o s t :   x CR LF CR LF
+       after    G E T 0 / 0 H T T P / 1 . 1 0  LF H o s t 0   x 0  0  0  0
+
+   Of its bytes only the ends of lines and tabs may be control characters. A NUL among them would
+   end a word here that goes on elsewhere; others could play tricks with the terminal that shows
+   them. */
+static void pli_http_parse(pli_http_head *h, char *text, size_t size)
+{
+    bool first = true, control = memchr(text, '\0', size) != NULL;
+    memset(h, 0, sizeof *h);
+    text[size] = '\0';
+    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        if (end > line && end[-1] == '\r')
+            end[-1] = '\0';
+        for (const char *s = line; *s; s++)
+            control |= ((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f;
+        if (first)
+            pli_http_parse_first(h, line);
+        else if (*line)
+            pli_http_parse_line(h, line);
+        first = false;
+    }
+    if (control)
+        pli_http_refuse(h, 400, "there is a control character in the request");
+    if (h->hosts == 0 && h->minor == 1)
+        pli_http_refuse(h, 400, "there has to be a Host header");
+    if (h->hosts > 1)
+        pli_http_refuse(h, 400, "there may be only one Host header");
+}
+
+/* -- Who may ask --
+
+   In this order: is the Host ours, is the token right. A web site that has lured a browser here is
+   not even told that there is a token. */
+
+/* Copies the name or number from "name:port" or "[number]:port"; "" when it is neither. Numbers of
+   IPv6 have colons in them, hence the brackets. The port is not compared: a tunnel or a container
+   may have given it another one. */
+static void pli_http_host_name(char *out, size_t room, const char *host)
+{
+    bool bracket = host[0] == '[';
+    size_t size = bracket ? strcspn(host, "]") - 1 : strcspn(host, ":");
+    const char *rest = host + bracket + size + bracket;
+    bool port = rest[0] == ':' && strspn(rest + 1, "0123456789") == strlen(rest + 1);
+    out[0] = '\0';
+    if ((bracket && host[size + 1] != ']') || size >= room || (*rest && !port))
+        return;
+    memcpy(out, host + bracket, size);
+    out[size] = '\0';
+}
+
+/* Whether a text is an address: 2 of loopback, 1 of anything else, 0 none.
+
+       2   127.0.0.0/8   ::1   ::ffff:127.0.0.0/104 (IPv4, as IPv6 writes it)
+       1   10.0.0.7   fe80::1   0.0.0.0, which means all of this machine's
+       0   localhost   127.1 (some readers take it, browsers send it in full) */
+static int pli_http_address_kind(const char *text)
+{
+    unsigned char b[16];
+    static const unsigned char one[16] = {[15] = 1}, mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (inet_pton(AF_INET, text, b) == 1)
+        return b[0] == 127 ? 2 : 1;
+    if (inet_pton(AF_INET6, text, b) != 1)
+        return 0;
+    bool local = memcmp(b, one, 16) == 0 || (memcmp(b, mapped, 12) == 0 && b[12] == 127);
+    return local ? 2 : 1;
+}
+
+/* Whether the Host that was asked for is one of ours. An address is right by itself: a page that
+   was loaded from an address can only be of whoever has it. But one of another machine is no name
+   of a server that listens on loopback alone. Names are compared whole, so that
+   localhost.evil.example is not localhost. */
+static bool pli_http_host_allowed(const pli_http_guard *g, const char *host)
+{
+    char name[256];
+    if (g->local || !host)
+        return true; /* HTTP/1.0 may come without: browsers never do */
+    pli_http_host_name(name, sizeof name, host);
+    int kind = pli_http_address_kind(name);
+    bool allowed = strcasecmp(name, "localhost") == 0 || kind == 2 || (kind == 1 && g->beyond);
+    for (const char *each = g->hosts; *each && !allowed; each += strlen(each) + 1)
+        allowed = strcasecmp(name, each) == 0 || strcmp(each, "*") == 0;
+    return allowed;
+}
+
+/* Compares in a time that says nothing of how much was right: with an early end, somebody could
+   find the token letter by letter, by which first letters take longest. It depends on the length of
+   what was given alone, which whoever gave it knows. */
+static bool pli_http_same_secret(const char *given, size_t size, const char *token)
+{
+    size_t length = strlen(token);
+    unsigned different = size != length;
+    for (size_t i = 0; i < size; i++)
+        different |= (unsigned char)given[i] ^ (unsigned char)token[length ? i % length : 0];
+    return different == 0;
+}
+
+/* Reads base64 up to its end or its padding; how many bytes, at most room. Four digits of 6 bits
+   are three bytes: "b3Blbg==" is "open". What is no digit ends it: it can only make a token wrong.
+   */
+static size_t pli_http_base64(char *out, size_t room, const char *text)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = 0;
+    size_t used = 0;
+    const char *digit;
+    for (int count = 0; *text && (digit = strchr(digits, *text)) != NULL; text++) {
+        bits = bits << 6 | (uint32_t)(digit - digits);
+        count += 6;
+        if (count >= 8 && used < room)
+            out[used++] = (char)(bits >> (count - 8));
+        count -= count >= 8 ? 8 : 0;
+    }
+    return used;
+}
+
+/* "Bearer TOKEN"; or "Basic" with the token as password, whatever the user:
+
+       Authorization: Bearer open sesame
+       Authorization: Basic YW55Om9wZW4gc2VzYW1l          any:open sesame
+
+   The second one is what browsers send when they have asked their user, and the only one that
+   `go tool pprof http://any:TOKEN@host/...` has. */
+static bool pli_http_token_given(const char *authorization, const char *token)
+{
+    char pair[2 * PLI_HTTP_TOKEN];
+    if (!authorization)
+        return false;
+    size_t scheme = strcspn(authorization, " ");
+    const char *value = authorization + scheme + strspn(authorization + scheme, " ");
+    if (scheme == 6 && strncasecmp(authorization, "Bearer", 6) == 0)
+        return pli_http_same_secret(value, strlen(value), token);
+    if (scheme != 5 || strncasecmp(authorization, "Basic", 5) != 0)
+        return false;
+    size_t size = pli_http_base64(pair, sizeof pair, value);
+    const char *colon = memchr(pair, ':', size);
+    return colon && pli_http_same_secret(colon + 1, (size_t)(pair + size - colon - 1), token);
+}
+
+#else /* !PLI_LINUX || PERFLAB_NO_HTTP */
+
+pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response)
+{
+    (void)request, (void)response;
+    return PL_UNSUPPORTED;
+}
+
+void pl_http_response_free(pl_http_response *response)
+{
+    (void)response;
+}
+
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
+
+/* ==== >>server ===================================================================================
+   A small HTTP server for >>http: one thread, one poll, nothing that waits. It must never hold up
+   the program, nor be held up by those who ask: whatever they send, memory, connections and time
+   are bounded. A connection is in one of four states:
+
+                 ┌─────────────── the answer is out; keep-alive ───────────────┐
+                 ▼                                                             │
+     accept ─► READ ── request complete, answer there ─────────────────────► WRITE
+                 │                                                           ▲ │
+                 └── answer due later ──► WAIT ── finished ──────────────────┘ │
+                                           │                                   ▼
+                                           └─ client gone: abandoned         DRAIN ─► closed
+
+       READ    bytes come in; a request that is not complete after 10 s is given up
+       WAIT    a profile is being taken; the client is watched, and may not send
+       WRITE   bytes go out; a client that takes nothing for 30 s is given up
+       DRAIN   the last answer is out. To close at once, with bytes unread, would have the kernel
+               tell the client of an error, and it might never see the answer.
+
+   Three clients, and what the thread does; it sleeps in between:
+
+       time   A: profile?seconds=10      B: heap                 C: half a request, then nothing
+       0 s    READ, sampler on, WAIT     -                       READ
+       3 s    WAIT                       READ, answer, WRITE     READ
+       10 s   sampler off, WRITE         READ (idle)             408, WRITE, DRAIN, closed
+
+   What one client can take from the program:
+
+       memory        8 KiB of head, 1 MiB of body, one answer; idle connections have none
+       connections   32 for all; one more takes the place of the one idle longest, or, when all are
+                     at work, is told to come again
+       time          that of one answer at a time: a profile is encoded on this thread, in some ms
+       requests      as many as it likes, one after the other; those that come before the last one
+                     is answered (pipelining) stay in the buffer, then in the kernel's, and then
+                     the client cannot send any more
+
+   The thread is perflab's own: thread profiles and leak checks leave it out, as they do its
+   descriptors. It takes no signals but SIGPROF, so that its own time is in a CPU profile: that is
+   part of what the program costs, too. A fork's child has no server.
+
+   Invariant: only the thread touches connections; start and stop, under pli_http.lock, touch them
+   while it does not run. */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+/* Go's own clients wait for 1.5 times the seconds that they have asked for, and scrapers come every
+   10 to 60 s, on a connection that they keep: so idle ones stay for two minutes. Nobody needs 10 s
+   for a request of some 200 bytes. */
+#define PLI_HTTP_CONNECTIONS 32
+#define PLI_HTTP_HEAD_OUT 1024          /* of an answer: all of it is ours, and short */
+#define PLI_HTTP_S ((uint64_t)1000000000)
+#define PLI_HTTP_READ_NS (10 * PLI_HTTP_S)   /* for a request, from its first byte */
+#define PLI_HTTP_IDLE_NS (120 * PLI_HTTP_S)  /* from an answer to the next request's first byte */
+#define PLI_HTTP_WRITE_NS (30 * PLI_HTTP_S)  /* for any progress of an answer */
+#define PLI_HTTP_DRAIN_NS (1 * PLI_HTTP_S)   /* for the client to close its end */
+#define PLI_HTTP_PAUSE_NS (PLI_HTTP_S / 10) /* before accept is tried again when it has failed */
+
+enum { PLI_HTTP_FREE, PLI_HTTP_READ, PLI_HTTP_WAIT, PLI_HTTP_WRITE, PLI_HTTP_DRAIN };
+
+/* A place for a connection. It has room for a head each way, so that only bodies need memory of
+   their own; pages that were never used cost nothing. */
+typedef struct pli_http_conn {
+    int fd;                         /* -1: none */
+    int state;                      /* PLI_HTTP_FREE and so on */
+    uint64_t deadline_ns, since_ns; /* given up at; its last change of state */
+    bool fresh;                     /* there are bytes in `in` that nobody has looked at yet */
+    bool parsed;                    /* the head is read, and the body awaited */
+    pli_http_head head;             /* of the request that is worked on; points into text */
+    size_t out_size;                /* of the answer's head */
+    size_t sent;                    /* of head and body together */
+    char text[PLI_HTTP_HEAD + 1];   /* the head of the request, cut into words */
+    char out[PLI_HTTP_HEAD_OUT];    /* the head of the answer */
+    pli_bytes in;                   /* what has come behind that head: a body, further requests */
+    pli_http_job job;
+} pli_http_conn;
+
+/* A server that runs. */
+typedef struct pli_http_server {
+    int listener;                /* where clients come in */
+    int waker;                   /* eventfd: has poll return when the server is to stop */
+    uint64_t accept_ns;          /* not before then */
+    pli_http_guard guard;
+    pli_http_conn conn[PLI_HTTP_CONNECTIONS];
+} pli_http_server;
+
+/* What is known of it outside of its thread. */
+static struct {
+    pli_lock lock;
+    pli_http_server *server; /* NULL: none runs */
+    pthread_t thread;
+    uint32_t stop;           /* atomic */
+    int port;                /* 0: none, or a Unix socket; atomic */
+    int pid;                 /* whose path it is: a fork's child removes nothing */
+    char path[108];          /* of a Unix socket; "": none */
+    uint64_t path_file;      /* which file that was: it may be another's by now */
+} pli_http;
+
+/* -- Requests and answers -- */
+
+/* Begins the job of a request that has arrived, unless it is to be refused. What is refused has its
+   answer at once, so that the state is WRITE next in any case but one: a profile that takes time.
+   */
+static void pli_http_admit(const pli_http_server *s, pli_http_conn *c)
+{
+    const pli_http_head *h = &c->head;
+    pl_http_request request = {.method = h->method, .target = h->target, .host = h->host,
+                               .body = h->body_size ? (const char *)c->in.data : NULL,
+                               .body_size = h->body_size};
+    if (h->wrong) {
+        pli_http_fail(&c->job, h->wrong, h->why);
+    } else if (!pli_http_host_allowed(&s->guard, h->host)) {
+        pli_http_fail(&c->job, 403, "this Host is not known here: ask for localhost or 127.0.0.1, "
+                      "or have the program list the name in pl_http_desc.hosts");
+    } else if (s->guard.token[0] && !pli_http_token_given(h->authorization, s->guard.token)) {
+        pli_http_fail(&c->job, 401, "a token is needed: send Authorization: Bearer TOKEN");
+        c->job.extra = "WWW-Authenticate";
+        c->job.value = "Basic realm=\"perflab\", Bearer";
+    } else {
+        pli_http_begin(&c->job, &request);
+    }
+}
+
+/* -- Connections -- */
+
+/* Changes the state; it may last until `ns` from now. Every state has an end: there is no way for a
+   connection to be forgotten. */
+static void pli_http_turn(pli_http_conn *c, int state, uint64_t ns)
+{
+    c->state = state;
+    c->since_ns = pl_now_ns();
+    c->deadline_ns = c->since_ns + ns;
+}
+
+/* A descriptor of perflab's own is closed. It is nobody's own before it is free: the next one to
+   get its number may be the program. */
+static void pli_http_close_fd(int *fd)
+{
+    if (*fd < 0)
+        return;
+    pli_fd_own(*fd, false);
+    close(*fd);
+    *fd = -1;
+}
+
+/* Ends a connection, whatever it was doing, and gives back all that it had. A CPU profile that it
+   was waiting for ends with it. */
+static void pli_http_drop(pli_http_conn *c)
+{
+    if (c->state == PLI_HTTP_WAIT)
+        pli_http_abandon(&c->job);
+    pli_bytes_free(&c->job.body);
+    pli_bytes_free(&c->in);
+    pli_http_close_fd(&c->fd);
+    c->state = PLI_HTTP_FREE;
+}
+
+/* What a status is called; programs look at the number only. */
+static const char *pli_http_reason(int status)
+{
+    static const struct { int status; const char *reason; } list[] = {
+        {200, "OK"}, {301, "Moved Permanently"}, {302, "Found"}, {400, "Bad Request"},
+        {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
+        {405, "Method Not Allowed"}, {408, "Request Timeout"}, {411, "Length Required"},
+        {413, "Content Too Large"}, {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"}, {501, "Not Implemented"}, {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"}};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        if (list[i].status == status)
+            return list[i].reason;
+    return "Unknown";
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT", in English whatever the program's locale: by hand, since
+   strftime would ask that. */
+static void pli_http_date(char *out, size_t size)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t now = time(NULL);
+    struct tm t;
+    gmtime_r(&now, &t);
+    snprintf(out, size, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * t.tm_wday, t.tm_mday,
+             months + 3 * t.tm_mon, t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+}
+
+/* Puts the head of the answer together:
+
+       HTTP/1.1 200 OK\r\n
+       Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n
+       Content-Length: 1871\r\n
+       ...                                        what the job has listed
+       Connection: keep-alive\r\n
+       \r\n
+
+   All headers are texts of ours, 600 bytes at most: it fits. Content-Length always, and first, so
+   that clients know where the answer ends without waiting for the connection's end. */
+static void pli_http_head_out(pli_http_conn *c)
+{
+    char date[40];
+    const pli_http_job *job = &c->job;
+    size_t room = sizeof c->out;
+    pli_http_date(date, sizeof date);
+    int n = snprintf(c->out, room, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Length: %zu\r\n",
+                     job->status, pli_http_reason(job->status), date, job->body.size);
+    for (int i = 0; job->header[i]; i += 2)
+        n += snprintf(c->out + n, room - (size_t)n, "%s: %s\r\n", job->header[i],
+                      job->header[i + 1]);
+    n += snprintf(c->out + n, room - (size_t)n, "Connection: %s\r\n\r\n",
+                  c->head.keep ? "keep-alive" : "close");
+    c->out_size = (size_t)n;
+}
+
+/* The answer is there: from now on it is sent. Of the body of a HEAD only the length is, which
+   stands in the head already. */
+static void pli_http_answer(pli_http_conn *c)
+{
+    pli_http_complete(&c->job);
+    pli_http_head_out(c);
+    if (c->head.method && strcmp(c->head.method, "HEAD") == 0)
+        c->job.body.size = 0;
+    c->sent = 0;
+    pli_http_turn(c, PLI_HTTP_WRITE, PLI_HTTP_WRITE_NS);
+}
+
+/* The answer to a request that is not even one, or is not complete: there is nothing to be known of
+   it, not even whether the client would keep the connection. */
+static void pli_http_answer_error(pli_http_conn *c, int status, const char *why)
+{
+    memset(&c->head, 0, sizeof c->head);
+    pli_http_fail(&c->job, status, why);
+    pli_http_answer(c);
+}
+
+/* Takes bytes away from the front of what has come: at most 1 MiB is moved, and mostly nothing. */
+static void pli_http_consume(pli_http_conn *c, size_t size)
+{
+    c->in.size -= size;
+    if (c->in.size > 0)
+        memmove(c->in.data, c->in.data + size, c->in.size);
+    else
+        pli_bytes_free(&c->in); /* idle connections hold no memory */
+}
+
+/* Looks for a head. Empty lines before it are allowed, since some clients send one too many behind
+   a body. All methods are capitals: another first byte says that this is something else altogether,
+   mostly TLS, whose client would wait for ten seconds to learn that nobody understands it. */
+static void pli_http_look_for_head(pli_http_conn *c)
+{
+    size_t blank = 0;
+    while (blank < c->in.size && (c->in.data[blank] == '\r' || c->in.data[blank] == '\n'))
+        blank++;
+    if (blank)
+        pli_http_consume(c, blank);
+    if (c->in.size == 0)
+        return;
+    size_t size = pli_http_head_size(c->in.data, c->in.size);
+    if (c->in.data[0] < 'A' || c->in.data[0] > 'Z') {
+        pli_http_answer_error(c, 400, "this is no HTTP request: plain HTTP is spoken here, no TLS");
+    } else if (size > PLI_HTTP_HEAD || (size == 0 && c->in.size > PLI_HTTP_HEAD)) {
+        pli_http_answer_error(c, 431, "the request is too long: 8192 bytes without its body");
+    } else if (size > 0) {
+        memcpy(c->text, c->in.data, size);
+        pli_http_consume(c, size);
+        pli_http_parse(&c->head, c->text, size);
+        c->parsed = true;
+    }
+}
+
+/* Goes on with what has arrived: to an answer when the request is complete. A client that has asked
+   to be asked first (Expect) is told to send its body, once; the 25 bytes go into an empty buffer
+   of the kernel's, so they need no state of their own. */
+static void pli_http_look(const pli_http_server *s, pli_http_conn *c)
+{
+    c->fresh = false;
+    if (!c->parsed)
+        pli_http_look_for_head(c);
+    if (!c->parsed || c->state != PLI_HTTP_READ)
+        return;
+    if (c->in.size < c->head.body_size && !c->head.wrong) {
+        if (c->head.expects && c->head.minor == 1)
+            send(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25, MSG_NOSIGNAL);
+        c->head.expects = false;
+        return;
+    }
+    c->parsed = false;
+    pli_http_admit(s, c); /* reads the body where it lies; only then it is taken away */
+    if (!c->head.wrong && c->head.body_size)
+        pli_http_consume(c, c->head.body_size);
+    if (c->job.status)
+        pli_http_answer(c);
+    else
+        pli_http_turn(c, PLI_HTTP_WAIT, c->job.due_ns - pl_now_ns());
+}
+
+/* Bytes have come, or the end. 16 KiB are taken at once, and what they hold is looked at before
+   more is: so the buffer never has more than a head, a body and this. */
+static void pli_http_receive(pli_http_conn *c)
+{
+    size_t most = (size_t)16 << 10;
+    unsigned char *room = pli_bytes_extend(&c->in, most);
+    ssize_t n = room ? recv(c->fd, room, most, 0) : 0;
+    bool again = n < 0 && (errno == EAGAIN || errno == EINTR); /* not yet; else 0 is the end */
+    if (room)
+        c->in.size -= most - (n > 0 ? (size_t)n : 0);
+    if (n <= 0 && !again) {
+        pli_http_drop(c);
+        return;
+    }
+    /* The time for a request runs from its first byte; what drips in does not make it longer. */
+    if (n > 0 && !c->fresh && c->in.size == (size_t)n && !c->parsed)
+        pli_http_turn(c, PLI_HTTP_READ, PLI_HTTP_READ_NS);
+    c->fresh = n > 0;
+}
+
+/* The answer is out. What has come meanwhile is the next request, or a part of it: poll would not
+   tell of it again, so it is marked. */
+static void pli_http_sent(pli_http_conn *c)
+{
+    bool keep = c->head.keep;
+    pli_bytes_free(&c->job.body);
+    memset(&c->job, 0, sizeof c->job);
+    c->fresh = c->in.size > 0;
+    if (keep) {
+        pli_http_turn(c, PLI_HTTP_READ, c->fresh ? PLI_HTTP_READ_NS : PLI_HTTP_IDLE_NS);
+        return;
+    }
+    shutdown(c->fd, SHUT_WR); /* the client sees the end, and may still send */
+    pli_http_turn(c, PLI_HTTP_DRAIN, PLI_HTTP_DRAIN_NS);
+}
+
+/* Sends what the kernel takes: what is left of the head, and behind it the body, in one call, so
+   that a short answer is one packet. MSG_NOSIGNAL: a client that has gone is an error here, no
+   SIGPIPE that would end the program.
+
+       out  [ head ........ ]      body  [ ............................ ]
+                    ▲ sent                 then from here on
+   */
+static void pli_http_send(pli_http_conn *c)
+{
+    const pli_bytes *body = &c->job.body;
+    size_t head = c->sent < c->out_size ? c->out_size - c->sent : 0;
+    size_t done = head ? 0 : c->sent - c->out_size;
+    struct iovec part[2] = {{c->out + c->sent, head}, {body->data + done, body->size - done}};
+    struct msghdr message = {.msg_iov = head ? part : part + 1, .msg_iovlen = head ? 2 : 1};
+    ssize_t n = sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        pli_http_drop(c);
+    } else if (n > 0) {
+        c->sent += (size_t)n;
+        c->deadline_ns = pl_now_ns() + PLI_HTTP_WRITE_NS; /* slow is not stuck */
+        if (c->sent == c->out_size + body->size)
+            pli_http_sent(c);
+    }
+}
+
+/* Throws away what still comes, up to the client's end; a second of that is enough. */
+static void pli_http_drain(pli_http_conn *c)
+{
+    char bytes[4096];
+    ssize_t n = recv(c->fd, bytes, sizeof bytes, 0);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        pli_http_drop(c);
+}
+
+/* The time of a state is over: in WAIT that is what was waited for. An idle connection is closed
+   without a word, since the client has not asked anything. */
+static void pli_http_late(pli_http_conn *c)
+{
+    if (c->state == PLI_HTTP_WAIT) {
+        pli_http_finish(&c->job);
+        pli_http_answer(c);
+    } else if (c->state == PLI_HTTP_READ && (c->parsed || c->in.size > 0)) {
+        pli_http_answer_error(c, 408, "the request did not arrive within 10 s");
+    } else {
+        pli_http_drop(c);
+    }
+}
+
+/* What poll is to wait for: one thing in each state. While an answer is awaited or sent, nothing is
+   read, so that a client which sends without end fills its own buffers and nobody else's. */
+static short pli_http_events(const pli_http_conn *c)
+{
+    switch (c->state) {
+    case PLI_HTTP_WAIT:
+        return POLLRDHUP; /* and the hang-up and errors, which always count */
+    case PLI_HTTP_WRITE:
+        return POLLOUT;
+    default:
+        return POLLIN;
+    }
+}
+
+/* One step of one connection: what poll has seen, then what its clock says. At most one request a
+   step, so that a client that sends hundreds at once does not keep the others waiting. Sending is
+   tried without being asked for by poll: mostly there is room, and the answer is out at once. In
+   WAIT every event means that the client has gone: nothing else was asked for. */
+static void pli_http_step(const pli_http_server *s, pli_http_conn *c, short events)
+{
+    if (c->state == PLI_HTTP_READ && events)
+        pli_http_receive(c);
+    else if (c->state == PLI_HTTP_WAIT && events)
+        pli_http_drop(c);
+    else if (c->state == PLI_HTTP_DRAIN && events)
+        pli_http_drain(c);
+    if (c->state == PLI_HTTP_READ && c->fresh)
+        pli_http_look(s, c);
+    if (c->state != PLI_HTTP_FREE && pl_now_ns() >= c->deadline_ns)
+        pli_http_late(c);
+    if (c->state == PLI_HTTP_WRITE)
+        pli_http_send(c);
+}
+
+/* -- The thread -- */
+
+/* Whether a connection waits for a request of which nothing has come, not even to the kernel: one
+   that was just accepted may have its request there already. */
+static bool pli_http_is_idle(const pli_http_conn *c)
+{
+    char byte;
+    return c->state == PLI_HTTP_READ && !c->parsed && c->in.size == 0 &&
+           recv(c->fd, &byte, 1, MSG_PEEK) < 0;
+}
+
+/* Closes the connection that has been idle longest; NULL: all are at work. */
+static pli_http_conn *pli_http_drop_idle(pli_http_server *s)
+{
+    pli_http_conn *idle = NULL;
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++) {
+        pli_http_conn *c = &s->conn[i];
+        if ((!idle || c->since_ns < idle->since_ns) && pli_http_is_idle(c))
+            idle = c;
+    }
+    if (idle)
+        pli_http_drop(idle);
+    return idle;
+}
+
+/* The place for one more connection; NULL: there is none. Scrapers reopen what was closed, and lose
+   nothing but a few ms: so an idle connection is what is given up first. */
+static pli_http_conn *pli_http_place(pli_http_server *s)
+{
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        if (s->conn[i].state == PLI_HTTP_FREE)
+            return &s->conn[i];
+    return pli_http_drop_idle(s);
+}
+
+/* Too many are at work. What the client has sent already is read, or the kernel would tell it of an
+   error in place of this answer. */
+static void pli_http_turn_away(int fd)
+{
+    static const char why[] = "too many connections at once: try again in a second\n";
+    char bytes[4096], text[512];
+    while (recv(fd, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes)
+        continue;
+    int n = snprintf(text, sizeof text, "HTTP/1.1 503 Service Unavailable\r\n"
+                     "Content-Type: text/plain; charset=utf-8\r\n"
+                     "X-Content-Type-Options: nosniff\r\nX-Go-Pprof: 1\r\nRetry-After: 1\r\n"
+                     "Content-Length: %zu\r\nConnection: close\r\n\r\n%s", sizeof why - 1, why);
+    send(fd, text, (size_t)n, MSG_NOSIGNAL);
+    close(fd);
+}
+
+/* Takes in who is waiting. Where there is no descriptor left, idle connections give way; then it is
+   tried again after a pause, since poll would not stop saying that somebody waits. */
+static void pli_http_accept(pli_http_server *s)
+{
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++) {
+        int fd = pli_os_accept(s->listener);
+        bool full = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM);
+        pli_http_conn *c = fd >= 0 ? pli_http_place(s) : full ? pli_http_drop_idle(s) : NULL;
+        if (full && !c)
+            s->accept_ns = pl_now_ns() + PLI_HTTP_PAUSE_NS;
+        if (fd < 0 && !c)
+            return;
+        if (fd < 0)
+            continue;
+        if (!c) {
+            pli_http_turn_away(fd);
+            continue;
+        }
+        memset(c, 0, sizeof *c);
+        c->fd = fd;
+        pli_fd_own(fd, true);
+        pli_http_turn(c, PLI_HTTP_READ, PLI_HTTP_READ_NS);
+    }
+}
+
+/* How long poll may sleep, in ms; -1: for ever, which is the usual case: a server that nobody asks
+   costs nothing. Up to the next deadline, or not at all when there are bytes to be looked at. */
+static int pli_http_patience(const pli_http_server *s)
+{
+    uint64_t now = pl_now_ns(), due = s->accept_ns > now ? s->accept_ns : UINT64_MAX;
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++) {
+        const pli_http_conn *c = &s->conn[i];
+        if (c->state != PLI_HTTP_FREE && c->deadline_ns < due)
+            due = c->deadline_ns;
+        if (c->state == PLI_HTTP_READ && c->fresh)
+            due = 0;
+    }
+    if (due == UINT64_MAX)
+        return -1;
+    uint64_t ms = due > now ? (due - now + 999999) / 1000000 : 0; /* not a moment too early */
+    return ms < INT32_MAX ? (int)ms : INT32_MAX;
+}
+
+/* One round: sleeps until something happens, and lets each go on. Those who are there come before
+   those who want to come in, so that places are free when they can be. */
+static void pli_http_round(pli_http_server *s)
+{
+    struct pollfd p[PLI_HTTP_CONNECTIONS + 2];
+    bool open = pl_now_ns() >= s->accept_ns;
+    p[0] = (struct pollfd){s->waker, POLLIN, 0};
+    p[1] = (struct pollfd){open ? s->listener : -1, POLLIN, 0};
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        p[i + 2] = (struct pollfd){s->conn[i].fd, pli_http_events(&s->conn[i]), 0};
+    int n = poll(p, PLI_HTTP_CONNECTIONS + 2, pli_http_patience(s));
+    /* When poll failed (a signal, no memory), what it would have said is not known: only the
+       clocks count. */
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        if (s->conn[i].state != PLI_HTTP_FREE)
+            pli_http_step(s, &s->conn[i], n > 0 ? p[i + 2].revents : 0);
+    if (n > 0 && p[1].revents)
+        pli_http_accept(s);
+}
+
+/* What the thread runs: rounds until it is told to stop; then every client is cut off, and what its
+   job has started ends. */
+static void *pli_http_run(void *argument)
+{
+    pli_http_server *s = argument;
+    pli_thread_is_own();
+    prctl(PR_SET_NAME, "pl_http", 0L, 0L, 0L); /* for top and debuggers */
+    while (!PLI_LOAD_ACQUIRE(pli_http.stop))
+        pli_http_round(s);
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        if (s->conn[i].state != PLI_HTTP_FREE)
+            pli_http_drop(&s->conn[i]);
+    return NULL;
+}
+
+/* -- Start and stop -- */
+
+/* Where to listen: the three kinds of addresses that the system has for it. */
+typedef struct pli_http_address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un path;
+    } of;
+    socklen_t size;
+    int kind; /* as pli_http_address_kind has it; 0: a path */
+} pli_http_address;
+
+/* Says on descriptor 2 why there is no server, or what is to be known of it, in one line. */
+static void pli_http_say(const char *address, const char *what)
+{
+    char line[512];
+    int size = snprintf(line, sizeof line, "perflab: http: %.200s: %s\n", address, what);
+    ssize_t n = write(2, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
+    (void)n;
+}
+
+/* The path of a Unix socket, absolute, so that a later chdir does not move it. */
+static pl_result pli_http_parse_path(pli_http_address *a, const char *path)
+{
+    const size_t room = sizeof a->of.path.sun_path;
+    a->of.path.sun_family = AF_UNIX;
+    a->size = sizeof a->of.path;
+    pl_result result = *path ? pli_path_absolute(a->of.path.sun_path, room, path) : PL_INVALID;
+    if (result != PL_OK)
+        pli_http_say(path, result == PL_IO ? "the folder cannot be written to" :
+                     "a path for unix: has 1 to 107 letters, its folders included");
+    return result;
+}
+
+/* "127.0.0.1:6060", "[::1]:6060", "localhost:6060" and, which is the same, ":6060"; by number only:
+   a name server would be asked before main, and might not answer. False for anything else. */
+static bool pli_http_parse_number(pli_http_address *a, const char *text)
+{
+    char name[64];
+    int64_t port;
+    const char *colon = strrchr(text, ':');
+    if (!colon || !pli_parse_int64(colon + 1, 0, 65535, &port))
+        return false;
+    pli_http_host_name(name, sizeof name, text);
+    if (text == colon || strcmp(name, "localhost") == 0)
+        strcpy(name, "127.0.0.1");
+    a->kind = pli_http_address_kind(name);
+    if (text[0] != '[' && inet_pton(AF_INET, name, &a->of.v4.sin_addr) == 1) {
+        a->of.v4.sin_family = AF_INET;
+        a->of.v4.sin_port = htons((uint16_t)port);
+        a->size = sizeof a->of.v4;
+    } else if (text[0] == '[' && inet_pton(AF_INET6, name, &a->of.v6.sin6_addr) == 1) {
+        a->of.v6.sin6_family = AF_INET6;
+        a->of.v6.sin6_port = htons((uint16_t)port);
+        a->size = sizeof a->of.v6;
+    }
+    return a->size > 0;
+}
+
+/* Says what is wrong with one that is none. */
+static pl_result pli_http_parse_address(pli_http_address *a, const char *text)
+{
+    memset(a, 0, sizeof *a);
+    if (strncmp(text, "unix:", 5) == 0)
+        return pli_http_parse_path(a, text + 5);
+    if (pli_http_parse_number(a, text))
+        return PL_OK;
+    pli_http_say(text, "is no address: write 127.0.0.1:6060, [::1]:6060, :6060 or "
+                 "unix:/path/to/socket");
+    return PL_INVALID;
+}
+
+/* Removes a socket that an earlier process has left: if it is one, and nobody answers. A file of
+   another kind is never removed: its name was given by mistake. */
+static bool pli_http_remove_stale(const pli_http_address *a)
+{
+    struct stat status;
+    int fd = -1;
+    bool stale = lstat(a->of.path.sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+                 (fd = pli_os_socket(AF_UNIX)) >= 0 &&
+                 connect(fd, &a->of.any, a->size) != 0 && errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return stale && unlink(a->of.path.sun_path) == 0;
+}
+
+/* A listening socket, or -1 and errno. Each step may fail, and errno of the first is what counts:
+   so closing must not change it. */
+static int pli_http_listen(const pli_http_address *a)
+{
+    const int yes = 1;
+    int fd = pli_os_socket(a->of.any.sa_family);
+    if (fd < 0)
+        return -1;
+    /* A port whose last connections are still winding down is free; one that is in use is not. */
+    if (a->of.any.sa_family != AF_UNIX)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    else
+        fchmod(fd, 0600); /* before bind makes the file: there is no moment when others may */
+    bool bound = bind(fd, &a->of.any, a->size) == 0 ||
+                 (errno == EADDRINUSE && a->of.any.sa_family == AF_UNIX &&
+                  pli_http_remove_stale(a) && bind(fd, &a->of.any, a->size) == 0);
+    if (bound && listen(fd, 64) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+/* What the system has refused, as a result and in words that say what to do about it. */
+static pl_result pli_http_explain(const char *address, int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        pli_http_say(address, "in use already: choose another port, or port 0 for any");
+        return PL_BUSY;
+    case EADDRNOTAVAIL:
+        pli_http_say(address, "this machine has no such address: 127.0.0.1:6060 is always there");
+        return PL_INVALID;
+    case EACCES:
+        pli_http_say(address, "not permitted: choose a port above 1023, or another folder");
+        return PL_IO;
+    default:
+        pli_http_say(address, strerror(error));
+        return PL_IO;
+    }
+}
+
+/* Keeps what is needed of the options beyond the call. An empty token is refused: it comes of an
+   environment variable that is not set, and would leave the door open. */
+static pl_result pli_http_keep(pli_http_guard *g, const pl_http_desc *desc, const char *address)
+{
+    size_t used = 0, size = desc->token ? strlen(desc->token) : 1;
+    if (size == 0 || size >= sizeof g->token) {
+        pli_http_say(address, "the token has to have 1 to 255 bytes");
+        return PL_INVALID;
+    }
+    if (desc->token)
+        strcpy(g->token, desc->token);
+    for (const char *const *host = desc->hosts; host && *host; host++) {
+        size = strlen(*host) + 1;
+        if (size == 1 || used + size >= sizeof g->hosts) {
+            pli_http_say(address, "the names in hosts are empty, or longer than 1 KiB together");
+            return PL_INVALID;
+        }
+        memcpy(g->hosts + used, *host, size);
+        used += size;
+    }
+    return PL_OK;
+}
+
+/* Notes the port, or the file, that it has become: port 0 has turned into one that was free, and a
+   file is known by its number, since another server may put its own in that place. */
+static void pli_http_note_place(const pli_http_server *s, pli_http_address *a)
+{
+    struct stat status;
+    pli_http.pid = getpid();
+    PLI_STORE(pli_http.port, 0);
+    pli_http.path[0] = '\0';
+    if (s->guard.local) {
+        memcpy(pli_http.path, a->of.path.sun_path, sizeof pli_http.path);
+        bool there = lstat(pli_http.path, &status) == 0;
+        pli_http.path_file = there ? pli_mix_sig(status.st_dev, status.st_ino) : 0;
+        return;
+    }
+    getsockname(s->listener, &a->of.any, &a->size);
+    bool v4 = a->of.any.sa_family == AF_INET;
+    PLI_STORE(pli_http.port, ntohs(v4 ? a->of.v4.sin_port : a->of.v6.sin6_port));
+}
+
+/* Opens what the server needs; on failure all that was opened is there to be closed. Options before
+   the network: a mistake in them is found without anything having been opened for it. */
+static pl_result pli_http_open(pli_http_server *s, const pl_http_desc *desc, const char *address)
+{
+    pli_http_address a;
+    s->listener = s->waker = -1;
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        s->conn[i].fd = -1;
+    pl_result result = pli_http_keep(&s->guard, desc, address);
+    if (result == PL_OK)
+        result = pli_http_parse_address(&a, address);
+    if (result != PL_OK)
+        return result;
+    s->guard.local = a.kind == 0, s->guard.beyond = a.kind == 1;
+    s->waker = pli_os_event();
+    s->listener = s->waker >= 0 ? pli_http_listen(&a) : -1;
+    if (s->listener < 0)
+        return pli_http_explain(address, errno);
+    pli_fd_own(s->waker, true);
+    pli_fd_own(s->listener, true);
+    pli_http_note_place(s, &a);
+    return PL_OK;
+}
+
+/* Gives all back. The file of a Unix socket goes too, unless another has taken its place; it goes
+   first, so that nobody connects to a socket that will not answer. */
+static void pli_http_close(pli_http_server *s)
+{
+    struct stat status;
+    if (pli_http.path[0] && lstat(pli_http.path, &status) == 0 &&
+        pli_mix_sig(status.st_dev, status.st_ino) == pli_http.path_file)
+        unlink(pli_http.path);
+    pli_http.path[0] = '\0';
+    PLI_STORE(pli_http.port, 0);
+    pli_http_close_fd(&s->listener);
+    pli_http_close_fd(&s->waker);
+    munmap(s, sizeof *s);
+}
+
+/* In a fork's child there is no thread to serve, and the parent's clients are not the child's:
+   while the child holds their connections, they would not see their end. What the buffers hold may
+   be half written, so it is not touched: it stays, and is small. The file of a Unix socket is the
+   parent's. */
+static void pli_http_fork_child(pli_thread *t)
+{
+    (void)t;
+    pli_http_server *s = pli_http.server;
+    pli_http.lock.state = 0;
+    pli_http.server = NULL;
+    pli_http.path[0] = '\0';
+    PLI_STORE(pli_http.port, 0);
+    if (!s)
+        return;
+    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
+        pli_http_close_fd(&s->conn[i].fd);
+    pli_http_close_fd(&s->listener);
+    pli_http_close_fd(&s->waker);
+}
+
+static const pli_thread_hooks pli_http_hooks = {NULL, NULL, NULL, NULL, pli_http_fork_child};
+
+/* Starts a server, or leaves nothing behind. Everything that may fail comes before the thread.
+   Under the lock. */
+static pl_result pli_http_begin_serving(const pl_http_desc *desc, const char *address)
+{
+    pli_http_server *s = pli_os_map(sizeof *s);
+    if (!s)
+        return PL_NOMEM;
+    pl_result result = pli_http_open(s, desc, address);
+    if (result == PL_OK) {
+        pli_http_prepare();
+        pli_http.stop = 0;
+        if (pli_thread_start_own(&pli_http.thread, pli_http_run, s) != 0)
+            result = PL_NOMEM;
+    }
+    if (result != PL_OK) {
+        pli_http_close(s);
+        return result;
+    }
+    pli_http.server = s;
+    if (s->guard.beyond && !s->guard.token[0])
+        pli_http_say(address, "open to the network without a token: whoever reaches it can read "
+                     "this program's profiles");
+    return PL_OK;
+}
+
+/* One server a process: a second address would need nothing but a second listener, and nobody has
+   asked for that. */
+pl_result pl_http_start(const pl_http_desc *desc)
+{
+    static const pl_http_desc defaults;
+    desc = desc ? desc : &defaults;
+    const char *address = desc->address ? desc->address : "127.0.0.1:6060";
+    pl_result result = PL_BUSY;
+    pli_collector_add(&pli_http_hooks);
+    pli_lock_take(&pli_http.lock);
+    if (pli_http.server)
+        pli_http_say(address, "this program has its server already: pl_http_stop ends it");
+    else
+        result = pli_http_begin_serving(desc, address);
+    pli_lock_give(&pli_http.lock);
+    return result;
+}
+
+/* The thread is asked to end and waited for: when this returns, nothing of the server is there any
+   more, and a library that has perflab in it may be unloaded. */
+void pl_http_stop(void)
+{
+    const uint64_t one = 1;
+    pli_lock_take(&pli_http.lock);
+    pli_http_server *s = pli_http.server;
+    if (s) {
+        PLI_STORE_RELEASE(pli_http.stop, 1);
+        ssize_t n = write(s->waker, &one, sizeof one);
+        (void)n;
+        pthread_join(pli_http.thread, NULL);
+        pli_http_close(s);
+        pli_http.server = NULL;
+    }
+    pli_lock_give(&pli_http.lock);
+}
+
+int pl_http_port(void)
+{
+    return PLI_LOAD(pli_http.port);
+}
+
+/* The server goes with its process; only the file of a Unix socket would stay. The thread is not
+   waited for: the process may end while another holds what it needs. */
+__attribute__((destructor)) static void pli_http_at_exit(void)
+{
+    if (PLI_LOAD(pli_http.path[0]) && pli_http.pid == getpid())
+        unlink(pli_http.path);
+}
+
+#else /* !PLI_LINUX || PERFLAB_NO_HTTP */
+
+pl_result pl_http_start(const pl_http_desc *desc)
+{
+    (void)desc;
+    return PL_UNSUPPORTED;
+}
+
+void pl_http_stop(void)
+{
+}
+
+int pl_http_port(void)
+{
+    return 0;
+}
+
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
+
 /* ==== >>env ======================================================================================
    Any program that has perflab in it, linked or preloaded, does what PERFLAB says:
 
@@ -15522,6 +19999,7 @@ static struct {
     int crash;                              /* PLI_CRASH_...; less than 1: nothing */
     int64_t dump;                           /* the signal that has the files written now */
     const char *ignore[PLI_ENV_IGNORE + 1]; /* for the leak check */
+    const char *http, *token;               /* NULL: no port; no token */
     pl_leak_baseline mark;
     bool cpu, started, child;
     int pid;           /* a vfork's child has another one; atomic */
@@ -15577,8 +20055,11 @@ static bool pli_env_file(int which, const char *value)
     if (result == PL_OK)
         return true;
     snprintf(key, sizeof key, "%s=", pli_env_names[which]);
-    pli_env_complain(key, value, result == PL_IO ? ": its folder cannot be written to" :
-                     ": name a file");
+    if (*value)
+        pli_env_complain(key, value, result == PL_IO ? ": its folder cannot be written to" :
+                         ": its path is too long");
+    else
+        pli_env_complain("write ", key, "FILE");
     path[0] = '\0';
     return false;
 }
@@ -15667,6 +20148,23 @@ static bool pli_env_crash(const char *value)
     return pli_env.crash >= 0;
 }
 
+/* Texts that are kept as they are. */
+static bool pli_env_http(const char *value)
+{
+    pli_env.http = *value ? pli_keep_text(value) : NULL;
+    if (!pli_env.http)
+        pli_env_complain("http=", value, ": write an address, as in http=127.0.0.1:6060");
+    return pli_env.http != NULL;
+}
+
+static bool pli_env_token(const char *value)
+{
+    pli_env.token = *value ? pli_keep_text(value) : NULL;
+    if (!pli_env.token)
+        pli_env_complain("httptoken=", value, ": write the token");
+    return pli_env.token != NULL;
+}
+
 /* The keys whose value is a number, with their range. */
 static const struct { const char *key; int64_t least, most, *out; } pli_env_numbers[] = {
     {"hz", 1, PLI_CPU_HZ_MAX, &pli_env.hz},
@@ -15682,6 +20180,8 @@ static const struct { const char *key; int64_t least, most, *out; } pli_env_numb
 /* And those with a text. */
 static const struct { const char *key; bool (*set)(const char *value); } pli_env_texts[] = {
     {"crash", pli_env_crash},
+    {"http", pli_env_http},
+    {"httptoken", pli_env_token},
     {"leakignore", pli_env_ignore},
     {"memlimit", pli_env_memlimit},
     {"signal", pli_env_signal},
@@ -15691,7 +20191,7 @@ static const struct { const char *key; bool (*set)(const char *value); } pli_env
 static void pli_env_unknown(const char *key)
 {
     static bool said;
-    char list[300] = "'; known are:";
+    char list[400] = "'; known are:";
     if (said)
         return;
     said = true;
@@ -15766,13 +20266,18 @@ static void pli_env_save(int which, bool emergency)
     munmap(path, size);
 }
 
-/* Stops and writes. A child that used no time has no profile worth a file. */
+#define PLI_ENV_CHILD_NS 10000000 /* a tick at 100 Hz */
+
+/* Stops and writes. A child that used next to no time has nothing worth a file: shells fork for
+   everything. */
 static void pli_env_write(bool emergency)
 {
     bool running = pli_env.cpu && pli_cpu_end_at_exit(emergency);
-    for (int i = 0; i < PLI_ENV_FILES; i++)
-        if (pli_env.path[i][0] && (i != PLI_ENV_CPU || (running && (!pli_env.child ||
-                                                                    pli_cpu.ticks > 0))))
+    bool worth = !pli_env.child || pl_process_cpu_ns() >= PLI_ENV_CHILD_NS;
+    if (running && (!pli_env.child || pli_cpu.ticks > 0))
+        pli_env_save(PLI_ENV_CPU, emergency);
+    for (int i = PLI_ENV_CPU + 1; i < PLI_ENV_FILES && worth; i++)
+        if (pli_env.path[i][0])
             pli_env_save(i, emergency);
 }
 
@@ -16012,10 +20517,10 @@ static void pli_env_start_files(char **place)
         pli_env_start_cpu();
     for (int i = 0; i < PLI_ENV_FILES; i++)
         pli_env.started |= pli_env.path[i][0] != '\0';
+    if (pli_env.parent == 0 && (pli_env.started || pli_env.http))
+        pli_env_mark(place);
     if (!pli_env.started)
         return;
-    if (pli_env.parent == 0)
-        pli_env_mark(place);
     pli_env_handle_all();
     if (pli_env.dump)
         pli_env_start_dump();
@@ -16056,6 +20561,23 @@ static void pli_env_start_crash(void)
         pli_env_complain("crash: ", pl_result_str(result), "");
 }
 
+/* The parent has the port. A child can only have one of its own: any (:0), or a socket with its
+   number in the name. What goes wrong is said by pl_http_start. */
+static void pli_env_start_http(void)
+{
+    char address[4096];
+    const char *mark = strstr(pli_env.http, "%p");
+    size_t size = strlen(pli_env.http);
+    bool any = mark || (size > 1 && strcmp(pli_env.http + size - 2, ":0") == 0);
+    if (pli_env.child && !any)
+        return;
+    if (mark)
+        snprintf(address, sizeof address, "%.*s%d%s", (int)(mark - pli_env.http), pli_env.http,
+                 (int)getpid(), mark + 2);
+    pl_http_start(&(pl_http_desc){.address = mark ? address : pli_env.http,
+                                  .token = pli_env.token});
+}
+
 /* Programs that run with more rights than their user ignore the user's wishes. */
 __attribute__((constructor)) static void pli_env_start(void)
 {
@@ -16070,6 +20592,8 @@ __attribute__((constructor)) static void pli_env_start(void)
     if (pli_env.memlimit)
         pli_env_start_limit();
     pli_env_start_files(place);
+    if (pli_env.http)
+        pli_env_start_http();
     if (pli_env.heaptrace && pli_growth_start(pli_env.heaptrace) != PL_OK)
         pli_env_complain("heaptrace: ", "no thread can be started", "; raise ulimit -u");
     if (pli_env.leakcheck || pli_env.started)

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import cpu
+import scrapes
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench"
@@ -194,6 +195,18 @@ def allocators() -> Iterator[Row]:
             yield Row(what, "glibc", "ns", note=str(why))
 
 
+def http() -> Iterator[Row]:
+    """A program's own latency while 50 profiles a second are fetched; what is left of a minute."""
+    program = compile_to("http_load", "bench/http_load.c", perflab_object())
+    yield Row("p99 of a program, 50 scrapes a second", "another is scraped", "ns",
+              in_turn(lambda: scrapes.p99(program, 10, True),
+                      lambda: scrapes.p99(program, 10, False), rounds=5), limit=1.1)
+    left = scrapes.growth(program, 60)
+    yield Row("memory after a minute of 50 scrapes a second", "", "KiB", values=[left.kib],
+              limit=256)
+    yield Row("descriptors after it", "", "more", values=[left.descriptors], limit=0)
+
+
 def compiling() -> Iterator[Row]:
     """Compile time of including the header, and of the implementation."""
     OUT.mkdir(parents=True, exist_ok=True)
@@ -304,6 +317,38 @@ def locks() -> Iterator[Row]:
               numbers(Command([linked, "on"]), Command([plain])), limit=2)
 
 
+def heap() -> Iterator[Row]:
+    """A malloc and its free, 16 functions deep, while the heap profile runs."""
+    plain = compile_to("heap_pair", "bench/heap_pair.c")
+    linked = compile_to("heap_pair_linked", "bench/heap_pair.c", "-DPERFLAB_IMPL", "-include",
+                        "perflab.h", "-ldl")
+    pairs = numbers(Command([linked, "524288"]), Command([plain, "0"]))
+    yield Row("malloc+free, heap profile at 512 KiB", "glibc", "ns", pairs)
+    yield Row("malloc+free, heap profile at 512 KiB, more than glibc", "", "ns",
+              values=[ours - other for ours, other in pairs], limit=4)
+    pairs = numbers(Command([linked, "1"]), Command([plain, "0"]))
+    yield Row("malloc+free, exact heap profile, 16 frames", "", "ns",
+              values=[ours for ours, _ in pairs], limit=250)
+    for what, name, settings in (
+            ("jemalloc, sampled at 512 KiB", "libjemalloc.so.2",
+             {"MALLOC_CONF": "prof:true,prof_active:true,lg_prof_sample:19"}),
+            ("tcmalloc, sampled at 512 KiB", "libtcmalloc.so.4",
+             {"TCMALLOC_SAMPLE_PARAMETER": "524288"})):
+        try:
+            other = Command([plain, "0"], LD_PRELOAD=library(name), **settings)
+            yield Row(f"malloc+free, {what}", "glibc", "ns",
+                      numbers(other, Command([plain, "0"])))
+        except Missing as why:
+            yield Row(f"malloc+free, {what}", "glibc", "ns", note=str(why))
+    try:
+        other = Command([plain, "1"], LD_PRELOAD=library("libheaptrack_preload.so"),
+                        DUMP_HEAPTRACK_OUTPUT=os.devnull)
+        yield Row("malloc+free, heaptrack, 16 frames", "glibc", "ns",
+                  numbers(other, Command([plain, "0"]), 3))
+    except Missing as why:
+        yield Row("malloc+free, heaptrack, 16 frames", "glibc", "ns", note=str(why))
+
+
 def unwind() -> Iterator[Row]:
     """A walk over 32 frames without frame pointers, and the sampler's whole handler."""
     program = compile_to("unwind", "-fomit-frame-pointer", "bench/unwind.c", "-ldl")
@@ -322,8 +367,9 @@ def unwind() -> Iterator[Row]:
         yield Row(what, "", unit, values=values, limit=limit)
 
 
-ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (ticks, loop, malloc, allocators, locks, totals,
-                                                  sampling, unwind, compiling, verdict)
+ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (
+    ticks, loop, malloc, allocators, heap, locks, totals, sampling, unwind, http, compiling,
+    verdict)
 
 
 # the table ----------------------------------------------------------------------------------------

@@ -58,7 +58,16 @@ def test_deadly_signals_write_at_any_moment(profiled: Profiled, program: Path,
 
 
 @pytest.mark.parametrize("setting, complaint", [
-    ("cpu=cpu.pb.gz,http=:6060", "unknown key 'http'"),
+    ("cpu=cpu.pb.gz,foo=1,bar=2", "unknown key 'foo'; known are: cpu heap block mutex hz"),
+    ("heap=", "write heap=FILE"),
+    ("heap=/nowhere/heap.pb.gz", "heap=/nowhere/heap.pb.gz: its folder cannot be written to"),
+    ("heaprate=0", "heaprate='0' is not a number from 1"),
+    ("mutexfraction=-1", "mutexfraction='-1' is not a number from 1"),
+    ("memlimit=3x", "memlimit=3x: write bytes (k, m and g may follow), or cgroup"),
+    ("memlimit=", "memlimit=: write bytes"),
+    ("memlimit=99999999999g", "memlimit=99999999999g: write bytes"),
+    ("signal=KILL", "signal=KILL: write USR1, USR2"),
+    ("signal=9", "signal=9: write USR1, USR2"),
     ("cpu=cpu.pb.gz,hz=0", "hz='0' is not a number from 1 to 10000"),
     ("hz=abc", "hz='abc' is not a number from 1 to 10000"),
     ("cpu=", "write cpu=FILE"),

@@ -28,8 +28,9 @@ static PL_NOINLINE void compare(void)
     int max = max_frames < PLI_TRAIL_FRAMES ? max_frames : PLI_TRAIL_FRAMES;
     pli_regs here = pli_regs_here();
     bool same;
+    pli_memo_way *way = &memo.way[any(8) * any(8) / 8];
     int depth = pli_unwind_sig(&here, pcs, max);
-    const pli_trail *trail = pli_unwind_again_sig(&here, max_frames, &memo, &same);
+    const pli_trail *trail = pli_unwind_again_sig(&here, max_frames, &memo, way, &same);
     walks++, repeated += same;
     deepest = depth > deepest ? depth : deepest;
     if (trail->frames != depth || memcmp(trail->pcs, pcs, (size_t)depth * sizeof *pcs) != 0) {
@@ -105,12 +106,12 @@ int main(void)
     is_int(different, 0, "%d walks over a tree of calls", walks);
     ok(repeated > walks / 20, "%d of them were the last one again", repeated);
     max_frames = 10;
-    memo.generation = 0;
+    memset(&memo, 0, sizeof memo);
     for (int i = 0; i < 1000; i++)
         tree(20);
     is_int(different, 0, "stacks that are cut");
     max_frames = 40;
-    memo.generation = 0;
+    memset(&memo, 0, sizeof memo);
     signal(SIGUSR1, on_signal);
     for (int i = 0; i < 1000; i++) {
         tree(4);
@@ -118,7 +119,7 @@ int main(void)
     }
     is_int(different, 0, "through a handler's frame");
     max_frames = 1000; /* more than there is room for */
-    memo.generation = 0;
+    memset(&memo, 0, sizeof memo);
     for (int i = 0; i < 300; i++)
         tree(12);
     is_int(different, 0, "without a limit of the caller's");
