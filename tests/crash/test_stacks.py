@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILDS = {
     "musl": ["musl-gcc", "-O2"], "musl-O0": ["musl-gcc", "-O0"],
     "frame-pointers": ["gcc", "-O2", "-fno-omit-frame-pointer"],
-    "no-pie": ["clang", "-O2", "-no-pie", "-fno-pie"], "static": ["gcc", "-O2", "-static", "-DPERFLAB_NO_SYNC"],
+    "no-pie": ["clang", "-O2", "-no-pie", "-fno-pie"],
+    "static": ["gcc", "-O2", "-static", "-DPERFLAB_NO_SYNC"],
     "no-hooks": ["gcc", "-O2", "-DPERFLAB_NO_INTERPOSE"],
 }
 

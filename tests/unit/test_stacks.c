@@ -758,7 +758,7 @@ PL_NOINLINE static void test_leaked(void)
         return;
     }
     if (PLI_GLIBC)
-        is_int(in_child(0), 5, "a circle, who waits behind it, who joins it, a holder that has ended");
+        is_int(in_child(0), 5, "a circle, who waits behind it or joins it; a holder that is gone");
     is_int(in_child(1), 2, "all threads of a program that wait for a semaphore");
     is_int(in_child(2), 0, "but for a handler that might post");
     is_int(write_profile("goroutineleak", 1), PL_OK, "a healthy program");
