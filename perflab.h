@@ -1286,6 +1286,11 @@ __extension__ typedef unsigned __int128 pli_wide;
 #define PLI_SOMETIMES __attribute__((unused)) /* some configurations have no caller */
 #define PLI_PUBLIC __attribute__((visibility("default")))
 #define PLI_HOOK __attribute__((weak, visibility("default"), noinline)) /* an interposed function */
+#if PLI_GLIBC
+#define PLI_NOT_LAST() ((void)0)
+#else /* musl has no unwind tables: who calls it must stay on the stack, and not jump there */
+#define PLI_NOT_LAST() __asm__ volatile("")
+#endif
 #define PLI_CACHE_LINE 128 /* two lines: processors fetch them in pairs */
 
 /* Nanoseconds of one of the system's clocks. The kernel answers most of them without a system call
@@ -4606,6 +4611,22 @@ static bool pli_guess_is_fp_sig(pli_walk *w, uintptr_t fp, uintptr_t sp)
            pli_guess_fits_sig(w, 0, ra);
 }
 
+/* Whether a word that fits leads further: what is left of an earlier call looks like the one that
+   is searched for, but where its caller would be there is something else by now. A caller without
+   tables, or whose fp is not known, is believed. */
+static bool pli_guess_leads_sig(const pli_walk *w, uintptr_t cfa, uintptr_t ra)
+{
+    pli_walk next = *w;
+    if (!pli_walk_to_sig(&next, cfa, ra, w->regs.fp, 0))
+        return false;
+    uint64_t row = pli_row_find_sig(&next);
+    if (row == PLI_CFA_UNKNOWN || row == PLI_CFA_SIGNAL || row == PLI_CFA_OUTERMOST ||
+        pli_row_unpack_sig(row).cfa != PLI_CFA_SP)
+        return true;
+    return pli_walk_row_sig(&next, pli_row_unpack_sig(row)) &&
+           pli_text_known_sig(&next, next.regs.pc);
+}
+
 /* Without a row: the link register, or the nearest word of the stack that fits, which may be the
    one behind the frame pointer. That one alone would leave callers out: code without tables is
    often code that has no frame pointers either, and fp is then that of a caller further out. */
@@ -4627,7 +4648,8 @@ static bool pli_walk_guess_sig(pli_walk *w)
     for (int i = 0; i < PLI_GUESS_WORDS && pli_load_sig(w, sp, &ra); i++, sp += sizeof ra) {
         if (fp_ra && (PLI_RA_IN_REGISTER || sp == fp + 8))
             break; /* nothing nearer */
-        if (pli_guess_fits_sig(w, pc, ra)) /* fp may have been saved and used for something else */
+        /* fp may have been saved and used for something else */
+        if (pli_guess_fits_sig(w, pc, ra) && pli_guess_leads_sig(w, sp + sizeof ra, ra))
             return pli_walk_to_sig(w, sp + sizeof ra, ra,
                                    pli_guess_is_fp_sig(w, fp, sp) || !saved ? fp : saved, 0);
         if (pli_guess_is_fp_sig(w, ra, sp))
@@ -8890,6 +8912,14 @@ static PLI_COLD void *pli_sync_missing(const char *name)
 PLI_SYNC_CALLS(PLI_SYNC_FIND)
 PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
 
+/* libc's function, and what it returns. */
+#define PLI_SYNC_HAND_ON(name, arguments)                                                          \
+    do {                                                                                           \
+        int handed_on = PLI_SYNC_NEXT(name) arguments;                                             \
+        PLI_NOT_LAST();                                                                            \
+        return handed_on;                                                                          \
+    } while (0)
+
 /* Off is off: a load, a test that the processor foretells, and a jump to libc's function; 0.3 ns
    more than glibc alone for a lock and unlock (bench/lock_pair.c). */
 #define PLI_SYNC_NEXT(name) PLI_LOAD(pli_sync_next.name)
@@ -8903,7 +8933,7 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
    since the caller's address can only be asked for there. */
 #define PLI_SYNC_LOCK(attempt, lock, name, arguments)                                              \
     if (PLI_SYNC_OFF)                                                                              \
-        return PLI_SYNC_NEXT(name) arguments;                                                      \
+        PLI_SYNC_HAND_ON(name, arguments);                                                         \
     int error = attempt(lock);                                                                     \
     if (error != EBUSY)                                                                            \
         return error;                                                                              \
@@ -8976,7 +9006,7 @@ PLI_HOOK int pthread_rwlock_unlock(pthread_rwlock_t *l)
 /* Waiting for a condition unlocks the mutex. */
 #define PLI_SYNC_COND(name, arguments)                                                             \
     if (PLI_SYNC_OFF)                                                                              \
-        return PLI_SYNC_NEXT(name) arguments;                                                      \
+        PLI_SYNC_HAND_ON(name, arguments);                                                         \
     pli_sync_charge(m, PLI_CALLER);                                                                \
     PLI_SYNC_WAIT(name, arguments)
 
@@ -8995,7 +9025,7 @@ PLI_HOOK int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, PLI_U
 PLI_HOOK int pthread_barrier_wait(pthread_barrier_t *b)
 {
     if (PLI_SYNC_OFF)
-        return PLI_SYNC_NEXT(pthread_barrier_wait)(b);
+        PLI_SYNC_HAND_ON(pthread_barrier_wait, (b));
     uint64_t began = pl_ticks();
     int result = PLI_SYNC_NEXT(pthread_barrier_wait)(b);
     if (result == 0)
@@ -9007,7 +9037,7 @@ PLI_HOOK int pthread_barrier_wait(pthread_barrier_t *b)
 PLI_HOOK int pthread_join(pthread_t thread, void **result)
 {
     if (PLI_SYNC_OFF)
-        return PLI_SYNC_NEXT(pthread_join)(thread, result);
+        PLI_SYNC_HAND_ON(pthread_join, (thread, result));
     int error = pthread_tryjoin_np(thread, result);
     if (error != EBUSY)
         return error;
@@ -9021,7 +9051,7 @@ PLI_HOOK int pthread_join(pthread_t thread, void **result)
    it went: the program's loop will wait again. */
 #define PLI_SYNC_SEM(name, arguments)                                                              \
     if (PLI_SYNC_OFF)                                                                              \
-        return PLI_SYNC_NEXT(name) arguments;                                                      \
+        PLI_SYNC_HAND_ON(name, arguments);                                                         \
     int saved = errno;                                                                             \
     if (sem_trywait(s) == 0)                                                                       \
         return 0;                                                                                  \
