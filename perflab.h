@@ -228,8 +228,8 @@
        when preloaded; including the header 4 ms of compile time, implementing it 0.7 s. The CPU
        profile is within 0.3 % of the process's clock with 1 to 64 threads at 100 to 10,000 Hz; a
        sample of 32 frames takes 0.4 us in the handler; starting, stopping and writing 2 ms; the
-       first source line of a program with 3 MB of debug information 4.6 ms, the same again 0.6 us; the
-       program's own CPU time does not change measurably at 100 or 1000 Hz (0.999 times, middle
+       first source line of a program with 3 MB of debug information 4.6 ms, the same again 0.6 us;
+       the program's own CPU time does not change measurably at 100 or 1000 Hz (0.999 times, middle
        half 0.994 to 1.005).
 
    INTERPOSED SYMBOLS (all weak; each goes on to the next definition in line, so that jemalloc,
