@@ -52,8 +52,9 @@
        >>flags       the command line of a benchmark program
        >>bench       one benchmark: timer, metrics, growth of n, threads
        >>benchmain   which benchmarks run, and what is printed of them
-       >>http        /debug/pprof/: what is asked for, and what is answered
-       >>request     what clients send, and which of them are heard
+       >>http        /debug/pprof/: what is answered
+       >>page        the same for people: one page
+       >>request     what is asked for: addresses, the bytes of clients, and who may ask
        >>server      a small HTTP server
        >>env         what the environment variable PERFLAB asks for
 
@@ -130,6 +131,9 @@
        heaptrace=N      every N seconds a line on stderr: what is live, is it growing
        crash=LEVEL      what is said of a crash: none, single (the thread), all (all threads), core
                         (all, and a core file as large as the system allows)
+       http=ADDRESS     all of these over HTTP, while the program runs: see OVER HTTP. Children have
+                        the port only where the address ends in :0, or is a socket with %p in it
+       httptoken=TOKEN  only who sends it in Authorization: Bearer TOKEN is answered
        memlimit=N       malloc fails beyond so many bytes (k, m, g may follow), or those of the
                         control group: cgroup. Nine tenths are said on stderr
        Files are written when the program ends: by exit, by _exit, or by a SIGTERM, SIGINT or SIGHUP
@@ -141,7 +145,8 @@
        -cpuprofile FILE does the same for what benchmarks time.
 
    OVER HTTP
-       A program that calls pl_http_start(NULL) shows all its profiles while it runs, in a browser
+       A program that calls pl_http_start(NULL), or runs with PERFLAB=http=127.0.0.1:6060 (add
+       blockrate=1,mutexfraction=1 for waits), shows all its profiles while it runs, in a browser
        at http://127.0.0.1:6060/, and to whatever reads the profiles of Go programs:
 
            $ go tool pprof http://127.0.0.1:6060/debug/pprof/profile?seconds=10
@@ -792,7 +797,7 @@ typedef struct pl_http_request {
 typedef struct pl_http_response {
     int status;                /* 200, 404 and so on */
     const char *const *header; /* name, value, name, value, ..., NULL; without Content-Length */
-    const void *body;
+    const void *body;          /* not to be sent in answer to HEAD */
     size_t size;
     void *job;                 /* private */
 } pl_http_response;
@@ -1281,6 +1286,11 @@ __extension__ typedef unsigned __int128 pli_wide;
 #define PLI_SOMETIMES __attribute__((unused)) /* some configurations have no caller */
 #define PLI_PUBLIC __attribute__((visibility("default")))
 #define PLI_HOOK __attribute__((weak, visibility("default"), noinline)) /* an interposed function */
+#if PLI_GLIBC
+#define PLI_NOT_LAST() ((void)0)
+#else /* musl has no unwind tables: who calls it must stay on the stack, and not jump there */
+#define PLI_NOT_LAST() __asm__ volatile("")
+#endif
 #define PLI_CACHE_LINE 128 /* two lines: processors fetch them in pairs */
 
 /* Nanoseconds of one of the system's clocks. The kernel answers most of them without a system call
@@ -4601,6 +4611,22 @@ static bool pli_guess_is_fp_sig(pli_walk *w, uintptr_t fp, uintptr_t sp)
            pli_guess_fits_sig(w, 0, ra);
 }
 
+/* Whether a word that fits leads further: what is left of an earlier call looks like the one that
+   is searched for, but where its caller would be there is something else by now. A caller without
+   tables, or whose fp is not known, is believed. */
+static bool pli_guess_leads_sig(const pli_walk *w, uintptr_t cfa, uintptr_t ra)
+{
+    pli_walk next = *w;
+    if (!pli_walk_to_sig(&next, cfa, ra, w->regs.fp, 0))
+        return false;
+    uint64_t row = pli_row_find_sig(&next);
+    if (row == PLI_CFA_UNKNOWN || row == PLI_CFA_SIGNAL || row == PLI_CFA_OUTERMOST ||
+        pli_row_unpack_sig(row).cfa != PLI_CFA_SP)
+        return true;
+    return pli_walk_row_sig(&next, pli_row_unpack_sig(row)) &&
+           pli_text_known_sig(&next, next.regs.pc);
+}
+
 /* Without a row: the link register, or the nearest word of the stack that fits, which may be the
    one behind the frame pointer. That one alone would leave callers out: code without tables is
    often code that has no frame pointers either, and fp is then that of a caller further out. */
@@ -4622,7 +4648,8 @@ static bool pli_walk_guess_sig(pli_walk *w)
     for (int i = 0; i < PLI_GUESS_WORDS && pli_load_sig(w, sp, &ra); i++, sp += sizeof ra) {
         if (fp_ra && (PLI_RA_IN_REGISTER || sp == fp + 8))
             break; /* nothing nearer */
-        if (pli_guess_fits_sig(w, pc, ra)) /* fp may have been saved and used for something else */
+        /* fp may have been saved and used for something else */
+        if (pli_guess_fits_sig(w, pc, ra) && pli_guess_leads_sig(w, sp + sizeof ra, ra))
             return pli_walk_to_sig(w, sp + sizeof ra, ra,
                                    pli_guess_is_fp_sig(w, fp, sp) || !saved ? fp : saved, 0);
         if (pli_guess_is_fp_sig(w, ra, sp))
@@ -8885,6 +8912,14 @@ static PLI_COLD void *pli_sync_missing(const char *name)
 PLI_SYNC_CALLS(PLI_SYNC_FIND)
 PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
 
+/* libc's function, and what it returns. */
+#define PLI_SYNC_HAND_ON(name, arguments)                                                          \
+    do {                                                                                           \
+        int handed_on = PLI_SYNC_NEXT(name) arguments;                                             \
+        PLI_NOT_LAST();                                                                            \
+        return handed_on;                                                                          \
+    } while (0)
+
 /* Off is off: a load, a test that the processor foretells, and a jump to libc's function; 0.3 ns
    more than glibc alone for a lock and unlock (bench/lock_pair.c). */
 #define PLI_SYNC_NEXT(name) PLI_LOAD(pli_sync_next.name)
@@ -8898,7 +8933,7 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
    since the caller's address can only be asked for there. */
 #define PLI_SYNC_LOCK(attempt, lock, name, arguments)                                              \
     if (PLI_SYNC_OFF)                                                                              \
-        return PLI_SYNC_NEXT(name) arguments;                                                      \
+        PLI_SYNC_HAND_ON(name, arguments);                                                         \
     int error = attempt(lock);                                                                     \
     if (error != EBUSY)                                                                            \
         return error;                                                                              \
@@ -8971,7 +9006,7 @@ PLI_HOOK int pthread_rwlock_unlock(pthread_rwlock_t *l)
 /* Waiting for a condition unlocks the mutex. */
 #define PLI_SYNC_COND(name, arguments)                                                             \
     if (PLI_SYNC_OFF)                                                                              \
-        return PLI_SYNC_NEXT(name) arguments;                                                      \
+        PLI_SYNC_HAND_ON(name, arguments);                                                         \
     pli_sync_charge(m, PLI_CALLER);                                                                \
     PLI_SYNC_WAIT(name, arguments)
 
@@ -8990,7 +9025,7 @@ PLI_HOOK int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, PLI_U
 PLI_HOOK int pthread_barrier_wait(pthread_barrier_t *b)
 {
     if (PLI_SYNC_OFF)
-        return PLI_SYNC_NEXT(pthread_barrier_wait)(b);
+        PLI_SYNC_HAND_ON(pthread_barrier_wait, (b));
     uint64_t began = pl_ticks();
     int result = PLI_SYNC_NEXT(pthread_barrier_wait)(b);
     if (result == 0)
@@ -9002,7 +9037,7 @@ PLI_HOOK int pthread_barrier_wait(pthread_barrier_t *b)
 PLI_HOOK int pthread_join(pthread_t thread, void **result)
 {
     if (PLI_SYNC_OFF)
-        return PLI_SYNC_NEXT(pthread_join)(thread, result);
+        PLI_SYNC_HAND_ON(pthread_join, (thread, result));
     int error = pthread_tryjoin_np(thread, result);
     if (error != EBUSY)
         return error;
@@ -9016,7 +9051,7 @@ PLI_HOOK int pthread_join(pthread_t thread, void **result)
    it went: the program's loop will wait again. */
 #define PLI_SYNC_SEM(name, arguments)                                                              \
     if (PLI_SYNC_OFF)                                                                              \
-        return PLI_SYNC_NEXT(name) arguments;                                                      \
+        PLI_SYNC_HAND_ON(name, arguments);                                                         \
     int saved = errno;                                                                             \
     if (sem_trywait(s) == 0)                                                                       \
         return 0;                                                                                  \
@@ -18061,7 +18096,7 @@ typedef struct pli_http_job {
 /* A handler's view of what was asked. `query` is what stands behind the '?', as it came. */
 typedef struct pli_http_ask {
     const pl_http_request *request;
-    const char *query;
+    const char *query; /* "" when there is none */
 } pli_http_ask;
 
 /* -- Reading addresses -- */
@@ -18446,9 +18481,10 @@ static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
     pli_http_show(job, "text/plain; charset=utf-8");
 }
 
-/* -- The page --
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
 
-   For people: what there is, how much of it, and the commands to copy.
+/* ==== >>page =====================================================================================
+   For people: what profiles there are, how much is in them, and the commands to copy.
 
        ./server --port 80                                        which program this is
        process 4711, up 1:12:09 h, 9 threads ...                 which process of it
@@ -18464,9 +18500,16 @@ static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
    It needs nothing from elsewhere: no scripts, no fonts, no pictures, and the browser is told to
    refuse any (Content-Security-Policy), so that a name that was not escaped would still do nothing.
    Links are relative: they hold behind a proxy that has the page under another address. Colours
-   follow the reader's choice of light or dark, and all is readable without any style at all. */
+   follow the reader's choice of light or dark; on a telephone the columns become lines; and all is
+   readable without any style at all.
 
-/* What profiles are for, in a line. */
+   Like every page that shows what a program holds, it comes without being kept by anyone
+   (Cache-Control: no-store), and may not be shown inside of another site's (frame-ancestors). */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+/* What profiles are for, in a line: in the words of whoever looks for something, since the names
+   are Go's, and a thread is no goroutine. */
 static const char *pli_http_describe(const char *name)
 {
     static const char *const text[][2] = {
@@ -18533,7 +18576,7 @@ static int pli_http_sort_sources(const pli_profile_source **out, int room)
     return count;
 }
 
-/* A link to a profile in another form. */
+/* A link to a profile in another form. The query is ours; name and text may hold anything. */
 static void pli_http_link(pli_bytes *b, const char *name, const char *query, const char *text)
 {
     pli_bytes_text(b, "<a href=\"");
@@ -18544,7 +18587,9 @@ static void pli_http_link(pli_bytes *b, const char *name, const char *query, con
     pli_bytes_text(b, "</a>\n");
 }
 
-/* The command for what a line of the page is about, to be copied with one click. */
+/* The command for what a line of the page is about. The address is quoted, since shells take a '?'
+   for any letter; one click marks all of it (user-select: all). The host is the one under which the
+   reader has come, which is right behind a tunnel or a proxy as well. */
 static void pli_http_command(pli_bytes *b, const char *host, const char *name, const char *query)
 {
     pli_bytes_text(b, "<code>go tool pprof \"http://");
@@ -18555,7 +18600,8 @@ static void pli_http_command(pli_bytes *b, const char *host, const char *name, c
     pli_bytes_text(b, "\"</code>\n");
 }
 
-/* A line of the table: count, name, what it is for, its forms, its command. */
+/* A line of the table: count, name, what it is for, its forms, its command. The name leads to the
+   text, which a browser can show, "file" to the bytes, which it saves. */
 static void pli_http_row(pli_bytes *b, const pli_profile_source *source, const char *host)
 {
     const char *name = source->name, *off = pli_http_off(name);
@@ -18581,7 +18627,8 @@ static void pli_http_row(pli_bytes *b, const pli_profile_source *source, const c
     pli_bytes_text(b, "</td></tr>\n");
 }
 
-/* How the page looks: one column, the colours of the reader's choice. */
+/* How the page looks: one column, the colours of the reader's choice, figures under figures. Five
+   colours have names, and are the only thing that light and dark differ in. */
 static const char pli_http_style[] =
     ":root{color-scheme:light dark;--ink:#1b1f24;--soft:#59636e;--paper:#fff;--box:#f4f6f8;"
     "--line:#d5dbe1;--link:#0a58ca}\n"
@@ -18594,7 +18641,7 @@ static const char pli_http_style[] =
     "a{color:var(--link);text-decoration:none}a:hover{text-decoration:underline}\n"
     "table{border-collapse:collapse;width:100%}th{text-align:left}\n"
     "td,th{padding:.5rem .7rem .5rem 0;border-bottom:1px solid var(--line);vertical-align:top}\n"
-    "td:last-child{white-space:nowrap}td:last-child a+a{margin-left:.7rem}\n"
+    "td:last-child{white-space:nowrap}a+a{margin-left:.7rem}\n"
     ".n{text-align:right;font-variant-numeric:tabular-nums}\n"
     "code{font:12.5px/1.4 ui-monospace,monospace;background:var(--box);padding:.15rem .4rem;"
     "border-radius:4px;user-select:all;overflow-wrap:anywhere}\n"
@@ -18602,7 +18649,9 @@ static const char pli_http_style[] =
     "input,button{font:inherit;color:inherit;background:var(--paper);border:1px solid var(--line);"
     "border-radius:4px;padding:.15rem .5rem}input{width:5rem}\n"
     ".m{columns:2;column-gap:3rem;list-style:none;padding:0}"
-    ".m li{display:flex;justify-content:space-between;border-bottom:1px solid var(--line)}\n";
+    ".m li{display:flex;justify-content:space-between;border-bottom:1px solid var(--line)}\n"
+    "@media(max-width:40rem){tr{display:block;padding:.5rem 0;border-bottom:1px solid var(--line)}"
+    "td,th{display:inline;border:0;padding-right:.4rem}.m{columns:1}}\n";
 
 /* Seconds since the process was started; -1 where the kernel does not say. Its line in /proc has
    the name in brackets, and that may hold anything, brackets too: fields are counted from the last
@@ -18645,6 +18694,18 @@ static void pli_http_facts(pli_bytes *b)
     pli_bytes_free(&command);
 }
 
+/* A number with a narrow gap after each three digits: bytes have nine and more. */
+static void pli_http_digits(pli_bytes *b, int64_t value)
+{
+    char text[24];
+    int size = snprintf(text, sizeof text, "%lld", (long long)value);
+    for (int i = 0; i < size; i++) {
+        bool gap = i > 0 && (size - i) % 3 == 0 && text[i - 1] != '-';
+        pli_bytes_text(b, gap ? "&#8239;" : "");
+        pli_bytes_byte(b, (unsigned char)text[i]);
+    }
+}
+
 /* The figures of the heap; what each means is shown when the mouse rests on it. */
 static void pli_http_list_memstats(pli_bytes *b)
 {
@@ -18653,12 +18714,15 @@ static void pli_http_list_memstats(pli_bytes *b)
     pli_bytes_text(b, "<h2><a href=memstats>Memory</a></h2>\n<ul class=m>\n");
 #define PLI_HTTP_ITEM(name, kind, meaning)                                                         \
     pli_bytes_text(b, "<li title=\"" meaning "\"><span>" #name "</span>");                         \
-    pli_bytes_format(b, "<span class=n>%lld</span></li>\n", (long long)m.name);
+    pli_bytes_text(b, "<span class=n>");                                                           \
+    pli_http_digits(b, m.name);                                                                    \
+    pli_bytes_text(b, "</span></li>\n");
     PL_MEMSTATS(PLI_HTTP_ITEM)
     pli_bytes_text(b, "</ul>\n");
 }
 
-/* The whole page. */
+/* The whole page, from top to bottom. "Types of profiles available:" is what Go's page says and
+   what its own test looks for; scripts that look whether a page is this one do so, too. */
 static void pli_http_index(pli_http_job *job, const pli_http_ask *ask)
 {
     const pli_profile_source *sources[64];
@@ -18692,9 +18756,55 @@ static void pli_http_index(pli_http_job *job, const pli_http_ask *ask)
                  "base-uri 'none'; frame-ancestors 'none'";
 }
 
+#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
+
+/* ==== >>request ==================================================================================
+   What a client sends, up to the moment at which it is known to be a request that may be answered.
+   Whoever listens at a port gets everything: scanners, browsers, other protocols, and those who try
+   what happens. So what is read here is checked to the letter, and what is not understood is
+   refused with a line that says what would be.
+
+       GET /debug/pprof/heap?debug=1 HTTP/1.1\r\n       method, target, version
+       Host: localhost:6060\r\n                         who is asked: see below
+       Authorization: Bearer k3yw0rd\r\n                who asks
+       Content-Length: 0\r\n                            how much follows
+       \r\n                                             the end of the head
+
+   The head is copied into the connection, where it lies still, and cut into words in place: each
+   line end, and each blank that matters, becomes a NUL. Nothing is allocated for it.
+
+       400   no request, or one that two readers could understand differently: a blank before a
+             colon, two lengths, two Hosts, control characters. Between a proxy that reads it one
+             way and a server that reads it the other, a second request can be smuggled.
+       401   the token is missing or wrong
+       403   the Host is not ours
+       411   a body without a length
+       413   a body of more than 1 MiB: only lists of addresses have one
+       431   a head of more than 8 KiB: those of browsers with many cookies have 4
+       505   not HTTP/1
+
+   Who may ask: the server listens on loopback unless told otherwise. But a page of any web site may
+   have a browser on this machine ask it, under a name of that site's own which suddenly leads here
+   (DNS rebinding):
+
+       page of http://evil.example  ──► GET / Host: evil.example ──► 127.0.0.1:6060
+                        ▲                                                 │
+                        └── may read the answer: it has the page's name ──┘
+
+   The only trace of that is the Host header, which pages cannot change. So it has to be an address,
+   localhost, or a name that the program has listed. */
+
+#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
+
+#define PLI_HTTP_HEAD ((size_t)8 << 10) /* bytes of a request without its body */
+#define PLI_HTTP_BODY ((size_t)1 << 20)
+#define PLI_HTTP_TOKEN 256
+#define PLI_HTTP_HOSTS 1024             /* bytes of all names together */
+
 /* -- A request from its begin to its end -- */
 
-/* The addresses behind the prefix that are no profile in the list. */
+/* The addresses behind the prefix that are no profile in the list. A further one is a line here and
+   a function above. */
 static const struct {
     const char *name;
     void (*begin)(pli_http_job *job, const pli_http_ask *ask);
@@ -18715,7 +18825,9 @@ static void pli_http_route(pli_http_job *job, const pli_http_ask *ask)
     pli_http_named(job, ask);
 }
 
-/* Elsewhere. The prefix without its last slash would break the links on the page. */
+/* Elsewhere. The prefix without its last slash would break the links on the page, which are
+   relative. Go says 301 (for ever) there; "/" is perflab's own, and 302, since a program may put
+   something of its own there one day. */
 static void pli_http_redirect(pli_http_job *job, int status)
 {
     pli_http_fail(job, status, "the profiles are at " PLI_HTTP_PREFIX);
@@ -18863,70 +18975,13 @@ void pl_http_response_free(pl_http_response *response)
     memset(response, 0, sizeof *response);
 }
 
-#else /* !PLI_LINUX || PERFLAB_NO_HTTP */
-
-pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response)
-{
-    (void)request, (void)response;
-    return PL_UNSUPPORTED;
-}
-
-void pl_http_response_free(pl_http_response *response)
-{
-    (void)response;
-}
-
-#endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
-
-/* ==== >>request ==================================================================================
-   What a client sends, up to the moment at which it is known to be a request that may be answered.
-   Whoever listens at a port gets everything: scanners, browsers, other protocols, and those who try
-   what happens. So what is read here is checked to the letter, and what is not understood is
-   refused with a line that says what would be.
-
-       GET /debug/pprof/heap?debug=1 HTTP/1.1\r\n       method, target, version
-       Host: localhost:6060\r\n                         who is asked: see below
-       Authorization: Bearer k3yw0rd\r\n                who asks
-       Content-Length: 0\r\n                            how much follows
-       \r\n                                             the end of the head
-
-   The head is copied into the connection, where it lies still, and cut into words in place: each
-   line end, and each blank that matters, becomes a NUL. Nothing is allocated for it.
-
-       400   no request, or one that two readers could understand differently: a blank before a
-             colon, two lengths, two Hosts, control characters. Between a proxy that reads it one
-             way and a server that reads it the other, a second request can be smuggled.
-       401   the token is missing or wrong
-       403   the Host is not ours
-       411   a body without a length
-       413   a body of more than 1 MiB: only lists of addresses have one
-       431   a head of more than 8 KiB: those of browsers with many cookies have 4
-       505   not HTTP/1
-
-   Who may ask: the server listens on loopback unless told otherwise. But a page of any web site may
-   have a browser on this machine ask it, under a name of that site's own which suddenly leads here
-   (DNS rebinding):
-
-       page of http://evil.example  ──► GET / Host: evil.example ──► 127.0.0.1:6060
-                        ▲                                                 │
-                        └── may read the answer: it has the page's name ──┘
-
-   The only trace of that is the Host header, which pages cannot change. So it has to be an address,
-   localhost, or a name that the program has listed. */
-
-#if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
-
-#define PLI_HTTP_HEAD ((size_t)8 << 10) /* bytes of a request without its body */
-#define PLI_HTTP_BODY ((size_t)1 << 20)
-#define PLI_HTTP_TOKEN 256
-#define PLI_HTTP_HOSTS 1024             /* bytes of all names together */
-
 /* What the head of a request says; texts lie in the connection's copy of it. */
 typedef struct pli_http_head {
     char *method, *target, *host, *authorization;
     size_t body_size;
     int minor, hosts;    /* HTTP/1.minor; how often Host was given */
-    bool keep, expects;  /* the connection stays; the client waits before it sends the body */
+    bool keep;           /* the connection stays */
+    bool expects;        /* the client waits for a word before it sends the body */
     int wrong;           /* the status to refuse it with; 0: it is in order */
     const char *why;
 } pli_http_head;
@@ -19201,6 +19256,19 @@ static bool pli_http_token_given(const char *authorization, const char *token)
     return colon && pli_http_same_secret(colon + 1, (size_t)(pair + size - colon - 1), token);
 }
 
+#else /* !PLI_LINUX || PERFLAB_NO_HTTP */
+
+pl_result pl_http_handle(const pl_http_request *request, pl_http_response *response)
+{
+    (void)request, (void)response;
+    return PL_UNSUPPORTED;
+}
+
+void pl_http_response_free(pl_http_response *response)
+{
+    (void)response;
+}
+
 #endif /* PLI_LINUX && !PERFLAB_NO_HTTP */
 
 /* ==== >>server ===================================================================================
@@ -19254,10 +19322,10 @@ static bool pli_http_token_given(const char *authorization, const char *token)
 #define PLI_HTTP_CONNECTIONS 32
 #define PLI_HTTP_HEAD_OUT 1024          /* of an answer: all of it is ours, and short */
 #define PLI_HTTP_S ((uint64_t)1000000000)
-#define PLI_HTTP_READ_NS (10 * PLI_HTTP_S)
-#define PLI_HTTP_IDLE_NS (120 * PLI_HTTP_S)
-#define PLI_HTTP_WRITE_NS (30 * PLI_HTTP_S)
-#define PLI_HTTP_DRAIN_NS (1 * PLI_HTTP_S)
+#define PLI_HTTP_READ_NS (10 * PLI_HTTP_S)   /* for a request, from its first byte */
+#define PLI_HTTP_IDLE_NS (120 * PLI_HTTP_S)  /* from an answer to the next request's first byte */
+#define PLI_HTTP_WRITE_NS (30 * PLI_HTTP_S)  /* for any progress of an answer */
+#define PLI_HTTP_DRAIN_NS (1 * PLI_HTTP_S)   /* for the client to close its end */
 #define PLI_HTTP_PAUSE_NS (PLI_HTTP_S / 10) /* before accept is tried again when it has failed */
 
 enum { PLI_HTTP_FREE, PLI_HTTP_READ, PLI_HTTP_WAIT, PLI_HTTP_WRITE, PLI_HTTP_DRAIN };
@@ -19265,21 +19333,24 @@ enum { PLI_HTTP_FREE, PLI_HTTP_READ, PLI_HTTP_WAIT, PLI_HTTP_WRITE, PLI_HTTP_DRA
 /* A place for a connection. It has room for a head each way, so that only bodies need memory of
    their own; pages that were never used cost nothing. */
 typedef struct pli_http_conn {
-    int fd, state;
+    int fd;                         /* -1: none */
+    int state;                      /* PLI_HTTP_FREE and so on */
     uint64_t deadline_ns, since_ns; /* given up at; its last change of state */
     bool fresh;                     /* there are bytes in `in` that nobody has looked at yet */
     bool parsed;                    /* the head is read, and the body awaited */
-    pli_http_head head;
-    size_t out_size, sent;
+    pli_http_head head;             /* of the request that is worked on; points into text */
+    size_t out_size;                /* of the answer's head */
+    size_t sent;                    /* of head and body together */
     char text[PLI_HTTP_HEAD + 1];   /* the head of the request, cut into words */
     char out[PLI_HTTP_HEAD_OUT];    /* the head of the answer */
-    pli_bytes in;
+    pli_bytes in;                   /* what has come behind that head: a body, further requests */
     pli_http_job job;
 } pli_http_conn;
 
 /* A server that runs. */
 typedef struct pli_http_server {
-    int listener, waker;         /* descriptors */
+    int listener;                /* where clients come in */
+    int waker;                   /* eventfd: has poll return when the server is to stop */
     uint64_t accept_ns;          /* not before then */
     pli_http_guard guard;
     pli_http_conn conn[PLI_HTTP_CONNECTIONS];
@@ -19291,10 +19362,10 @@ static struct {
     pli_http_server *server; /* NULL: none runs */
     pthread_t thread;
     uint32_t stop;           /* atomic */
-    int port, pid;
+    int port;                /* 0: none, or a Unix socket; atomic */
+    int pid;                 /* whose path it is: a fork's child removes nothing */
     char path[108];          /* of a Unix socket; "": none */
     uint64_t path_file;      /* which file that was: it may be another's by now */
-    bool prepared;
 } pli_http;
 
 /* -- Requests and answers -- */
@@ -19333,7 +19404,8 @@ static void pli_http_turn(pli_http_conn *c, int state, uint64_t ns)
     c->deadline_ns = c->since_ns + ns;
 }
 
-/* A descriptor of perflab's own is closed. */
+/* A descriptor of perflab's own is closed. It is nobody's own before it is free: the next one to
+   get its number may be the program. */
 static void pli_http_close_fd(int *fd)
 {
     if (*fd < 0)
@@ -19432,7 +19504,7 @@ static void pli_http_answer_error(pli_http_conn *c, int status, const char *why)
     pli_http_answer(c);
 }
 
-/* Takes bytes away from the front of what has come. */
+/* Takes bytes away from the front of what has come: at most 1 MiB is moved, and mostly nothing. */
 static void pli_http_consume(pli_http_conn *c, size_t size)
 {
     c->in.size -= size;
@@ -19484,7 +19556,7 @@ static void pli_http_look(const pli_http_server *s, pli_http_conn *c)
         return;
     }
     c->parsed = false;
-    pli_http_admit(s, c);
+    pli_http_admit(s, c); /* reads the body where it lies; only then it is taken away */
     if (!c->head.wrong && c->head.body_size)
         pli_http_consume(c, c->head.body_size);
     if (c->job.status)
@@ -19500,7 +19572,7 @@ static void pli_http_receive(pli_http_conn *c)
     size_t most = (size_t)16 << 10;
     unsigned char *room = pli_bytes_extend(&c->in, most);
     ssize_t n = room ? recv(c->fd, room, most, 0) : 0;
-    bool again = n < 0 && (errno == EAGAIN || errno == EINTR);
+    bool again = n < 0 && (errno == EAGAIN || errno == EINTR); /* not yet; else 0 is the end */
     if (room)
         c->in.size -= most - (n > 0 ? (size_t)n : 0);
     if (n <= 0 && !again) {
@@ -19525,7 +19597,7 @@ static void pli_http_sent(pli_http_conn *c)
         pli_http_turn(c, PLI_HTTP_READ, c->fresh ? PLI_HTTP_READ_NS : PLI_HTTP_IDLE_NS);
         return;
     }
-    shutdown(c->fd, SHUT_WR);
+    shutdown(c->fd, SHUT_WR); /* the client sees the end, and may still send */
     pli_http_turn(c, PLI_HTTP_DRAIN, PLI_HTTP_DRAIN_NS);
 }
 
@@ -19548,7 +19620,7 @@ static void pli_http_send(pli_http_conn *c)
         pli_http_drop(c);
     } else if (n > 0) {
         c->sent += (size_t)n;
-        c->deadline_ns = pl_now_ns() + PLI_HTTP_WRITE_NS;
+        c->deadline_ns = pl_now_ns() + PLI_HTTP_WRITE_NS; /* slow is not stuck */
         if (c->sent == c->out_size + body->size)
             pli_http_sent(c);
     }
@@ -19577,7 +19649,8 @@ static void pli_http_late(pli_http_conn *c)
     }
 }
 
-/* What poll is to wait for. */
+/* What poll is to wait for: one thing in each state. While an answer is awaited or sent, nothing is
+   read, so that a client which sends without end fills its own buffers and nobody else's. */
 static short pli_http_events(const pli_http_conn *c)
 {
     switch (c->state) {
@@ -19635,7 +19708,8 @@ static pli_http_conn *pli_http_drop_idle(pli_http_server *s)
     return idle;
 }
 
-/* The place for one more connection; NULL: there is none. */
+/* The place for one more connection; NULL: there is none. Scrapers reopen what was closed, and lose
+   nothing but a few ms: so an idle connection is what is given up first. */
 static pli_http_conn *pli_http_place(pli_http_server *s)
 {
     for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
@@ -19723,11 +19797,13 @@ static void pli_http_round(pli_http_server *s)
         pli_http_accept(s);
 }
 
-/* What the thread runs. */
+/* What the thread runs: rounds until it is told to stop; then every client is cut off, and what its
+   job has started ends. */
 static void *pli_http_run(void *argument)
 {
     pli_http_server *s = argument;
-    pli_thread_make_own("pl_http");
+    pli_thread_is_own();
+    prctl(PR_SET_NAME, "pl_http", 0L, 0L, 0L); /* for top and debuggers */
     while (!PLI_LOAD_ACQUIRE(pli_http.stop))
         pli_http_round(s);
     for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
@@ -19738,7 +19814,7 @@ static void *pli_http_run(void *argument)
 
 /* -- Start and stop -- */
 
-/* Where to listen. */
+/* Where to listen: the three kinds of addresses that the system has for it. */
 typedef struct pli_http_address {
     union {
         struct sockaddr any;
@@ -19824,7 +19900,8 @@ static bool pli_http_remove_stale(const pli_http_address *a)
     return stale && unlink(a->of.path.sun_path) == 0;
 }
 
-/* A listening socket, or -1 and errno. */
+/* A listening socket, or -1 and errno. Each step may fail, and errno of the first is what counts:
+   so closing must not change it. */
 static int pli_http_listen(const pli_http_address *a)
 {
     const int yes = 1;
@@ -19847,7 +19924,7 @@ static int pli_http_listen(const pli_http_address *a)
     return -1;
 }
 
-/* What bind has refused, as a result and in words. */
+/* What the system has refused, as a result and in words that say what to do about it. */
 static pl_result pli_http_explain(const char *address, int error)
 {
     switch (error) {
@@ -19889,7 +19966,8 @@ static pl_result pli_http_keep(pli_http_guard *g, const pl_http_desc *desc, cons
     return PL_OK;
 }
 
-/* Notes the port, or the file, that it has become. */
+/* Notes the port, or the file, that it has become: port 0 has turned into one that was free, and a
+   file is known by its number, since another server may put its own in that place. */
 static void pli_http_note_place(const pli_http_server *s, pli_http_address *a)
 {
     struct stat status;
@@ -19907,7 +19985,8 @@ static void pli_http_note_place(const pli_http_server *s, pli_http_address *a)
     PLI_STORE(pli_http.port, ntohs(v4 ? a->of.v4.sin_port : a->of.v6.sin6_port));
 }
 
-/* Opens what the server needs; on failure all that was opened is there to be closed. */
+/* Opens what the server needs; on failure all that was opened is there to be closed. Options before
+   the network: a mistake in them is found without anything having been opened for it. */
 static pl_result pli_http_open(pli_http_server *s, const pl_http_desc *desc, const char *address)
 {
     pli_http_address a;
@@ -19930,7 +20009,8 @@ static pl_result pli_http_open(pli_http_server *s, const pl_http_desc *desc, con
     return PL_OK;
 }
 
-/* Gives all back. The file of a Unix socket goes too, unless another has taken its place. */
+/* Gives all back. The file of a Unix socket goes too, unless another has taken its place; it goes
+   first, so that nobody connects to a socket that will not answer. */
 static void pli_http_close(pli_http_server *s)
 {
     struct stat status;
@@ -19944,8 +20024,10 @@ static void pli_http_close(pli_http_server *s)
     munmap(s, sizeof *s);
 }
 
-/* In a fork's child there is no thread to serve, and the parent's clients are not the child's. What
-   the buffers hold may be half written, so it is not touched: it stays, and is small. */
+/* In a fork's child there is no thread to serve, and the parent's clients are not the child's:
+   while the child holds their connections, they would not see their end. What the buffers hold may
+   be half written, so it is not touched: it stays, and is small. The file of a Unix socket is the
+   parent's. */
 static void pli_http_fork_child(pli_thread *t)
 {
     (void)t;
@@ -20116,6 +20198,7 @@ static struct {
     int crash;                              /* PLI_CRASH_...; less than 1: nothing */
     int64_t dump;                           /* the signal that has the files written now */
     const char *ignore[PLI_ENV_IGNORE + 1]; /* for the leak check */
+    const char *http, *token;               /* NULL: no port; no token */
     pl_leak_baseline mark;
     bool cpu, started, child;
     int pid;           /* a vfork's child has another one; atomic */
@@ -20264,6 +20347,23 @@ static bool pli_env_crash(const char *value)
     return pli_env.crash >= 0;
 }
 
+/* Texts that are kept as they are. */
+static bool pli_env_http(const char *value)
+{
+    pli_env.http = *value ? pli_keep_text(value) : NULL;
+    if (!pli_env.http)
+        pli_env_complain("http=", value, ": write an address, as in http=127.0.0.1:6060");
+    return pli_env.http != NULL;
+}
+
+static bool pli_env_token(const char *value)
+{
+    pli_env.token = *value ? pli_keep_text(value) : NULL;
+    if (!pli_env.token)
+        pli_env_complain("httptoken=", value, ": write the token");
+    return pli_env.token != NULL;
+}
+
 /* The keys whose value is a number, with their range. */
 static const struct { const char *key; int64_t least, most, *out; } pli_env_numbers[] = {
     {"hz", 1, PLI_CPU_HZ_MAX, &pli_env.hz},
@@ -20279,6 +20379,8 @@ static const struct { const char *key; int64_t least, most, *out; } pli_env_numb
 /* And those with a text. */
 static const struct { const char *key; bool (*set)(const char *value); } pli_env_texts[] = {
     {"crash", pli_env_crash},
+    {"http", pli_env_http},
+    {"httptoken", pli_env_token},
     {"leakignore", pli_env_ignore},
     {"memlimit", pli_env_memlimit},
     {"signal", pli_env_signal},
@@ -20288,7 +20390,7 @@ static const struct { const char *key; bool (*set)(const char *value); } pli_env
 static void pli_env_unknown(const char *key)
 {
     static bool said;
-    char list[300] = "'; known are:";
+    char list[400] = "'; known are:";
     if (said)
         return;
     said = true;
@@ -20614,10 +20716,10 @@ static void pli_env_start_files(char **place)
         pli_env_start_cpu();
     for (int i = 0; i < PLI_ENV_FILES; i++)
         pli_env.started |= pli_env.path[i][0] != '\0';
+    if (pli_env.parent == 0 && (pli_env.started || pli_env.http))
+        pli_env_mark(place);
     if (!pli_env.started)
         return;
-    if (pli_env.parent == 0)
-        pli_env_mark(place);
     pli_env_handle_all();
     if (pli_env.dump)
         pli_env_start_dump();
@@ -20658,6 +20760,23 @@ static void pli_env_start_crash(void)
         pli_env_complain("crash: ", pl_result_str(result), "");
 }
 
+/* The parent has the port. A child can only have one of its own: any (:0), or a socket with its
+   number in the name. What goes wrong is said by pl_http_start. */
+static void pli_env_start_http(void)
+{
+    char address[4096];
+    const char *mark = strstr(pli_env.http, "%p");
+    size_t size = strlen(pli_env.http);
+    bool any = mark || (size > 1 && strcmp(pli_env.http + size - 2, ":0") == 0);
+    if (pli_env.child && !any)
+        return;
+    if (mark)
+        snprintf(address, sizeof address, "%.*s%d%s", (int)(mark - pli_env.http), pli_env.http,
+                 (int)getpid(), mark + 2);
+    pl_http_start(&(pl_http_desc){.address = mark ? address : pli_env.http,
+                                  .token = pli_env.token});
+}
+
 /* Programs that run with more rights than their user ignore the user's wishes. */
 __attribute__((constructor)) static void pli_env_start(void)
 {
@@ -20672,6 +20791,8 @@ __attribute__((constructor)) static void pli_env_start(void)
     if (pli_env.memlimit)
         pli_env_start_limit();
     pli_env_start_files(place);
+    if (pli_env.http)
+        pli_env_start_http();
     if (pli_env.heaptrace && pli_growth_start(pli_env.heaptrace) != PL_OK)
         pli_env_complain("heaptrace: ", "no thread can be started", "; raise ulimit -u");
     if (pli_env.leakcheck || pli_env.started)
