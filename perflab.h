@@ -233,8 +233,8 @@
        when preloaded; including the header 4 ms of compile time, implementing it 0.7 s. The CPU
        profile is within 0.3 % of the process's clock with 1 to 64 threads at 100 to 10,000 Hz; a
        sample of 32 frames takes 0.4 us in the handler; starting, stopping and writing 2 ms; the
-   first source line of a program with 3 MB of debug information 4.6 ms, the same again 0.6 us; the
-       program's own CPU time does not change measurably at 100 or 1000 Hz (0.999 times, middle
+       first source line of a program with 3 MB of debug information 4.6 ms, the same again 0.6 us;
+       the program's own CPU time does not change measurably at 100 or 1000 Hz (0.999 times, middle
        half 0.994 to 1.005).
 
    INTERPOSED SYMBOLS (all weak; each goes on to the next definition in line, so that jemalloc,
@@ -10328,7 +10328,10 @@ static inline unsigned pli_inflate_symbol(pli_inflate *f, const pli_huffman *cod
     return entry >> 4;
 }
 
-/* Enters a code at all places of the table that begin with it. */
+/* Enters a code at all places of the table that begin with it. Since codes are entered reversed,
+   these are as far apart as the code is long: a code of 3 bits has every eighth place, 128 in all.
+
+       number 6, 110     reversed 011     places 3, 11, 19, 27 ... 1019 */
 static void pli_huffman_enter(pli_huffman *code, unsigned number, unsigned length, unsigned symbol)
 {
     unsigned reversed = 0;
@@ -10444,7 +10447,9 @@ static void pli_inflate_copy(pli_inflate *f, unsigned class)
             memcpy(to + i, from + i, 8);
 }
 
-/* The data of a block with codes, up to its end. */
+/* The data of a block with codes, up to its end, which is symbol 256. What is left out of the code
+   has no entry, so that reading it is an error and not a wrong byte; and every turn writes
+   something or ends, so that the size of the output bounds the time. */
 static void pli_inflate_run(pli_inflate *f)
 {
     while (!f->bad) {
@@ -10460,7 +10465,10 @@ static void pli_inflate_run(pli_inflate *f)
     }
 }
 
-/* A block without codes begins at a whole byte. */
+/* A block without codes begins at a whole byte; the rest of the one before is filler. Packers make
+   such blocks where nothing repeats:
+
+       05 00   fa ff   68 65 6c 6c 6f     5 bytes, the complement of that, "hello" */
 static void pli_inflate_stored(pli_inflate *f)
 {
     pli_inflate_bits(f, f->count & 7);
@@ -10470,7 +10478,9 @@ static void pli_inflate_stored(pli_inflate *f)
         f->out[f->size++] = (unsigned char)pli_inflate_bits(f, 8);
 }
 
-/* All blocks. */
+/* All blocks. Three bits begin each: 1 for the last one, and two that say which kind it is. Behind
+   a block nothing is aligned, the next one begins with the next bit; but repetitions reach back
+   over its begin, so that nothing is forgotten between two. */
 static void pli_inflate_blocks(pli_inflate *f)
 {
     for (bool last = false; !last && !f->bad;) {
@@ -10650,7 +10660,8 @@ static void pli_debug_sections(pli_dw_section *section, const pli_elf *elf)
     }
 }
 
-/* Opens the file that has lines: the module's own, or else its debug file. */
+/* Opens the file that has lines: the module's own, or else its debug file. Both are asked for the
+   same, so that a debug file with names but without lines is no better than none. */
 static bool pli_debug_file(pli_elf *elf, pli_dw_section *section, const pli_module *m)
 {
     bool own = pli_elf_of_module(elf, m);
@@ -10711,7 +10722,12 @@ static bool pli_debug_reopen(pli_debug *d)
 }
 
 /* Reads what lies around a part of a section, so that the next part need not be asked of the
-   system; false when it cannot be read, or is too large for that. */
+   system; false when it cannot be read, or is too large for that. Windows begin at half their size,
+   so that a part that begins at the end of one is whole in the next:
+
+       0        8 KiB      16 KiB     24 KiB
+       ├── window 0 ────────┤
+                  ├── window 1 ────────┤ */
 static bool pli_debug_look(pli_debug *d, int section, uint64_t at, size_t size)
 {
     const pli_dw_section *s = &d->section[section];
@@ -11001,7 +11017,9 @@ static pli_dw_value pli_dw_value_take(pli_reader *r, uint64_t end, const pli_dw_
     return (pli_dw_value){text ? here : number, spec.form.kind};
 }
 
-/* The section and the place of a text; false for what is no text, or is in another file. */
+/* The section and the place of a text; false for what is no text, or is in another file. An index
+   counts into the unit's part of .debug_str_offsets, whose items are places in .debug_str: so the
+   linker has one number to change for each text, however often it is used. */
 static bool pli_dw_text_at(pli_debug *d, const pli_dw_unit *u, pli_dw_value v, int *section,
                            uint64_t *at)
 {
@@ -11122,7 +11140,9 @@ static bool pli_dw_entry_at(pli_debug *d, const pli_dw_unit *u, uint64_t at, pli
 
 /* -- Ranges -- */
 
-/* Notes a range. Functions that the linker left out have address 0, or -1, or are empty. */
+/* Notes a range. Functions that the linker left out have address 0, or -1, or are empty: 0 is where
+   the file's header lies, and no code. Too many make the whole fail: a list that is used a thousand
+   times over takes little room in a file. */
 static void pli_dw_range_add(pli_bytes *ranges, uint64_t low, uint64_t high, size_t owner)
 {
     pli_dw_range range = {low, high, 0, owner};
@@ -11525,7 +11545,9 @@ static pli_string *pli_string_of(const char *text)
     return *bucket = name;
 }
 
-/* As people write it: see pli_symbol_shown. Outside of the lock: this may call malloc. */
+/* As people write it: see pli_symbol_shown. Outside of the lock: this may call malloc, and a malloc
+   of the program's own may ask for its stack while it holds a lock of its own. Two threads at once
+   may both do it; both texts are right, and one is forgotten. */
 static const char *pli_string_shown(pli_string *name, bool emergency)
 {
     if (name->text[0] != '_' || name->text[1] != 'Z')
@@ -11763,7 +11785,12 @@ static bool pli_program_head(pli_program *p)
 }
 
 /* Adds a row: the address and whether it is one (1) or the end of some (0), so that where one
-   function ends and another begins, the end comes first; file and line. Rows that say the same as
+   function ends and another begins, the end comes first; file and line.
+
+       key     63             1   0       value   63       32 31      0
+              | address       | row |            | file      | line   |
+
+   Rows that say the same as
    the one before are left out, about half of all. */
 static void pli_program_row(pli_program *p, bool end)
 {
@@ -11838,7 +11865,9 @@ static void pli_program_run(pli_program *p)
     }
 }
 
-/* Sorts the rows; false when there is no memory. Most compilers write them in the right order. */
+/* Sorts the rows; false when there is no memory. Most compilers write them in the right order, and
+   sorting moves 16 bytes a row up to 16 times: to look first is worth it. Rows with the same
+   address keep their order, and the last one of them counts, as it does in debuggers. */
 static bool pli_program_sort(pli_program *p)
 {
     size_t bytes = p->rows.size, count = bytes / sizeof(pli_pair), sorted = 1;
@@ -12011,7 +12040,8 @@ static void pli_scan_entry(pli_scan *w, const pli_abbrev *a)
         w->r.bad = true;
 }
 
-/* All entries. A 0 ends the children of one; the unit's first entry is a level, too. */
+/* All entries. A 0 ends the children of one; the unit's first entry is a level, too, and where it
+   ends, so does the unit. Every turn takes at least the byte of the number. */
 static bool pli_scan_entries(pli_scan *w)
 {
     const pli_abbrev *form = (const pli_abbrev *)(const void *)w->forms.data;
@@ -12034,7 +12064,8 @@ static bool pli_scan_entries(pli_scan *w)
                               PLI_COUNT(w->ranges, pli_dw_range));
 }
 
-/* Walks over the unit. */
+/* Walks over the unit, in a copy of its entries: what is checked does not change meanwhile. Of the
+   copy nothing is kept but numbers, and places in the file. */
 static bool pli_scan_unit(pli_scan *w)
 {
     const pli_dw_unit *u = w->unit;
@@ -12064,7 +12095,10 @@ static void *pli_source_pack(char **room, const pli_bytes *b, size_t size, size_
     return at;
 }
 
-/* Makes one block of what was gathered; NULL when there is no memory. */
+/* Makes one block of what was gathered; NULL when there is no memory. One block, since there may be
+   thousands of units, and memory from the system comes in pages:
+
+       pli_source | rows | files | folders | calls | pieces | bodies | ranges */
 static pli_source *pli_source_make(const pli_scan *w, const pli_program *p)
 {
     const pli_bytes *parts[] = {&p->rows, &p->files, &p->folders, &w->calls, &w->pieces,
@@ -12088,7 +12122,8 @@ static pli_source *pli_source_make(const pli_scan *w, const pli_program *p)
     return s;
 }
 
-/* Reads a unit. NULL when it cannot be understood, or there is no memory. */
+/* Reads a unit. NULL when it cannot be understood, or there is no memory: half of a unit would name
+   the wrong function where the other half has the right one. */
 static pli_source *pli_source_read(pli_debug *d, const pli_dw_unit *u)
 {
     static pli_scan walk; /* under the lock; larger than a handler's stack may be */
@@ -12160,7 +12195,10 @@ static pli_source *pli_source_of(pli_debug *d, pli_dw_unit *u)
 /* -- Questions. Under the lock -- */
 
 /* The row that an address belongs to: the last one that does not begin behind it. NULL when that is
-   an end. */
+   an end.
+
+       1139 row | 1140 row | 1158 row | 1160 end | 1170 row
+                   1146 ──► 1140        1164 ──► 1160: NULL */
 static const pli_pair *pli_source_row(const pli_source *s, uint64_t address)
 {
     size_t low = 0, high = s->rows;
@@ -12187,7 +12225,8 @@ static uint32_t pli_source_call(const pli_source *s, uint64_t address)
     return found;
 }
 
-/* A function at a place of a source. Code that the compiler added may have a file and no line. */
+/* A function at a place of a source. Code that the compiler added may have a file and no line: that
+   is told as it is, since the file is right. */
 static pli_line pli_source_line(pli_debug *d, pli_source *s, pli_string *function, uint64_t file,
                                 uint64_t line)
 {
@@ -12274,8 +12313,9 @@ static int pli_lines_at(const pli_module *m, uintptr_t pc, bool emergency, pli_l
     return given;
 }
 
-/* A fork's child: another thread may have been in the middle of it. What was being made is given
-   up; what is complete hangs in the modules. */
+/* A fork's child: another thread may have been in the middle of it. So sources, answers and names
+   are given up; their memory is lost in the child, which mostly is another program soon. What is
+   complete hangs in the modules, and goes on to be used. */
 static void pli_lines_fork_child(pli_thread *t)
 {
     (void)t;
@@ -12325,7 +12365,9 @@ static pl_result pli_symbolize(uintptr_t pc, uint32_t epoch, pl_frame *out)
     return result;
 }
 
-/* pl_symbolize_inlined for such an address; max is at least 1. */
+/* pl_symbolize_inlined for such an address; max is at least 1. The frames differ in function and
+   line only; offsets count from the begin of the function that the linker knows, so that an inlined
+   one, which may be in several pieces, has none. */
 static int pli_symbolize_inlined(uintptr_t pc, uint32_t epoch, pl_frame *out, int max)
 {
     pli_place found;
