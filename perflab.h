@@ -2153,25 +2153,50 @@ PLI_SOMETIMES static pl_result pli_path_absolute(char *out, size_t size, const c
     return writable ? PL_OK : PL_IO;
 }
 
-/* Descriptors that are perflab's own, a bit each: a leak check does not blame the program for them.
-   Above, as all the rest, they count as the program's. */
+/* Descriptors that are perflab's own, a bit each: a leak check does not blame the program for them,
+   and a fork's child closes them. fork copies descriptors first and memory later: what came or went
+   in between would be open and unknown in the child, or known and not open. So there is a lock for
+   these moments, which who forks holds. Numbers above are not marked, and count as the program's.
+   */
 #define PLI_FDS_OWN 65536
 
-static uint64_t pli_fds_own[PLI_FDS_OWN / 64];
+static struct { pli_lock lock; uint64_t bits[PLI_FDS_OWN / 64]; } pli_fds;
 
-/* Marks a descriptor that was just opened, or is about to be closed. */
-PLI_SOMETIMES static void pli_fd_own(int fd, bool own)
+/* Marks a descriptor that was just opened, or is about to be closed. Under the lock. */
+PLI_SOMETIMES static void pli_fd_mark(int fd, bool own)
 {
     uint64_t bit = (uint64_t)1 << fd % 64;
     if (fd < PLI_FDS_OWN && own)
-        __atomic_fetch_or(&pli_fds_own[fd / 64], bit, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&pli_fds.bits[fd / 64], bit, __ATOMIC_RELAXED);
     else if (fd < PLI_FDS_OWN)
-        __atomic_fetch_and(&pli_fds_own[fd / 64], ~bit, __ATOMIC_RELAXED);
+        __atomic_fetch_and(&pli_fds.bits[fd / 64], ~bit, __ATOMIC_RELAXED);
 }
 
+/* Whether a descriptor is perflab's. */
 PLI_SOMETIMES static bool pli_fd_is_own(int fd)
 {
-    return fd < PLI_FDS_OWN && (PLI_LOAD(pli_fds_own[fd / 64]) >> fd % 64 & 1);
+    return fd < PLI_FDS_OWN && (PLI_LOAD(pli_fds.bits[fd / 64]) >> fd % 64 & 1);
+}
+
+/* Closes one of perflab's own; -1 is none. It is nobody's own before it is free: the next to get
+   its number may be the program. */
+PLI_SOMETIMES static void pli_fd_close_own(int fd)
+{
+    if (fd < 0)
+        return;
+    pli_lock_take(&pli_fds.lock);
+    pli_fd_mark(fd, false);
+    close(fd);
+    pli_lock_give(&pli_fds.lock);
+}
+
+/* In a fork's child: all of them. */
+PLI_SOMETIMES static void pli_fds_fork_child(void)
+{
+    for (int fd = 0; fd < PLI_FDS_OWN; fd += pli_fds.bits[fd / 64] ? 1 : 64)
+        if (pli_fd_is_own(fd))
+            close(fd);
+    memset(&pli_fds, 0, sizeof pli_fds);
 }
 
 /* Raises *peak to value if that is higher. */
@@ -17003,6 +17028,7 @@ static struct {
     uint32_t stop;           /* atomic */
     int port;                /* 0: none, or a Unix socket; atomic */
     int pid;                 /* whose path it is: a fork's child removes nothing */
+    bool watching;           /* forks */
     char path[108];          /* of a Unix socket; "": none */
     uint64_t path_file;      /* which file that was: it may be another's by now */
 } pli_http;
@@ -17043,17 +17069,6 @@ static void pli_http_turn(pli_http_conn *c, int state, uint64_t ns)
     c->deadline_ns = c->since_ns + ns;
 }
 
-/* A descriptor of perflab's own is closed. It is nobody's own before it is free: the next one to
-   get its number may be the program. */
-static void pli_http_close_fd(int *fd)
-{
-    if (*fd < 0)
-        return;
-    pli_fd_own(*fd, false);
-    close(*fd);
-    *fd = -1;
-}
-
 /* Ends a connection, whatever it was doing, and gives back all that it had. A CPU profile that it
    was waiting for ends with it. */
 static void pli_http_drop(pli_http_conn *c)
@@ -17062,7 +17077,8 @@ static void pli_http_drop(pli_http_conn *c)
         pli_http_abandon(&c->job);
     pli_bytes_free(&c->job.body);
     pli_bytes_free(&c->in);
-    pli_http_close_fd(&c->fd);
+    pli_fd_close_own(c->fd);
+    c->fd = -1;
     c->state = PLI_HTTP_FREE;
 }
 
@@ -17370,7 +17386,19 @@ static void pli_http_turn_away(int fd)
                      "X-Content-Type-Options: nosniff\r\nX-Go-Pprof: 1\r\nRetry-After: 1\r\n"
                      "Content-Length: %zu\r\nConnection: close\r\n\r\n%s", sizeof why - 1, why);
     send(fd, text, (size_t)n, MSG_NOSIGNAL);
-    close(fd);
+    pli_fd_close_own(fd);
+}
+
+/* Accepts one; -1 and errno when there is nobody, or no descriptor left. */
+static int pli_http_accept_one(int listener)
+{
+    pli_lock_take(&pli_fds.lock);
+    int fd = pli_os_accept(listener), error = errno;
+    if (fd >= 0)
+        pli_fd_mark(fd, true);
+    pli_lock_give(&pli_fds.lock);
+    errno = error;
+    return fd;
 }
 
 /* Takes in who is waiting. Where there is no descriptor left, idle connections give way; then it is
@@ -17378,7 +17406,7 @@ static void pli_http_turn_away(int fd)
 static void pli_http_accept(pli_http_server *s)
 {
     for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++) {
-        int fd = pli_os_accept(s->listener);
+        int fd = pli_http_accept_one(s->listener);
         bool full = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM);
         pli_http_conn *c = fd >= 0 ? pli_http_place(s) : full ? pli_http_drop_idle(s) : NULL;
         if (full && !c)
@@ -17393,7 +17421,6 @@ static void pli_http_accept(pli_http_server *s)
         }
         memset(c, 0, sizeof *c);
         c->fd = fd;
-        pli_fd_own(fd, true);
         pli_http_turn(c, PLI_HTTP_READ, PLI_HTTP_READ_NS);
     }
 }
@@ -17638,14 +17665,17 @@ static pl_result pli_http_open(pli_http_server *s, const pl_http_desc *desc, con
     if (result != PL_OK)
         return result;
     s->guard.local = a.kind == 0, s->guard.beyond = a.kind == 1;
+    pli_lock_take(&pli_fds.lock);
     s->waker = pli_os_event();
     s->listener = s->waker >= 0 ? pli_http_listen(&a) : -1;
-    if (s->listener < 0)
-        return pli_http_explain(address, errno);
-    pli_fd_own(s->waker, true);
-    pli_fd_own(s->listener, true);
-    pli_http_note_place(s, &a);
-    return PL_OK;
+    int error = errno;
+    if (s->listener >= 0) {
+        pli_fd_mark(s->waker, true);
+        pli_fd_mark(s->listener, true);
+        pli_http_note_place(s, &a);
+    }
+    pli_lock_give(&pli_fds.lock);
+    return s->listener >= 0 ? PL_OK : pli_http_explain(address, error);
 }
 
 /* Gives all back. The file of a Unix socket goes too, unless another has taken its place; it goes
@@ -17658,32 +17688,42 @@ static void pli_http_close(pli_http_server *s)
         unlink(pli_http.path);
     pli_http.path[0] = '\0';
     PLI_STORE(pli_http.port, 0);
-    pli_http_close_fd(&s->listener);
-    pli_http_close_fd(&s->waker);
+    pli_fd_close_own(s->listener);
+    pli_fd_close_own(s->waker);
     munmap(s, sizeof *s);
+}
+
+/* No descriptor comes or goes while a fork is under way. */
+static void pli_http_fork_prepare(void)
+{
+    pli_lock_take(&pli_fds.lock);
+}
+
+static void pli_http_fork_parent(void)
+{
+    pli_lock_give(&pli_fds.lock);
 }
 
 /* In a fork's child there is no thread to serve, and the parent's clients are not the child's:
    while the child holds their connections, they would not see their end. What the buffers hold may
    be half written, so it is not touched: it stays, and is small. The file of a Unix socket is the
    parent's. */
-static void pli_http_fork_child(pli_thread *t)
+static void pli_http_fork_child(void)
 {
-    (void)t;
-    pli_http_server *s = pli_http.server;
+    pli_fds_fork_child();
     pli_http.lock.state = 0;
     pli_http.server = NULL;
     pli_http.path[0] = '\0';
     PLI_STORE(pli_http.port, 0);
-    if (!s)
-        return;
-    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
-        pli_http_close_fd(&s->conn[i].fd);
-    pli_http_close_fd(&s->listener);
-    pli_http_close_fd(&s->waker);
 }
 
-static const pli_thread_hooks pli_http_hooks = {NULL, NULL, NULL, NULL, pli_http_fork_child};
+/* Once: libc has no way to take it back. */
+static void pli_http_watch_fork(void)
+{
+    if (!pli_http.watching)
+        pthread_atfork(pli_http_fork_prepare, pli_http_fork_parent, pli_http_fork_child);
+    pli_http.watching = true;
+}
 
 /* Starts a server, or leaves nothing behind. Everything that may fail comes before the thread.
    Under the lock. */
@@ -17718,8 +17758,8 @@ pl_result pl_http_start(const pl_http_desc *desc)
     desc = desc ? desc : &defaults;
     const char *address = desc->address ? desc->address : "127.0.0.1:6060";
     pl_result result = PL_BUSY;
-    pli_collector_add(&pli_http_hooks);
     pli_lock_take(&pli_http.lock);
+    pli_http_watch_fork();
     if (pli_http.server)
         pli_http_say(address, "this program has its server already: pl_http_stop ends it");
     else
