@@ -367,9 +367,9 @@ def unwind() -> Iterator[Row]:
         yield Row(what, "", unit, values=values, limit=limit)
 
 
-ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (ticks, loop, malloc, allocators, heap, locks,
-                                                  totals, sampling, unwind, http, compiling,
-                                                  verdict)
+ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (
+    ticks, loop, malloc, allocators, heap, locks, totals, sampling, unwind, http, compiling,
+    verdict)
 
 
 # the table ----------------------------------------------------------------------------------------

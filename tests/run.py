@@ -77,6 +77,8 @@ FOLDERS: Dict[str, Folder] = {
                       slow=("test_end_to_end.py", "test_check.py", "test_newlab.py",
                             "test_record.py", "test_watch.py")),
     "labs": Folder(needs=("cc", "clang")),
+    "lines": Folder(needs=("cc", "g++", "clang", "llvm", "objdump", "go", "musl-gcc", "aarch64-gcc",
+                           "aarch64-libc", "qemu-aarch64"), alone=False),
     "make": Folder(needs=("cc", "make", "pkg-config"), fast=True, alone=False),
     "environment": Folder(needs=("cc",)),
     "preload": Folder(needs=("cc", "git", "go", "perl", "xz")),
