@@ -2193,25 +2193,50 @@ PLI_SOMETIMES static pl_result pli_path_absolute(char *out, size_t size, const c
     return writable ? PL_OK : PL_IO;
 }
 
-/* Descriptors that are perflab's own, a bit each: a leak check does not blame the program for them.
-   Above, as all the rest, they count as the program's. */
+/* Descriptors that are perflab's own, a bit each: a leak check does not blame the program for them,
+   and a fork's child closes them. fork copies descriptors first and memory later: what came or went
+   in between would be open and unknown in the child, or known and not open. So there is a lock for
+   these moments, which who forks holds. Numbers above are not marked, and count as the program's.
+   */
 #define PLI_FDS_OWN 65536
 
-static uint64_t pli_fds_own[PLI_FDS_OWN / 64];
+static struct { pli_lock lock; uint64_t bits[PLI_FDS_OWN / 64]; } pli_fds;
 
-/* Marks a descriptor that was just opened, or is about to be closed. */
-PLI_SOMETIMES static void pli_fd_own(int fd, bool own)
+/* Marks a descriptor that was just opened, or is about to be closed. Under the lock. */
+PLI_SOMETIMES static void pli_fd_mark(int fd, bool own)
 {
     uint64_t bit = (uint64_t)1 << fd % 64;
     if (fd < PLI_FDS_OWN && own)
-        __atomic_fetch_or(&pli_fds_own[fd / 64], bit, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&pli_fds.bits[fd / 64], bit, __ATOMIC_RELAXED);
     else if (fd < PLI_FDS_OWN)
-        __atomic_fetch_and(&pli_fds_own[fd / 64], ~bit, __ATOMIC_RELAXED);
+        __atomic_fetch_and(&pli_fds.bits[fd / 64], ~bit, __ATOMIC_RELAXED);
 }
 
+/* Whether a descriptor is perflab's. */
 PLI_SOMETIMES static bool pli_fd_is_own(int fd)
 {
-    return fd < PLI_FDS_OWN && (PLI_LOAD(pli_fds_own[fd / 64]) >> fd % 64 & 1);
+    return fd < PLI_FDS_OWN && (PLI_LOAD(pli_fds.bits[fd / 64]) >> fd % 64 & 1);
+}
+
+/* Closes one of perflab's own; -1 is none. It is nobody's own before it is free: the next to get
+   its number may be the program. */
+PLI_SOMETIMES static void pli_fd_close_own(int fd)
+{
+    if (fd < 0)
+        return;
+    pli_lock_take(&pli_fds.lock);
+    pli_fd_mark(fd, false);
+    close(fd);
+    pli_lock_give(&pli_fds.lock);
+}
+
+/* In a fork's child: all of them. */
+PLI_SOMETIMES static void pli_fds_fork_child(void)
+{
+    for (int fd = 0; fd < PLI_FDS_OWN; fd += pli_fds.bits[fd / 64] ? 1 : 64)
+        if (pli_fd_is_own(fd))
+            close(fd);
+    memset(&pli_fds, 0, sizeof pli_fds);
 }
 
 /* Raises *peak to value if that is higher. */
@@ -18082,7 +18107,7 @@ typedef struct pli_http_job {
     int status;                   /* 0: to be finished at due_ns */
     const char *type;             /* of the body */
     const char *extra, *value;    /* one more header; NULL: none */
-    bool error;                   /* the body is a message for people */
+    bool error;                   /* the body is a message for people, and no profile */
     bool delta;                   /* a difference is being taken; the values are in before */
     uint64_t cpu_start;           /* when the CPU profile began that this job takes; 0: none */
     uint64_t due_ns;
@@ -18093,7 +18118,8 @@ typedef struct pli_http_job {
     pli_bytes body;
 } pli_http_job;
 
-/* A handler's view of what was asked. `query` is what stands behind the '?', as it came. */
+/* A handler's view of what was asked, which is gone when the handler returns: what a job needs
+   later it keeps itself. `query` is what stands behind the '?', as it came. */
 typedef struct pli_http_ask {
     const pl_http_request *request;
     const char *query; /* "" when there is none */
@@ -18217,8 +18243,12 @@ static void pli_http_list_headers(pli_http_job *job)
     job->header[used] = NULL;
 }
 
-/* Text that may hold anything, for a page: the command line comes from whoever started the program,
-   the Host from whoever asks. As numbers, since that is right inside of tags and outside. */
+/* Text that may hold anything, for a page:
+
+       <b> & "x"      &#60;b&#62; &#38; &#34;x&#34;
+
+   The command line comes from whoever started the program, the Host from whoever asks. As numbers,
+   since that is right inside of tags and outside. */
 static void pli_http_html(pli_bytes *b, const char *text)
 {
     for (; *text; text++) {
@@ -18504,7 +18534,20 @@ static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
    readable without any style at all.
 
    Like every page that shows what a program holds, it comes without being kept by anyone
-   (Cache-Control: no-store), and may not be shown inside of another site's (frame-ancestors). */
+   (Cache-Control: no-store), and may not be shown inside of another site's (frame-ancestors).
+
+   What a reader's click leads to, seen from the page's own address:
+
+       block            block?debug=1          text, in the browser
+       file             block                  the protobuf, saved as "block"
+       next 10 s        block?seconds=10       saved as "block-delta", when they are over
+       take it          profile?seconds=30     a form that is a GET: an address to be kept
+       Memory           memstats
+       command line     cmdline
+
+   Everything is put together in one buffer, in order, by pieces of text: there is one page, and a
+   language for templates would be longer than it. Two things may come from outside, the command
+   line and the Host; both go through pli_http_html. */
 
 #if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
 
@@ -18801,7 +18844,13 @@ static void pli_http_index(pli_http_job *job, const pli_http_ask *ask)
 #define PLI_HTTP_TOKEN 256
 #define PLI_HTTP_HOSTS 1024             /* bytes of all names together */
 
-/* -- A request from its begin to its end -- */
+/* -- A request from its begin to its end --
+
+       /debug/pprof/heap?debug=1
+       └── prefix ──┘└┬─┘ └──┴─── query: as it came
+                     └── name: a page of its own, else a profile from the list
+
+   All that is decided here is decided for both ways in: the server's, and pl_http_handle's. */
 
 /* The addresses behind the prefix that are no profile in the list. A further one is a line here and
    a function above. */
@@ -19042,7 +19091,7 @@ static void pli_http_parse_first(pli_http_head *h, char *line)
     if (!one || version[8])
         pli_http_refuse(h, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
     else
-        h->minor = version[7] != '0';
+        h->minor = version[7] != '0'; /* 1.2, if it ever comes, is meant to be understood as 1.1 */
     h->keep = !h->wrong && h->minor == 1;
 }
 
@@ -19102,7 +19151,7 @@ static void pli_http_parse_line(pli_http_head *h, char *line)
 {
     char *colon = strchr(line, ':');
     size_t name = strcspn(line, ": \t");
-    if (!colon || name == 0 || line + name != colon) {
+    if (!colon || name == 0 || line + name != colon) { /* the first of ':', ' ' and tab is ':' */
         pli_http_refuse(h, 400, "a header line has to be: Name: value");
         return;
     }
@@ -19124,7 +19173,7 @@ static void pli_http_parse_line(pli_http_head *h, char *line)
    them. */
 static void pli_http_parse(pli_http_head *h, char *text, size_t size)
 {
-    bool first = true, control = memchr(text, '\0', size) != NULL;
+    bool first = true, control = memchr(text, '\0', size) != NULL; /* before it is cut */
     memset(h, 0, sizeof *h);
     text[size] = '\0';
     for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
@@ -19158,13 +19207,15 @@ static void pli_http_parse(pli_http_head *h, char *text, size_t size)
 static void pli_http_host_name(char *out, size_t room, const char *host)
 {
     bool bracket = host[0] == '[';
-    size_t size = bracket ? strcspn(host, "]") - 1 : strcspn(host, ":");
-    const char *rest = host + bracket + size + bracket;
-    bool port = rest[0] == ':' && strspn(rest + 1, "0123456789") == strlen(rest + 1);
+    const char *begin = host + bracket;
+    size_t size = strcspn(begin, bracket ? "]" : ":");
     out[0] = '\0';
-    if ((bracket && host[size + 1] != ']') || size >= room || (*rest && !port))
+    if (size >= room || (bracket && begin[size] != ']'))
+        return; /* "" is none of the names that are allowed */
+    const char *rest = begin + size + bracket;
+    if (*rest && (*rest != ':' || rest[1 + strspn(rest + 1, "0123456789")]))
         return;
-    memcpy(out, host + bracket, size);
+    memcpy(out, begin, size);
     out[size] = '\0';
 }
 
@@ -19364,6 +19415,7 @@ static struct {
     uint32_t stop;           /* atomic */
     int port;                /* 0: none, or a Unix socket; atomic */
     int pid;                 /* whose path it is: a fork's child removes nothing */
+    bool watching;           /* forks */
     char path[108];          /* of a Unix socket; "": none */
     uint64_t path_file;      /* which file that was: it may be another's by now */
 } pli_http;
@@ -19404,26 +19456,16 @@ static void pli_http_turn(pli_http_conn *c, int state, uint64_t ns)
     c->deadline_ns = c->since_ns + ns;
 }
 
-/* A descriptor of perflab's own is closed. It is nobody's own before it is free: the next one to
-   get its number may be the program. */
-static void pli_http_close_fd(int *fd)
-{
-    if (*fd < 0)
-        return;
-    pli_fd_own(*fd, false);
-    close(*fd);
-    *fd = -1;
-}
-
 /* Ends a connection, whatever it was doing, and gives back all that it had. A CPU profile that it
    was waiting for ends with it. */
 static void pli_http_drop(pli_http_conn *c)
 {
     if (c->state == PLI_HTTP_WAIT)
-        pli_http_abandon(&c->job);
+        pli_http_abandon(&c->job); /* the sampler, or the copy of a profile */
     pli_bytes_free(&c->job.body);
     pli_bytes_free(&c->in);
-    pli_http_close_fd(&c->fd);
+    pli_fd_close_own(c->fd);
+    c->fd = -1;
     c->state = PLI_HTTP_FREE;
 }
 
@@ -19525,14 +19567,14 @@ static void pli_http_look_for_head(pli_http_conn *c)
     if (blank)
         pli_http_consume(c, blank);
     if (c->in.size == 0)
-        return;
+        return; /* nothing but empty lines */
     size_t size = pli_http_head_size(c->in.data, c->in.size);
     if (c->in.data[0] < 'A' || c->in.data[0] > 'Z') {
         pli_http_answer_error(c, 400, "this is no HTTP request: plain HTTP is spoken here, no TLS");
     } else if (size > PLI_HTTP_HEAD || (size == 0 && c->in.size > PLI_HTTP_HEAD)) {
         pli_http_answer_error(c, 431, "the request is too long: 8192 bytes without its body");
     } else if (size > 0) {
-        memcpy(c->text, c->in.data, size);
+        memcpy(c->text, c->in.data, size); /* in moves when it grows: the words must not */
         pli_http_consume(c, size);
         pli_http_parse(&c->head, c->text, size);
         c->parsed = true;
@@ -19548,11 +19590,11 @@ static void pli_http_look(const pli_http_server *s, pli_http_conn *c)
     if (!c->parsed)
         pli_http_look_for_head(c);
     if (!c->parsed || c->state != PLI_HTTP_READ)
-        return;
+        return; /* not complete, or answered by an error */
     if (c->in.size < c->head.body_size && !c->head.wrong) {
         if (c->head.expects && c->head.minor == 1)
             send(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25, MSG_NOSIGNAL);
-        c->head.expects = false;
+        c->head.expects = false; /* once is enough */
         return;
     }
     c->parsed = false;
@@ -19570,11 +19612,11 @@ static void pli_http_look(const pli_http_server *s, pli_http_conn *c)
 static void pli_http_receive(pli_http_conn *c)
 {
     size_t most = (size_t)16 << 10;
-    unsigned char *room = pli_bytes_extend(&c->in, most);
+    unsigned char *room = pli_bytes_extend(&c->in, most); /* NULL: no memory; the client goes */
     ssize_t n = room ? recv(c->fd, room, most, 0) : 0;
     bool again = n < 0 && (errno == EAGAIN || errno == EINTR); /* not yet; else 0 is the end */
     if (room)
-        c->in.size -= most - (n > 0 ? (size_t)n : 0);
+        c->in.size -= most - (n > 0 ? (size_t)n : 0); /* what did not come */
     if (n <= 0 && !again) {
         pli_http_drop(c);
         return;
@@ -19589,7 +19631,7 @@ static void pli_http_receive(pli_http_conn *c)
    tell of it again, so it is marked. */
 static void pli_http_sent(pli_http_conn *c)
 {
-    bool keep = c->head.keep;
+    bool keep = c->head.keep; /* a proxy's connection, say, serves many of its clients */
     pli_bytes_free(&c->job.body);
     memset(&c->job, 0, sizeof c->job);
     c->fresh = c->in.size > 0;
@@ -19617,7 +19659,7 @@ static void pli_http_send(pli_http_conn *c)
     struct msghdr message = {.msg_iov = head ? part : part + 1, .msg_iovlen = head ? 2 : 1};
     ssize_t n = sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        pli_http_drop(c);
+        pli_http_drop(c); /* the client has gone */
     } else if (n > 0) {
         c->sent += (size_t)n;
         c->deadline_ns = pl_now_ns() + PLI_HTTP_WRITE_NS; /* slow is not stuck */
@@ -19678,7 +19720,7 @@ static void pli_http_step(const pli_http_server *s, pli_http_conn *c, short even
     if (c->state == PLI_HTTP_READ && c->fresh)
         pli_http_look(s, c);
     if (c->state != PLI_HTTP_FREE && pl_now_ns() >= c->deadline_ns)
-        pli_http_late(c);
+        pli_http_late(c); /* after the events: what came in time counts */
     if (c->state == PLI_HTTP_WRITE)
         pli_http_send(c);
 }
@@ -19731,7 +19773,19 @@ static void pli_http_turn_away(int fd)
                      "X-Content-Type-Options: nosniff\r\nX-Go-Pprof: 1\r\nRetry-After: 1\r\n"
                      "Content-Length: %zu\r\nConnection: close\r\n\r\n%s", sizeof why - 1, why);
     send(fd, text, (size_t)n, MSG_NOSIGNAL);
-    close(fd);
+    pli_fd_close_own(fd);
+}
+
+/* Accepts one; -1 and errno when there is nobody, or no descriptor left. */
+static int pli_http_accept_one(int listener)
+{
+    pli_lock_take(&pli_fds.lock);
+    int fd = pli_os_accept(listener), error = errno;
+    if (fd >= 0)
+        pli_fd_mark(fd, true);
+    pli_lock_give(&pli_fds.lock);
+    errno = error;
+    return fd;
 }
 
 /* Takes in who is waiting. Where there is no descriptor left, idle connections give way; then it is
@@ -19739,7 +19793,7 @@ static void pli_http_turn_away(int fd)
 static void pli_http_accept(pli_http_server *s)
 {
     for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++) {
-        int fd = pli_os_accept(s->listener);
+        int fd = pli_http_accept_one(s->listener);
         bool full = fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM);
         pli_http_conn *c = fd >= 0 ? pli_http_place(s) : full ? pli_http_drop_idle(s) : NULL;
         if (full && !c)
@@ -19754,7 +19808,6 @@ static void pli_http_accept(pli_http_server *s)
         }
         memset(c, 0, sizeof *c);
         c->fd = fd;
-        pli_fd_own(fd, true);
         pli_http_turn(c, PLI_HTTP_READ, PLI_HTTP_READ_NS);
     }
 }
@@ -19769,12 +19822,12 @@ static int pli_http_patience(const pli_http_server *s)
         if (c->state != PLI_HTTP_FREE && c->deadline_ns < due)
             due = c->deadline_ns;
         if (c->state == PLI_HTTP_READ && c->fresh)
-            due = 0;
+            due = 0; /* the next of several requests is there already */
     }
     if (due == UINT64_MAX)
         return -1;
     uint64_t ms = due > now ? (due - now + 999999) / 1000000 : 0; /* not a moment too early */
-    return ms < INT32_MAX ? (int)ms : INT32_MAX;
+    return ms < INT32_MAX ? (int)ms : INT32_MAX; /* poll's limit: 24 days */
 }
 
 /* One round: sleeps until something happens, and lets each go on. Those who are there come before
@@ -19782,7 +19835,7 @@ static int pli_http_patience(const pli_http_server *s)
 static void pli_http_round(pli_http_server *s)
 {
     struct pollfd p[PLI_HTTP_CONNECTIONS + 2];
-    bool open = pl_now_ns() >= s->accept_ns;
+    bool open = pl_now_ns() >= s->accept_ns; /* else accept has failed a moment ago */
     p[0] = (struct pollfd){s->waker, POLLIN, 0};
     p[1] = (struct pollfd){open ? s->listener : -1, POLLIN, 0};
     for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
@@ -19859,7 +19912,7 @@ static bool pli_http_parse_number(pli_http_address *a, const char *text)
         return false;
     pli_http_host_name(name, sizeof name, text);
     if (text == colon || strcmp(name, "localhost") == 0)
-        strcpy(name, "127.0.0.1");
+        strcpy(name, "127.0.0.1"); /* Go would take ":6060" for all of the machine's */
     a->kind = pli_http_address_kind(name);
     if (text[0] != '[' && inet_pton(AF_INET, name, &a->of.v4.sin_addr) == 1) {
         a->of.v4.sin_family = AF_INET;
@@ -19916,7 +19969,7 @@ static int pli_http_listen(const pli_http_address *a)
     bool bound = bind(fd, &a->of.any, a->size) == 0 ||
                  (errno == EADDRINUSE && a->of.any.sa_family == AF_UNIX &&
                   pli_http_remove_stale(a) && bind(fd, &a->of.any, a->size) == 0);
-    if (bound && listen(fd, 64) == 0)
+    if (bound && listen(fd, 64) == 0) /* so many may wait while a profile is put together */
         return fd;
     int error = errno;
     close(fd);
@@ -19947,7 +20000,7 @@ static pl_result pli_http_explain(const char *address, int error)
    environment variable that is not set, and would leave the door open. */
 static pl_result pli_http_keep(pli_http_guard *g, const pl_http_desc *desc, const char *address)
 {
-    size_t used = 0, size = desc->token ? strlen(desc->token) : 1;
+    size_t used = 0, size = desc->token ? strlen(desc->token) : 1; /* none is as good as one */
     if (size == 0 || size >= sizeof g->token) {
         pli_http_say(address, "the token has to have 1 to 255 bytes");
         return PL_INVALID;
@@ -19999,14 +20052,17 @@ static pl_result pli_http_open(pli_http_server *s, const pl_http_desc *desc, con
     if (result != PL_OK)
         return result;
     s->guard.local = a.kind == 0, s->guard.beyond = a.kind == 1;
+    pli_lock_take(&pli_fds.lock);
     s->waker = pli_os_event();
     s->listener = s->waker >= 0 ? pli_http_listen(&a) : -1;
-    if (s->listener < 0)
-        return pli_http_explain(address, errno);
-    pli_fd_own(s->waker, true);
-    pli_fd_own(s->listener, true);
-    pli_http_note_place(s, &a);
-    return PL_OK;
+    int error = errno;
+    if (s->listener >= 0) {
+        pli_fd_mark(s->waker, true);
+        pli_fd_mark(s->listener, true);
+        pli_http_note_place(s, &a);
+    }
+    pli_lock_give(&pli_fds.lock);
+    return s->listener >= 0 ? PL_OK : pli_http_explain(address, error);
 }
 
 /* Gives all back. The file of a Unix socket goes too, unless another has taken its place; it goes
@@ -20019,32 +20075,42 @@ static void pli_http_close(pli_http_server *s)
         unlink(pli_http.path);
     pli_http.path[0] = '\0';
     PLI_STORE(pli_http.port, 0);
-    pli_http_close_fd(&s->listener);
-    pli_http_close_fd(&s->waker);
+    pli_fd_close_own(s->listener);
+    pli_fd_close_own(s->waker);
     munmap(s, sizeof *s);
+}
+
+/* No descriptor comes or goes while a fork is under way. */
+static void pli_http_fork_prepare(void)
+{
+    pli_lock_take(&pli_fds.lock);
+}
+
+static void pli_http_fork_parent(void)
+{
+    pli_lock_give(&pli_fds.lock);
 }
 
 /* In a fork's child there is no thread to serve, and the parent's clients are not the child's:
    while the child holds their connections, they would not see their end. What the buffers hold may
    be half written, so it is not touched: it stays, and is small. The file of a Unix socket is the
    parent's. */
-static void pli_http_fork_child(pli_thread *t)
+static void pli_http_fork_child(void)
 {
-    (void)t;
-    pli_http_server *s = pli_http.server;
+    pli_fds_fork_child();
     pli_http.lock.state = 0;
     pli_http.server = NULL;
     pli_http.path[0] = '\0';
     PLI_STORE(pli_http.port, 0);
-    if (!s)
-        return;
-    for (int i = 0; i < PLI_HTTP_CONNECTIONS; i++)
-        pli_http_close_fd(&s->conn[i].fd);
-    pli_http_close_fd(&s->listener);
-    pli_http_close_fd(&s->waker);
 }
 
-static const pli_thread_hooks pli_http_hooks = {NULL, NULL, NULL, NULL, pli_http_fork_child};
+/* Once: libc has no way to take it back. */
+static void pli_http_watch_fork(void)
+{
+    if (!pli_http.watching)
+        pthread_atfork(pli_http_fork_prepare, pli_http_fork_parent, pli_http_fork_child);
+    pli_http.watching = true;
+}
 
 /* Starts a server, or leaves nothing behind. Everything that may fail comes before the thread.
    Under the lock. */
@@ -20055,7 +20121,7 @@ static pl_result pli_http_begin_serving(const pl_http_desc *desc, const char *ad
         return PL_NOMEM;
     pl_result result = pli_http_open(s, desc, address);
     if (result == PL_OK) {
-        pli_http_prepare();
+        pli_http_prepare(); /* on this thread: the first answer is not kept waiting */
         pli_http.stop = 0;
         if (pli_thread_start_own(&pli_http.thread, pli_http_run, s) != 0)
             result = PL_NOMEM;
@@ -20079,8 +20145,8 @@ pl_result pl_http_start(const pl_http_desc *desc)
     desc = desc ? desc : &defaults;
     const char *address = desc->address ? desc->address : "127.0.0.1:6060";
     pl_result result = PL_BUSY;
-    pli_collector_add(&pli_http_hooks);
     pli_lock_take(&pli_http.lock);
+    pli_http_watch_fork();
     if (pli_http.server)
         pli_http_say(address, "this program has its server already: pl_http_stop ends it");
     else
@@ -20098,7 +20164,7 @@ void pl_http_stop(void)
     pli_http_server *s = pli_http.server;
     if (s) {
         PLI_STORE_RELEASE(pli_http.stop, 1);
-        ssize_t n = write(s->waker, &one, sizeof one);
+        ssize_t n = write(s->waker, &one, sizeof one); /* it fits: nobody else writes there */
         (void)n;
         pthread_join(pli_http.thread, NULL);
         pli_http_close(s);
