@@ -14557,7 +14557,15 @@ static void pli_stacks_count(const pli_taken *t, const pli_ask_slot *slot)
 }
 
 /* The table stays from profile to profile, with its values set anew: two of them can be compared
-   site by site. */
+   site by site. Of a pool that grows by two threads while one other thread moves on:
+
+       site               a worker waits   main in read   main in write
+       first profile      8                1
+       second profile     10               0              1
+       difference         2                -1             1
+
+   A site is kept for ever, also if no thread comes there again: 16 MiB hold 25,000 stacks, of which
+   those of waiting threads are few and the same. What finds no room is counted as lost. */
 static void pli_stacks_count_all(bool leaked)
 {
     size_t position = 0;
@@ -14584,7 +14592,9 @@ static void pli_count_view(pli_profile_view *view, const pli_sites *sites)
     view->time_ns = (int64_t)pli_os_clock_ns_sig(CLOCK_REALTIME);
 }
 
-/* The lock is held until the profile is encoded: pli_stacks_done gives it back. */
+/* The lock is held until the profile is encoded: pli_stacks_done gives it back. So two that ask at
+   once, such as two tools that scrape, come one after the other, each with stacks of its own time.
+   In an emergency the lock is tried, since its owner may be what was interrupted. */
 static pl_result pli_stacks_fill(pli_profile_view *view, bool emergency, bool leaked)
 {
     if (!pli_lock_take_or_try(&pli_stacks.lock, emergency))
@@ -14744,6 +14754,9 @@ enum { PLI_CRASH_NONE, PLI_CRASH_SINGLE, PLI_CRASH_ALL, PLI_CRASH_CORE };
    on the signal stack, some KiB, which has room for many more. */
 #define PLI_CRASH_FAULTS 8
 
+/* After so many, addresses have no names any more. */
+#define PLI_CRASH_UNNAMED 2
+
 /* Naps of 50 us and more: some ten seconds, in which others wait for the report. Who has waited so
    long dies by itself, without one. */
 #define PLI_CRASH_WAIT 200000
@@ -14872,7 +14885,8 @@ static bool pli_crash_registers(int unit)
 }
 
 /* The walk first, then frame by frame: names are read from files, which takes a moment. Should the
-   walk itself fault, there is still the address where it began. A library that was loaded since the
+   walk itself fault, there is still the address where it began; and should names be what cannot be
+   read, addresses stand alone from the second one on. A library that was loaded since the
    last refresh is met here, so that its frames have names, too. */
 static bool pli_crash_stack(int unit)
 {
@@ -14882,6 +14896,11 @@ static bool pli_crash_stack(int unit)
         pli_crash.depth = 1;
         pli_crash.pcs[0] = regs.pc;
         pli_crash.depth = pli_unwind_sig(&regs, pli_crash.pcs, PLI_STACK_MAX);
+        return true;
+    }
+    if (unit <= pli_crash.depth && pli_crash.faults >= PLI_CRASH_UNNAMED) {
+        pli_bytes_format(&pli_crash.text, "#%-3d 0x%016" PRIxPTR "\n", pli_crash.number++,
+                         pli_crash.pcs[unit - 1]);
         return true;
     }
     if (unit <= pli_crash.depth) {
@@ -14934,7 +14953,11 @@ static void pli_crash_flush(void)
     pli_crash.text.size = 0;
 }
 
-/* All of it; or the rest, after a fault of its own. The unit is counted up before it is tried. */
+/* All of it; or the rest, after a fault of its own. The unit is counted up before it is tried:
+
+       stage stack, unit 3 ──► faults ──► handler again ──► stage stack, unit 4 ──► ... the end
+
+   so that the same step is never tried twice, and the report ends whatever is broken. */
 static void pli_crash_report(void)
 {
     static bool (*const stages[])(int) = {pli_crash_head, pli_crash_registers, pli_crash_stack,
@@ -14976,6 +14999,7 @@ static void pli_crash_again(const siginfo_t *info)
         return;
     pli_bytes_format(&pli_crash.text, "(what should stand here cannot be read: %s)\n",
                      pli_crash_words(info->si_signo, 0));
+    pli_crash_flush();
     pli_crash_report();
 }
 
@@ -15003,7 +15027,17 @@ static void pli_crash_handler(int number, siginfo_t *info, void *context)
     errno = saved_errno;
 }
 
-/* -- Stacks for the handler -- */
+/* -- Stacks for the handler --
+
+   A thread whose stack is full has no room for a handler: the kernel would end the program without
+   a word. So each thread has a small stack beside its own, with a page in front that nobody may
+   touch, for the case that the report itself runs over:
+
+       | guard page | 128 KiB: the handler ...      |        thread block: signal_stack
+       ▲ may not be touched         ◄── grows       ▲ the kernel begins here
+
+   Threads of the program get it as they start (pli_threads.enter) and give it back as they end; the
+   one that installs, at once. Others that are there already cannot be given one from outside. */
 
 /* A page that nobody may touch, then the stack. */
 static size_t pli_crash_stack_bytes(void)
@@ -15048,7 +15082,16 @@ static void pli_crash_fork_child(pli_thread *t)
 static const pli_thread_hooks pli_crash_hooks = {
     NULL, pli_crash_death, NULL, NULL, pli_crash_fork_child};
 
-/* -- Installing -- */
+/* -- Installing --
+
+       level      handlers   the thread that crashed   the others   core
+       none       no         -                         -            as limits are
+       single     yes        yes                       no           as limits are
+       all        yes        yes                       yes          as limits are
+       core       yes        yes                       yes          as large as is allowed
+
+   A second call changes the level. Only actions that are the default are taken, and only perflab's
+   own are given back: what the program does in between stays. */
 
 /* Takes the signals that the program does not handle, or gives them back. Not restarted, since
    nothing goes on afterwards; NODEFER, or a second fault would end all without a word. */
