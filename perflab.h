@@ -638,9 +638,9 @@ pl_result pl_stack_write(FILE *out);
 /* pl_stacks_write writes the stacks of all threads but perflab's own to out, then flushes it. The
    same is pl_profile_write("goroutine", out, 2). Threads that sleep are not woken: they are seen
    from outside. Threads that compute get a signal, SIGPROF; those that have it blocked are waited
-   for, 0.1 s at most, and have no stack. Errors: PL_INVALID when out is NULL; PL_IO, also when the
-   system's list of threads cannot be read; PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads: any.
-   Signal-safe: no. */
+   for 0.1 s, those that get no processor at most 1 s, and have no stack then. Errors: PL_INVALID
+   when out is NULL; PL_IO, also when the system's list of threads cannot be read; PL_NOMEM,
+   PL_UNSUPPORTED outside Linux. Threads: any. Signal-safe: no. */
 pl_result pl_stacks_write(FILE *out);
 
 /* pl_num_threads returns how many threads the program has, perflab's own not counted; 0 where the
@@ -13569,8 +13569,8 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
    Who computes is asked by a timer on its own CPU clock, which is set to the next moment and sends
    SIGPROF: the handler of >>cpu walks the thread's own stack into a slot. A thread that goes to
    sleep before that has its clock stand still, so the signal does not reach it there; the next look
-   finds it asleep. Threads that do not answer, since they have SIGPROF blocked or get no processor,
-   are waited for at most PLI_STACKS_WAIT_NS, all together.
+   finds it asleep. Threads that have SIGPROF blocked are waited for PLI_STACKS_WAIT_NS, all together;
+   those that get no processor, PLI_STACKS_PATIENCE_NS.
 
    How it goes on with one thread, look by look:
 
@@ -13595,6 +13595,9 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
 /* For all threads together. Ten ticks of the slowest kernels' clocks (100 Hz): who computes all the
    time and is not deaf has answered by then, unless there are many more of them than processors. */
 #define PLI_STACKS_WAIT_NS 100000000u
+
+/* For those that would answer and get no processor: a busy machine has them wait for their turn. */
+#define PLI_STACKS_PATIENCE_NS 1000000000u
 
 /* Who is found running so often in a row does not only pass by on its way to sleep. A question
    costs two system calls and a signal; a further look is cheaper, and mostly finds it asleep. */
@@ -13625,6 +13628,7 @@ enum { PLI_WAIT_OTHER, PLI_WAIT_MUTEX, PLI_WAIT_COND, PLI_WAIT_SEM, PLI_WAIT_JOI
 typedef struct pli_taken {
     int tid, how, looks;
     int timer;               /* the kernel's number + 1; 0: none */
+    bool judged, deaf;       /* deaf: it has SIGPROF blocked; known once it was judged */
     bool self, own, insists; /* insists: it was sent a signal that may reach it while it sleeps */
     bool leaked;
     char letter;             /* the state as ps shows it: R, S, D, T, Z ...; 0: not asked */
@@ -13995,19 +13999,36 @@ static void pli_taken_give_up(pli_taken *t, int slot)
         t->how = PLI_TAKEN_WITHOUT;
 }
 
+/* Whether a thread is not waited for any longer. The kernel's set of blocked signals has bit n - 1
+   for signal n; it is read once, and only of those that have not answered in good time. */
+static bool pli_taken_is_late(pli_taken *t, uint64_t passed_ns)
+{
+    char text[2048];
+    if (passed_ns < PLI_STACKS_WAIT_NS)
+        return false;
+    if (!t->judged) {
+        bool read = pli_task_read(t->tid, "status", text, sizeof text);
+        const char *line = read ? strstr(text, "\nSigBlk:") : NULL;
+        t->deaf = line && (strtoull(line + strlen("\nSigBlk:"), NULL, 16) >> (SIGPROF - 1) & 1);
+        t->judged = true;
+    }
+    return t->deaf || passed_ns > PLI_STACKS_PATIENCE_NS;
+}
+
 /* Looks until all have a stack, or the time is up. In rounds over all that are open, not thread by
    thread: their processor time passes side by side. What is left of the timers ends here, so that
    no thread is asked when nobody wants to know any more. */
 static void pli_stacks_wait(void)
 {
-    uint64_t end = pl_now_ns() + PLI_STACKS_WAIT_NS;
+    uint64_t begin = pl_now_ns();
     for (int open = 1; open > 0;) {
-        bool last = pl_now_ns() > end;
+        uint64_t passed = pl_now_ns() - begin;
         open = 0;
         for (int i = 0; i < pli_stacks.count; i++) {
             pli_taken *t = &pli_stacks.taken[i];
             if (t->how == PLI_TAKEN_OPEN)
-                last ? pli_taken_give_up(t, i) : pli_taken_try(t, i, false);
+                pli_taken_is_late(t, passed) ? pli_taken_give_up(t, i)
+                                             : pli_taken_try(t, i, false);
             open += t->how == PLI_TAKEN_OPEN;
         }
         if (open > 0)
@@ -14470,19 +14491,12 @@ static void pli_text_wait(pli_bytes *out, const pli_taken *t)
         pli_bytes_format(out, "waits for %s", words[t->wait]);
 }
 
-/* Why a thread has no stack. Asked of the system only now, for the few that have none: the kernel's
-   set of blocked signals has bit n - 1 for signal n. */
+/* Why a thread has no stack. */
 static const char *pli_taken_why(const pli_taken *t)
 {
-    char text[2048], *line;
-    if (t->look == PLI_LOOK_HIDDEN)
-        return "the system does not show where it sleeps";
-    if (!pli_stacks.may_ask)
-        return "another handler has SIGPROF";
-    line = pli_task_read(t->tid, "status", text, sizeof text) ? strstr(text, "\nSigBlk:") : NULL;
-    if (line && (strtoull(line + strlen("\nSigBlk:"), NULL, 16) >> (SIGPROF - 1) & 1))
-        return "it has SIGPROF blocked";
-    return "it has not answered in time";
+    return t->look == PLI_LOOK_HIDDEN ? "the system does not show where it sleeps" :
+           !pli_stacks.may_ask ? "another handler has SIGPROF" :
+           t->deaf ? "it has SIGPROF blocked" : "it has not answered in time";
 }
 
 /* What a thread does: the text in brackets. `running` is also who waits for a processor: the kernel
@@ -14725,7 +14739,7 @@ int pl_num_threads(void)
 
        head, registers     from the handler's arguments: nothing can
        stack               the walk checks all memory; each frame is written before the next one
-       threads             takes 0.1 s at most, when some do not answer
+       threads             takes 1 s at most, when some do not answer
        modules             what was known at the last refresh, and met on the way
 
    How it ends, and why not simply by abort: the handler takes its leave (default action), blocks
