@@ -13569,8 +13569,8 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
    Who computes is asked by a timer on its own CPU clock, which is set to the next moment and sends
    SIGPROF: the handler of >>cpu walks the thread's own stack into a slot. A thread that goes to
    sleep before that has its clock stand still, so the signal does not reach it there; the next look
-   finds it asleep. Threads that have SIGPROF blocked are waited for PLI_STACKS_WAIT_NS, all together;
-   those that get no processor, PLI_STACKS_PATIENCE_NS.
+   finds it asleep. Threads that have SIGPROF blocked are waited for PLI_STACKS_WAIT_NS, all
+   together; those that get no processor, PLI_STACKS_PATIENCE_NS.
 
    How it goes on with one thread, look by look:
 
