@@ -3,9 +3,9 @@
    whatever it says.
 
        clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/dwarf.c -o dwarf
-       for f in tests/fuzz/dwarf/?*.hex; do xxd -r -p $f corpus/$(basename $f .hex); done
+       cd tests/fuzz/dwarf; for f in ?*.hex; do xxd -r -p $f ../corpus/$f; done; cd -
        ./dwarf -max_len=16384 -timeout=10 corpus    searches on from what is kept here
-   cc -DREPLAY ... ; ./dwarf FILE...            only reads these: for tests, with any compiler */
+       cc -DREPLAY ... ; ./dwarf FILE...            only reads these: for tests, any compiler */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/mman.h>

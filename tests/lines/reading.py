@@ -25,8 +25,8 @@ def run(command: Sequence[str], told: str = "") -> str:
 
 @dataclass(frozen=True)
 class Workshop:
-    """A folder, and perflab's objects for all programs in it: no debug information, so that all
-    that is known is the program's own."""
+    """A folder, and perflab's objects for all programs in it: without debug information, so that
+    all that is known is the program's own."""
     folder: Path
 
     def perflab(self, compiler: str = "gcc", *flags: str) -> str:
@@ -53,8 +53,8 @@ def addresses(program: Path, perflab: str, objdump: str = "objdump") -> List[str
     own = {line.split()[-1] for line in run(["nm", perflab]).splitlines()}
     found: List[str] = []
     wanted = False
-    listing = run([objdump, "-d", "--no-show-raw-insn", "-j", ".text", str(program)])
-    for line in listing.splitlines():
+    code = run([objdump, "-d", "--no-show-raw-insn", "-j", ".text", str(program)])
+    for line in code.splitlines():
         function = re.match(r"[0-9a-f]+ <(.*)>:", line)
         instruction = re.match(r" +([0-9a-f]+):\t", line)
         if function:
