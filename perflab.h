@@ -640,9 +640,9 @@ pl_result pl_stack_write(FILE *out);
 /* pl_stacks_write writes the stacks of all threads but perflab's own to out, then flushes it. The
    same is pl_profile_write("goroutine", out, 2). Threads that sleep are not woken: they are seen
    from outside. Threads that compute get a signal, SIGPROF; those that have it blocked are waited
-   for, 0.1 s at most, and have no stack. Errors: PL_INVALID when out is NULL; PL_IO, also when the
-   system's list of threads cannot be read; PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads: any.
-   Signal-safe: no. */
+   for 0.1 s, those that get no processor at most 1 s, and have no stack then. Errors: PL_INVALID
+   when out is NULL; PL_IO, also when the system's list of threads cannot be read; PL_NOMEM,
+   PL_UNSUPPORTED outside Linux. Threads: any. Signal-safe: no. */
 pl_result pl_stacks_write(FILE *out);
 
 /* pl_num_threads returns how many threads the program has, perflab's own not counted; 0 where the
@@ -13793,8 +13793,8 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
    Who computes is asked by a timer on its own CPU clock, which is set to the next moment and sends
    SIGPROF: the handler of >>cpu walks the thread's own stack into a slot. A thread that goes to
    sleep before that has its clock stand still, so the signal does not reach it there; the next look
-   finds it asleep. Threads that do not answer, since they have SIGPROF blocked or get no processor,
-   are waited for at most PLI_STACKS_WAIT_NS, all together.
+   finds it asleep. Threads that have SIGPROF blocked are waited for PLI_STACKS_WAIT_NS, all
+   together; those that get no processor, PLI_STACKS_PATIENCE_NS.
 
    How it goes on with one thread, look by look:
 
@@ -13819,6 +13819,9 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
 /* For all threads together. Ten ticks of the slowest kernels' clocks (100 Hz): who computes all the
    time and is not deaf has answered by then, unless there are many more of them than processors. */
 #define PLI_STACKS_WAIT_NS 100000000u
+
+/* For those that would answer and get no processor: a busy machine has them wait for their turn. */
+#define PLI_STACKS_PATIENCE_NS 1000000000u
 
 /* Who is found running so often in a row does not only pass by on its way to sleep. A question
    costs two system calls and a signal; a further look is cheaper, and mostly finds it asleep. */
@@ -13849,6 +13852,7 @@ enum { PLI_WAIT_OTHER, PLI_WAIT_MUTEX, PLI_WAIT_COND, PLI_WAIT_SEM, PLI_WAIT_JOI
 typedef struct pli_taken {
     int tid, how, looks;
     int timer;               /* the kernel's number + 1; 0: none */
+    bool judged, deaf;       /* deaf: it has SIGPROF blocked; known once it was judged */
     bool self, own, insists; /* insists: it was sent a signal that may reach it while it sleeps */
     bool leaked;
     char letter;             /* the state as ps shows it: R, S, D, T, Z ...; 0: not asked */
@@ -14219,19 +14223,36 @@ static void pli_taken_give_up(pli_taken *t, int slot)
         t->how = PLI_TAKEN_WITHOUT;
 }
 
+/* Whether a thread is not waited for any longer. The kernel's set of blocked signals has bit n - 1
+   for signal n; it is read once, and only of those that have not answered in good time. */
+static bool pli_taken_is_late(pli_taken *t, uint64_t passed_ns)
+{
+    char text[2048];
+    if (passed_ns < PLI_STACKS_WAIT_NS)
+        return false;
+    if (!t->judged) {
+        bool read = pli_task_read(t->tid, "status", text, sizeof text);
+        const char *line = read ? strstr(text, "\nSigBlk:") : NULL;
+        t->deaf = line && (strtoull(line + strlen("\nSigBlk:"), NULL, 16) >> (SIGPROF - 1) & 1);
+        t->judged = true;
+    }
+    return t->deaf || passed_ns > PLI_STACKS_PATIENCE_NS;
+}
+
 /* Looks until all have a stack, or the time is up. In rounds over all that are open, not thread by
    thread: their processor time passes side by side. What is left of the timers ends here, so that
    no thread is asked when nobody wants to know any more. */
 static void pli_stacks_wait(void)
 {
-    uint64_t end = pl_now_ns() + PLI_STACKS_WAIT_NS;
+    uint64_t begin = pl_now_ns();
     for (int open = 1; open > 0;) {
-        bool last = pl_now_ns() > end;
+        uint64_t passed = pl_now_ns() - begin;
         open = 0;
         for (int i = 0; i < pli_stacks.count; i++) {
             pli_taken *t = &pli_stacks.taken[i];
             if (t->how == PLI_TAKEN_OPEN)
-                last ? pli_taken_give_up(t, i) : pli_taken_try(t, i, false);
+                pli_taken_is_late(t, passed) ? pli_taken_give_up(t, i)
+                                             : pli_taken_try(t, i, false);
             open += t->how == PLI_TAKEN_OPEN;
         }
         if (open > 0)
@@ -14694,19 +14715,12 @@ static void pli_text_wait(pli_bytes *out, const pli_taken *t)
         pli_bytes_format(out, "waits for %s", words[t->wait]);
 }
 
-/* Why a thread has no stack. Asked of the system only now, for the few that have none: the kernel's
-   set of blocked signals has bit n - 1 for signal n. */
+/* Why a thread has no stack. */
 static const char *pli_taken_why(const pli_taken *t)
 {
-    char text[2048], *line;
-    if (t->look == PLI_LOOK_HIDDEN)
-        return "the system does not show where it sleeps";
-    if (!pli_stacks.may_ask)
-        return "another handler has SIGPROF";
-    line = pli_task_read(t->tid, "status", text, sizeof text) ? strstr(text, "\nSigBlk:") : NULL;
-    if (line && (strtoull(line + strlen("\nSigBlk:"), NULL, 16) >> (SIGPROF - 1) & 1))
-        return "it has SIGPROF blocked";
-    return "it has not answered in time";
+    return t->look == PLI_LOOK_HIDDEN ? "the system does not show where it sleeps" :
+           !pli_stacks.may_ask ? "another handler has SIGPROF" :
+           t->deaf ? "it has SIGPROF blocked" : "it has not answered in time";
 }
 
 /* What a thread does: the text in brackets. `running` is also who waits for a processor: the kernel
@@ -14781,7 +14795,15 @@ static void pli_stacks_count(const pli_taken *t, const pli_ask_slot *slot)
 }
 
 /* The table stays from profile to profile, with its values set anew: two of them can be compared
-   site by site. */
+   site by site. Of a pool that grows by two threads while one other thread moves on:
+
+       site               a worker waits   main in read   main in write
+       first profile      8                1
+       second profile     10               0              1
+       difference         2                -1             1
+
+   A site is kept for ever, also if no thread comes there again: 16 MiB hold 25,000 stacks, of which
+   those of waiting threads are few and the same. What finds no room is counted as lost. */
 static void pli_stacks_count_all(bool leaked)
 {
     size_t position = 0;
@@ -14808,7 +14830,9 @@ static void pli_count_view(pli_profile_view *view, const pli_sites *sites)
     view->time_ns = (int64_t)pli_os_clock_ns_sig(CLOCK_REALTIME);
 }
 
-/* The lock is held until the profile is encoded: pli_stacks_done gives it back. */
+/* The lock is held until the profile is encoded: pli_stacks_done gives it back. So two that ask at
+   once, such as two tools that scrape, come one after the other, each with stacks of its own time.
+   In an emergency the lock is tried, since its owner may be what was interrupted. */
 static pl_result pli_stacks_fill(pli_profile_view *view, bool emergency, bool leaked)
 {
     if (!pli_lock_take_or_try(&pli_stacks.lock, emergency))
@@ -14939,7 +14963,7 @@ int pl_num_threads(void)
 
        head, registers     from the handler's arguments: nothing can
        stack               the walk checks all memory; each frame is written before the next one
-       threads             takes 0.1 s at most, when some do not answer
+       threads             takes 1 s at most, when some do not answer
        modules             what was known at the last refresh, and met on the way
 
    How it ends, and why not simply by abort: the handler takes its leave (default action), blocks
@@ -14967,6 +14991,9 @@ enum { PLI_CRASH_NONE, PLI_CRASH_SINGLE, PLI_CRASH_ALL, PLI_CRASH_CORE };
 /* So many faults of its own end the report. Each leaves a frame of the kernel's and of the handler
    on the signal stack, some KiB, which has room for many more. */
 #define PLI_CRASH_FAULTS 8
+
+/* After so many, addresses have no names any more. */
+#define PLI_CRASH_UNNAMED 2
 
 /* Naps of 50 us and more: some ten seconds, in which others wait for the report. Who has waited so
    long dies by itself, without one. */
@@ -15096,7 +15123,8 @@ static bool pli_crash_registers(int unit)
 }
 
 /* The walk first, then frame by frame: names are read from files, which takes a moment. Should the
-   walk itself fault, there is still the address where it began. A library that was loaded since the
+   walk itself fault, there is still the address where it began; and should names be what cannot be
+   read, addresses stand alone from the second one on. A library that was loaded since the
    last refresh is met here, so that its frames have names, too. */
 static bool pli_crash_stack(int unit)
 {
@@ -15106,6 +15134,11 @@ static bool pli_crash_stack(int unit)
         pli_crash.depth = 1;
         pli_crash.pcs[0] = regs.pc;
         pli_crash.depth = pli_unwind_sig(&regs, pli_crash.pcs, PLI_STACK_MAX);
+        return true;
+    }
+    if (unit <= pli_crash.depth && pli_crash.faults >= PLI_CRASH_UNNAMED) {
+        pli_bytes_format(&pli_crash.text, "#%-3d 0x%016" PRIxPTR "\n", pli_crash.number++,
+                         pli_crash.pcs[unit - 1]);
         return true;
     }
     if (unit <= pli_crash.depth) {
@@ -15158,7 +15191,11 @@ static void pli_crash_flush(void)
     pli_crash.text.size = 0;
 }
 
-/* All of it; or the rest, after a fault of its own. The unit is counted up before it is tried. */
+/* All of it; or the rest, after a fault of its own. The unit is counted up before it is tried:
+
+       stage stack, unit 3 ──► faults ──► handler again ──► stage stack, unit 4 ──► ... the end
+
+   so that the same step is never tried twice, and the report ends whatever is broken. */
 static void pli_crash_report(void)
 {
     static bool (*const stages[])(int) = {pli_crash_head, pli_crash_registers, pli_crash_stack,
@@ -15200,6 +15237,7 @@ static void pli_crash_again(const siginfo_t *info)
         return;
     pli_bytes_format(&pli_crash.text, "(what should stand here cannot be read: %s)\n",
                      pli_crash_words(info->si_signo, 0));
+    pli_crash_flush();
     pli_crash_report();
 }
 
@@ -15227,7 +15265,17 @@ static void pli_crash_handler(int number, siginfo_t *info, void *context)
     errno = saved_errno;
 }
 
-/* -- Stacks for the handler -- */
+/* -- Stacks for the handler --
+
+   A thread whose stack is full has no room for a handler: the kernel would end the program without
+   a word. So each thread has a small stack beside its own, with a page in front that nobody may
+   touch, for the case that the report itself runs over:
+
+       | guard page | 128 KiB: the handler ...      |        thread block: signal_stack
+       ▲ may not be touched         ◄── grows       ▲ the kernel begins here
+
+   Threads of the program get it as they start (pli_threads.enter) and give it back as they end; the
+   one that installs, at once. Others that are there already cannot be given one from outside. */
 
 /* A page that nobody may touch, then the stack. */
 static size_t pli_crash_stack_bytes(void)
@@ -15272,7 +15320,16 @@ static void pli_crash_fork_child(pli_thread *t)
 static const pli_thread_hooks pli_crash_hooks = {
     NULL, pli_crash_death, NULL, NULL, pli_crash_fork_child};
 
-/* -- Installing -- */
+/* -- Installing --
+
+       level      handlers   the thread that crashed   the others   core
+       none       no         -                         -            as limits are
+       single     yes        yes                       no           as limits are
+       all        yes        yes                       yes          as limits are
+       core       yes        yes                       yes          as large as is allowed
+
+   A second call changes the level. Only actions that are the default are taken, and only perflab's
+   own are given back: what the program does in between stays. */
 
 /* Takes the signals that the program does not handle, or gives them back. Not restarted, since
    nothing goes on afterwards; NODEFER, or a second fault would end all without a word. */

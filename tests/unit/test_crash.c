@@ -109,6 +109,10 @@ int main(void)
     ok(says("perflab: the program crashed: SIGSEGV") && says("\nthread "),
        "what stood before is there");
     ok(says("(what should stand here cannot be read: SIGSEGV)"), "it says what is missing");
+    const char *stack = strstr(report, "[crashed]:\n");
+    const char *address = stack ? strstr(stack, "\n#") : NULL;
+    ok(address && strstr(address, " 0x") && strcspn(address + 1, "\n") < 30,
+       "and what can be given: addresses without names");
     crash_by(with_the_lock_held);
     ok(ended_by(SIGSEGV) && says("the other threads cannot be shown") && says("\nmodules:\n"),
        "a lock that is held costs only what it guards");
