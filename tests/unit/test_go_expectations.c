@@ -1,4 +1,4 @@
-/* What the tests of Go's own runtime/pprof expect of block, mutex and heap profiles, asked of these:
+/* What the tests of Go's runtime/pprof expect of block, mutex and heap profiles, asked of these:
    delays of known waits, no bias between short and long ones, depth, one sample a stack. */
 /* run: without=asan,tsan flags=-fno-builtin,-fno-optimize-sibling-calls,-ldl alone=yes */
 #define _GNU_SOURCE
@@ -37,7 +37,7 @@ static void *wait_once(void *unused)
     return unused;
 }
 
-/* Go's TestMutexProfile: a lock is held while 100 wait. Its holder is charged with all they wait. */
+/* Go's TestMutexProfile: a lock is held while 100 wait. Its holder is charged with all of it. */
 static void test_mutex(void)
 {
     pthread_t thread[WAITERS];
@@ -92,7 +92,8 @@ static void test_bias(void)
     often_short(400000);
     int64_t middle = sum(&pli_sync.blocked, 1), middle_events = sum(&pli_sync.blocked, 0);
     seldom_long(20000);
-    double brief = (double)(middle - before), lasting = (double)(sum(&pli_sync.blocked, 1) - middle);
+    double brief = (double)(middle - before);
+    double lasting = (double)(sum(&pli_sync.blocked, 1) - middle);
     ok(brief > 0.95 * lasting && brief < 1.05 * lasting, "no bias: %.4f of the long ones' time",
        brief / lasting);
     double seen = (double)(middle_events - events);
