@@ -10618,7 +10618,14 @@ static void pli_debug_close(void)
 }
 
 /* Opens the file again. It has to be the same: another one with the same build id (stripped since,
-   for instance) has its sections elsewhere. */
+   for instance) has its sections elsewhere.
+
+   The life of image.fd, which lasts as long as the module:
+
+       -1 closed ──first read──► open ─────────────────┬─ pli_debug_close, at the end ──► -1
+           └──── the file is gone, or another ────► -2 ┘  of the question
+
+   At -2 the other reads of the same question fail at once, and do not look for it again. */
 static bool pli_debug_reopen(pli_debug *d)
 {
     pli_dw_section section[PLI_DW_SECTIONS];
@@ -10636,7 +10643,14 @@ static bool pli_debug_reopen(pli_debug *d)
 }
 
 /* Reads what lies around a part of a section, so that the next part need not be asked of the
-   system; false when it cannot be read, or is too large for that. */
+   system; false when it cannot be read, or is too large for that.
+
+   Windows begin at multiples of half their size and overlap by half: so a part of up to half a
+   window lies whole in the one that begins at or before it, wherever it begins:
+
+       window at 0        |-------8192-------|-------8192-------|
+       window at 8192                        |-------8192-------|-------8192-------|
+       wanted                             |--8000--|                in the window at 0 */
 static bool pli_debug_look(pli_debug *d, int section, uint64_t at, size_t size)
 {
     const pli_dw_section *s = &d->section[section];
@@ -10722,7 +10736,8 @@ static void pli_debug_unpack_all(pli_debug *d, const pli_elf *elf)
     }
 }
 
-/* A text that begins somewhere in a section, in pli_dw.text; false when it has no end there. */
+/* A text that begins somewhere in a section, in pli_dw.text; false when it has no end there. Twice:
+   nearly all names have fewer than 128 letters, and 4096 would have to be copied for each. */
 static bool pli_debug_text(pli_debug *d, int section, uint64_t at)
 {
     uint64_t size = d->section[section].size;
@@ -10759,7 +10774,16 @@ typedef struct pli_stream {
 /* The bytes that an item takes at most: a form of an attribute, an entry of a list. */
 #define PLI_STREAM_ITEM 64
 
-/* Has the next item in the reader, or all that is left. Before each. */
+/* Has the next item in the reader, or all that is left. Before each.
+
+   What is left moves to the front, and new bytes come behind it:
+
+       bytes   | read already | left |                before: fewer than 64 are left
+       bytes   | left | new ones from the section |   after; next is the place behind these
+
+   Invariant: behind a fill, an item of up to 64 bytes is whole in the reader if it is whole in the
+   section. So a reader that turns bad has met the end of the section, or a number that cannot be.
+   */
 static void pli_stream_fill(pli_stream *s)
 {
     size_t left = (size_t)(s->r.end - s->r.at), room = sizeof s->bytes - left;
@@ -10909,7 +10933,15 @@ static pli_dw_value pli_dw_value_take(pli_reader *r, uint64_t end, const pli_dw_
     return (pli_dw_value){text ? here : number, spec.form.kind};
 }
 
-/* The section and the place of a text; false for what is no text, or is in another file. */
+/* The section and the place of a text; false for what is no text, or is in another file.
+
+   The four ways to write the text "add", as version 5 has them:
+
+       string      61 64 64 00        it stands here
+       strp        5a 00 00 00        at 0x5a of .debug_str
+       line_strp   16 00 00 00        at 0x16 of .debug_line_str
+       strx1       03                 number 3 of the unit's part of .debug_str_offsets, which has
+                                      the place in .debug_str */
 static bool pli_dw_text_at(pli_debug *d, const pli_dw_unit *u, pli_dw_value v, int *section,
                            uint64_t *at)
 {
@@ -10941,7 +10973,25 @@ static uint64_t pli_dw_reference(const pli_dw_unit *u, pli_dw_value v)
            v.kind == PLI_DW_INFO_REF ? v.number : 0;
 }
 
-/* -- Forms and entries -- */
+/* -- Forms and entries --
+
+   gcc 12 has inlined twice into add, at line 4, column 12 of file 1. The entry of that call:
+
+       .debug_abbrev   04           form 4
+                       1d 01        an inlined call, which has children
+                       31 13        origin, 4 bytes: a place in the unit
+                       52 01        entry_pc, an address            not understood: skipped
+                       b8 42 0b     GNU's 0x2138, 1 byte            the same; b8 42 is one number
+                       11 01  12 07           low_pc, an address; high_pc, 8 bytes: the size
+                       58 0b  59 0b  57 0b    file, line and column of the call, 1 byte each
+                       00 00        the end of the form
+
+       .debug_info     04  97 00 00 00  60 11 00 00 00 00 00 00  02  60 11 00 00 00 00 00 00
+                       03 00 00 00 00 00 00 00  01 04 0c
+
+   The entry at 0x97 of the unit is that of twice, with its name. All attributes of form 4 have a
+   fixed size, 32 bytes together, which is what `fixed` says: a walk that wants nothing of such an
+   entry is past it in one step. */
 
 /* The tags that are understood, as the format numbers them. */
 enum { PLI_DW_TAG_INLINED = 0x1d, PLI_DW_TAG_FUNCTION = 0x2e };
@@ -10956,7 +11006,8 @@ typedef struct pli_abbrev {
     bool children, placed;
 } pli_abbrev;
 
-/* An entry: the values of the attributes that are understood, and at the end one of the others. */
+/* An entry: the values of the attributes that are understood, and at the end one of the others: all
+   that pli_dw_attribute does not know are written there, one over the other; nobody reads it. */
 typedef struct pli_dw_entry {
     uint64_t tag;
     bool children;
@@ -11038,7 +11089,16 @@ static void pli_dw_range_add(pli_bytes *ranges, uint64_t low, uint64_t high, siz
 /* A list of version 5. Each item says what it is:
 
        0 end                 1 base: index              2 start, end: indexes
-       3 start: index, size  4 start, end from base     5 base    6 start, end    7 start, size */
+       3 start: index, size  4 start, end from base     5 base    6 start, end    7 start, size
+
+   A function whose rarely used part was moved away, as gcc's -O2 does with what calls abort:
+
+       07  60 11 00 00 00 00 00 00  0c      start 0x1160, size 12
+       07  50 10 00 00 00 00 00 00  06      start 0x1050, size 6
+       00                                   end
+
+   Fuel is for lists that a file makes up: they may overlap as they like, so that a small file could
+   keep a question busy for hours. It is counted for all lists of one walk together. */
 static void pli_dw_list5(pli_debug *d, const pli_dw_unit *u, pli_stream *s, pli_bytes *ranges,
                          size_t owner)
 {
@@ -11065,7 +11125,13 @@ static void pli_dw_list5(pli_debug *d, const pli_dw_unit *u, pli_stream *s, pli_
     }
 }
 
-/* A list of before: pairs that count from base, a new base behind -1, and two zeros at the end. */
+/* A list of before: pairs that count from base, a new base behind -1, and two zeros at the end.
+
+   The same function before version 5, with a base of 0:
+
+       60 11 00 00 00 00 00 00  6c 11 00 00 00 00 00 00      from 0x1160 to 0x116c
+       50 10 00 00 00 00 00 00  56 10 00 00 00 00 00 00      from 0x1050 to 0x1056
+       00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00      end */
 static void pli_dw_list4(const pli_dw_unit *u, pli_stream *s, pli_bytes *ranges, size_t owner)
 {
     uint64_t base = u->low, none = u->address_size == 8 ? UINT64_MAX : UINT32_MAX;
@@ -11130,8 +11196,14 @@ static bool pli_dw_ranges_sort(pli_dw_range *range, size_t count)
     return true;
 }
 
-/* The owner of the last range that begins at or before an address and contains it; count when
-   there is none. */
+/* The owner of the last range that begins at or before an address and contains it; SIZE_MAX when
+   there is none. Ranges may lie inside others, and reach tells when to stop looking:
+
+       range    A 10-90    B 20-30    C 40-50    D 95-99
+       reach    90         90         90         99
+
+       60       C ends before it, but something up to C goes as far as 90: not B, but A
+       92       C ends before it, and nothing goes further than 90: nobody's */
 static size_t pli_dw_ranges_find(const pli_dw_range *range, size_t count, uint64_t address)
 {
     size_t low = 0, high = count;
@@ -11155,6 +11227,9 @@ static size_t pli_dw_ranges_find(const pli_dw_range *range, size_t count, uint64
 
        length | version | kind, address size, forms             since version 5
        length | version | forms, address size                   before
+
+       ac 00 00 00  05 00  01  08  00 00 00 00    172 bytes follow, version 5, kind 1 (of a file
+                                                  that was compiled), forms at 0 of .debug_abbrev
 
    The length is 4 bytes, or ff ff ff ff and 8 bytes: then places have 8 bytes, too. Units of types,
    skeletons and parts of split DWARF have more fields. They have no code of their own. */
@@ -11215,7 +11290,8 @@ static void *pli_dw_settle(pli_bytes *b)
     return memory;
 }
 
-/* Goes over all units. When there are too many, or memory is short, the module has no lines. */
+/* Goes over all units. When there are too many, or memory is short, the module has no lines. A unit
+   that is not understood has version 0 and no ranges: nobody's address leads to it. */
 static void pli_debug_index(pli_debug *d)
 {
     pli_bytes units = {NULL, 0, 0, false}, ranges = {NULL, 0, 0, false};
@@ -11234,7 +11310,9 @@ static void pli_debug_index(pli_debug *d)
         d->units = unit_count, d->ranges = range_count;
 }
 
-/* The debug information of a module, found now if need be. NULL when there is no memory. */
+/* The debug information of a module, found now if need be. NULL when there is no memory. A module
+   without any has one with no units, so that its files are not looked for at each of its addresses.
+   */
 static pli_debug *pli_debug_of(const pli_module *m)
 {
     pli_debug **place = (pli_debug **)(uintptr_t)&m->debug;
@@ -11356,7 +11434,9 @@ typedef struct pli_answer {
 } pli_answer;
 
 /* The table of answers, and the lines that they refer to. When those are full, all are forgotten:
-   so nothing has to be given back one by one. */
+   so nothing has to be given back one by one. A place is chosen by the hash of the address alone.
+   An answer that another one needs the place of is overwritten, and its lines stay unused until the
+   next time that all are forgotten. */
 typedef struct pli_answers {
     pli_answer answer[PLI_ANSWERS];
     pli_line line[PLI_ANSWER_LINES];
@@ -11458,7 +11538,15 @@ static bool pli_path_prepend(pli_debug *d, int section, uint64_t at, char *path,
 }
 
 /* The whole path of a file of a line table: its name, in front of it its folder, and in front of
-   that the folder where the compiler was started, until it begins with a slash. */
+   that the folder where the compiler was started, until it begins with a slash.
+
+   The path is written from its end, so that what stands in front can be asked for last:
+
+       .......................blank.h      the file's name
+       ...............include/blank.h      its folder
+       ......./home/me/include/blank.h     where the compiler was started
+
+   A path that is too long for this has no name: no path is better than half of one. */
 static const char *pli_source_path(pli_debug *d, pli_source *s, uint64_t number)
 {
     static char path[PLI_DW_TEXT]; /* under the lock */
@@ -11495,7 +11583,23 @@ static const char *pli_source_path(pli_debug *d, pli_source *s, uint64_t number)
        address  += operation / line_range * minimum
        line     += line_base + operation % line_range
 
-   Rows of one function after the other; between them gaps, which a row without a line begins. */
+   Rows of one function after the other; between them gaps, which a row without a line begins.
+
+   The program of a small function at 0x1130, by gcc 12, whose line_base is -5, line_range 14 and
+   opcode_base 13:
+
+       05 01                columns are skipped, with their one argument
+       00 09 02 30 11 ...   extended, 9 bytes: address = 0x1130
+       14                   20 - 13 = 7:   address += 0, line += -5 + 7           row 0x1130, line 3
+       13                   19 - 13 = 6:   address += 0, line += -5 + 6           row 0x1130, line 4
+       0f                   15 - 13 = 2:   address += 0, line += -5 + 2           row 0x1130, line 1
+       15                   21 - 13 = 8:   address += 0, line += -5 + 8           row 0x1130, line 4
+       3d                   61 - 13 = 48:  address += 48 / 14, line += -5 + 6     row 0x1133, line 5
+       02 01                address += 1
+       00 01 01             extended, 1 byte: the end                             0x1134, no line
+
+   Line 1 is the body of a function that was inlined. Of several rows at one address the last one
+   holds, since none of the others has a byte of code. */
 
 typedef struct pli_program {
     pli_debug *debug;
@@ -11575,7 +11679,9 @@ static void pli_program_tables4(pli_program *p)
     }
 }
 
-/* Reads the header, whose length has been read; the reader is at the program then. */
+/* Reads the header, whose length has been read; the reader is at the program then. The program
+   begins where the header says that it ends, not where reading it has come to: later versions may
+   add fields that are not known here. */
 static bool pli_program_head(pli_program *p)
 {
     uint64_t version = pli_read_sig(&p->r, 2);
@@ -11724,7 +11830,22 @@ static bool pli_program_read(pli_program *p)
            pli_program_sort(p);
 }
 
-/* -- Pieces: a walk over the entries of a unit -- */
+/* -- Pieces: a walk over the entries of a unit --
+
+   For the picture at the head of this section:
+
+       entries                        depth    calls                 pieces
+       the unit                       0
+         parse                        1        0: outer none         0: 0x1139-0x1160 of call 0
+           a variable                 2
+           skip_blanks                2        1: outer 0, line 11   1: 0x1140-0x1158 of call 1
+             is_blank                 3        2: outer 1, line 5    2: 0x1144-0x1150 of call 2
+             (0: no more children)
+           (0)
+         (0)                                   body 0: pieces 0 to 2
+
+   Invariant: a piece stands behind all that it lies in, and `outer` is always a smaller number. So
+   the last piece around an address is the innermost, and the way outwards has an end. */
 
 /* A walk, and what it gathers. A level is an entry whose children are being read: the call or
    function that their code belongs to, and the body that ends with them. */
@@ -11738,7 +11859,9 @@ typedef struct pli_scan {
     struct { uint32_t call, body; } level[PLI_SCAN_DEPTH];
 } pli_scan;
 
-/* Reads the forms of all entries of the unit. Compilers number them from 1 on. */
+/* Reads the forms of all entries of the unit. Compilers number them from 1 on. So the number is the
+   index, and a form that is missing is one with code 0. A file whose numbers are wild would ask for
+   much memory: then its unit has no lines. */
 static bool pli_scan_forms(pli_scan *w)
 {
     static pli_stream stream;
@@ -11817,8 +11940,8 @@ static void pli_scan_skip(pli_scan *w, const pli_abbrev *a)
                 pli_dw_value_read(&w->r, &spec[i]);
 }
 
-/* One entry; its children are next, if it has some: those of types, too, since a class in a function
-   may have its functions in it. */
+/* One entry; its children are next, if it has some: those of types, too, since a class in a
+   function may have its functions in it. */
 static void pli_scan_entry(pli_scan *w, const pli_abbrev *a)
 {
     static pli_dw_entry e; /* under the lock */
@@ -11892,7 +12015,12 @@ static void *pli_source_pack(char **room, const pli_bytes *b, size_t size, size_
     return at;
 }
 
-/* Makes one block of what was gathered; NULL when there is no memory. */
+/* Makes one block of what was gathered; NULL when there is no memory.
+
+       | pli_source | row .. | file .. | folder .. | call .. | piece .. | body .. | range .. |
+                    each array begins at a multiple of 16
+
+   One block, since sources are forgotten as a whole: one munmap each, and nothing left over. */
 static pli_source *pli_source_make(const pli_scan *w, const pli_program *p)
 {
     const pli_bytes *parts[] = {&p->rows, &p->files, &p->folders, &w->calls, &w->pieces,
@@ -11974,14 +12102,30 @@ static pli_source *pli_source_of(pli_debug *d, pli_dw_unit *u)
    of symbols (>>symbol) names the function that the code was compiled into, as everywhere else;
    debug information (>>line) adds the lines, and the names of what was inlined into it.
 
-   Answers are kept: an address that was asked for before costs a hash and a copy. */
+   Answers are kept: an address that was asked for before costs a hash and a copy.
+
+   The way of a question, and what is missing in the answer when it ends early:
+
+       pc ──► module ──► symbol ──► answers ──► unit ──► source ──► row, call
+                 │          │                     │         └─ no line: code that the compiler added
+                 │          │                     └─ no file, no line: no -g, or not understood
+                 │          └─ [module+0x1234]: stripped, and not exported
+                 └─ [unknown]: nobody's address, or its library had gone before perflab saw it
+
+   What is found so far stands in the frame in each case. */
 
 #if PLI_LINUX
 
 /* -- Questions. Under the lock -- */
 
 /* The row that an address belongs to: the last one that does not begin behind it. NULL when that is
-   an end. */
+   an end.
+
+   Keys are the address and a bit, which is 0 at the end of a function. Where one ends and the next
+   begins, at 0x1160, the end has the smaller key:
+
+       rows        0x1158 1    0x1160 0    0x1160 1
+       question    0x115f 1:   the first             0x1160 1: the third, not the end */
 static const pli_pair *pli_source_row(const pli_source *s, uint64_t address)
 {
     size_t low = 0, high = s->rows;
@@ -12019,7 +12163,13 @@ static pli_line pli_source_line(pli_debug *d, pli_source *s, pli_string *functio
 /* All functions at an address, the innermost first; how many, 0 when nothing is known. Where a unit
    has functions, what is outside of them (assembler code among C) is not of the row before it. A
    call whose function has no name here would make lines of others its own: then nothing is known.
-   */
+
+   For 0x1146 in the picture of >>line, whose row is blank.h:5:
+
+       out[0]   is_blank       blank.h:5      the row
+       out[1]   skip_blanks    blank.h:5      where it calls is_blank
+       out[2]   (NULL)         parse.c:11     where parse, which the table of symbols names, calls
+                                              skip_blanks */
 static int pli_source_ask(pli_debug *d, pli_source *s, uint64_t address, pli_line *out)
 {
     const pli_pair *row = pli_source_row(s, address);
