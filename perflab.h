@@ -7421,7 +7421,18 @@ static int pli_same_object(const void *a, const void *b)
 }
 
 /* The size word of a block of glibc's: size, and three flags of which 2 says that it was mmapped
-   alone. */
+   alone.
+
+   As glibc 2.36 has it on a 64-bit machine:
+
+       malloc(100)        word 0x71       112 bytes, of which 8 are the word: 104 usable; 1: the chunk
+                                          in front is in use
+       malloc(1000000)    word 0xf5002    whole pages, mapped alone: two words less, 1,003,504 usable
+
+       p - 8: 0x71  |  p: 104 bytes ...  |  p + 104: the word of the next chunk
+
+   The last 8 of the 104 are the next chunk's, for the size of a free neighbour: while p is live
+   there is none, and they are p's. */
 static inline size_t pli_chunk_word(const void *p)
 {
     return ((const size_t *)p)[-1];
@@ -7581,7 +7592,19 @@ PLI_PUBLIC void pl_step_aside(void)
     PLI_STORE(pli_next.watched_below, UINTPTR_MAX);
 }
 
-/* The first malloc and free of the program go through these. */
+/* The first malloc and free of the program go through these.
+
+   The first malloc of a program, from the top down:
+
+       malloc(100) ──► pli_next.malloc, which is pli_boot_malloc
+                         └► pli_next_find: this thread is nested from here on
+                              └► dlsym, which may calloc ──► UNKNOWN: from the arena
+                            the table is complete; a few blocks tell what kind of malloc it is
+                         └► pli_next.malloc(100): the real one
+                       pli_block_born counts the block
+
+   Another thread that comes to the same place meanwhile waits for the mode. The arena is only for
+   the one that looks. */
 static PLI_COLD void *pli_boot_malloc(size_t size)
 {
     if (pli_next_find() == PLI_NEXT_UNKNOWN)
@@ -7762,7 +7785,11 @@ static PLI_COLD void *pli_realloc_of_arena(void *p, size_t size)
 
 /* realloc(p, 0) frees where the next realloc says so by returning NULL, as glibc's does; others
    keep a block of no size. Old bytes are read first: afterwards the block may be somebody else's.
-   */
+
+       realloc(p, 200)   104 bytes ─► out of the table of live ones ─► the next realloc
+         it moved                     104 died, 200 are born
+         it failed                    back into the table, with the word that it had; nothing counted
+         size 0, NULL                 104 died, nothing is born */
 PLI_HOOK void *realloc(void *p, size_t size)
 {
     if (!p)
@@ -7881,7 +7908,12 @@ static pli_new_mark pli_new_mark_take(void)
 
 /* After new has returned: counts the block, unless the count moved meanwhile. Another block counted
    in between, by a new-handler say, is taken for this one: one block too few, in a program that has
-   just run out of memory. */
+   just run out of memory.
+
+       libstdc++'s                        counts_new is 0: malloc inside has counted it
+       an allocator's, by way of malloc   born is one more: it is counted
+       an allocator's own                 born is the same: counted here
+       one that throws                    does not come here: there is no block */
 static void *pli_new_done(void *p, pli_new_mark before)
 {
     pli_new_mark now = pli_new_mark_take();
@@ -7974,7 +8006,15 @@ static int pli_malloc_is_libc(void)
    Three sources: the sums of all threads (>>heap), what the allocator says of itself, and what the
    kernel says of the process. Only the first is exact at any moment; the others round up to pages
    and keep memory that was freed. The difference between alloc and heap_inuse is what blocks cost
-   beyond their bytes; between heap_inuse and heap_sys, what fragmentation and caching keep. */
+   beyond their bytes; between heap_inuse and heap_sys, what fragmentation and caching keep.
+
+   A program that has taken 1,000,000 bytes, freed them, and has 127 small blocks left, in bytes:
+
+       sys            19,582,976   writable memory of the process, stacks and tables of its own too
+       heap_sys          339,968   of that, what malloc holds
+       heap_inuse         43,616   of that, in blocks that are live, with their words
+       alloc              40,328   of that, what the program may use
+       peak_alloc      1,007,608   the most that alloc ever was */
 
 /* What the allocator tells of itself; a lower bound where it tells nothing. */
 static void pli_memstats_system(pl_memstats *out)
@@ -8047,7 +8087,15 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out)
 
    Both have four values for each stack and size of blocks: blocks and bytes that were made, blocks
    and bytes that are live. Go has blocks freed become visible one garbage collection later; here
-   there is none, and a profile shows what is. */
+   there is none, and a profile shows what is.
+
+   Values are in 1/1024 of a block (see >>live), since a block that was chosen stands for a fraction
+   more than a whole number of blocks. At a rate of 512 KiB:
+
+       size      chosen with     stands for        kept as
+       1024      0.00195         512.5 blocks        524,800
+       524,288   0.632             1.58 blocks         1,620
+       at rate 1                   1 block             1,024 */
 
 #if PLI_LINUX
 
@@ -8112,7 +8160,10 @@ static pli_profile_source pli_allocs_source = {"allocs", pli_allocs_view, NULL, 
 
 /* Once a rate was set, frees go on to be looked at, also after it is 0 again: the blocks that were
    chosen are still to be taken out. When there is no memory for the table, the rate stays as it is.
-   */
+
+   Rates are powers of two, the next one down, since a block keeps its rate in six bits: 600,000 is
+   524,288; 1 is every block. The profiles appear with the first rate, so that a program without one
+   has no empty heap profile at its port. */
 void pl_heap_rate_set(int64_t bytes)
 {
     static bool added;
@@ -8132,7 +8183,11 @@ void pl_heap_rate_set(int64_t bytes)
 }
 
 /* For benchmarks, whose loops open and close a gate: what is made while it is shut is not chosen.
-   From the call without a gate on, which shuts it. */
+   From the call without a gate on, which shuts it.
+
+       set-up      PL_LOOP     the rest        next n: set-up
+       shut        open        shut            shut             what is made while shut is not chosen
+                                      ▲ settle: what was chosen is kept, or thrown away */
 PLI_SOMETIMES static void pli_heap_gate_use(void)
 {
     pli_heap.gated = true;
@@ -9107,8 +9162,8 @@ static bool pli_image_read(const pli_image *image, uint64_t offset, void *to, si
 }
 
 /* A copy of a part in fresh memory, with a zero byte behind it, so that a last string without an
-   end has one; NULL when that is not possible. Memory from the system is zero. A false size costs no
-   more than the size of the file. */
+   end has one; NULL when that is not possible. Memory from the system is zero. A false size costs
+   no more than the size of the file. */
 static void *pli_image_take(const pli_image *image, uint64_t offset, uint64_t size)
 {
     void *copy = pli_image_holds(image, offset, size) ? pli_os_map_now((size_t)size + 1) : NULL;
@@ -10736,8 +10791,8 @@ static void pli_debug_unpack_all(pli_debug *d, const pli_elf *elf)
     }
 }
 
-/* A text that begins somewhere in a section, in pli_dw.text; false when it has no end there. Twice:
-   nearly all names have fewer than 128 letters, and 4096 would have to be copied for each. */
+/* A text that begins somewhere in a section, in pli_dw.text; false when it has no end there. First
+   128 letters are tried, in which nearly all names have room: 4096 take longer to copy. */
 static bool pli_debug_text(pli_debug *d, int section, uint64_t at)
 {
     uint64_t size = d->section[section].size;
@@ -11546,7 +11601,8 @@ static bool pli_path_prepend(pli_debug *d, int section, uint64_t at, char *path,
        ...............include/blank.h      its folder
        ......./home/me/include/blank.h     where the compiler was started
 
-   A path that is too long for this has no name: no path is better than half of one. */
+   Without a name, or the folder that it needs, there is no path at all; without the last part it
+   stays as the compiler was given it. */
 static const char *pli_source_path(pli_debug *d, pli_source *s, uint64_t number)
 {
     static char path[PLI_DW_TEXT]; /* under the lock */
@@ -12376,7 +12432,16 @@ int pl_symbolize_inlined(const void *pc, pl_frame *out, int max)
 
 #if PLI_LINUX
 
-/* -- A map that grows -- */
+/* -- A map that grows --
+
+   Keys A and B belong at place 3, C at place 4. What comes later goes to the next free place, and
+   is found by walking from its own place on, up to a free one:
+
+       place       3        4        5      6
+                   A        B        C      free      looking for C: B is not it, then C
+       B goes      A     (removed)   C      free      C is found, since 4 does not count as free
+
+   Removed ones are left out when the map grows, or is made anew at the same size. */
 
 /* From two words to a number that is not 0. */
 typedef struct pli_map_entry { uint64_t a, b, id; } pli_map_entry;
@@ -12485,7 +12550,16 @@ typedef struct pli_mapping {
     bool unlined; /* and one has none */
 } pli_mapping;
 
-/* A profile while it is written. */
+/* A profile while it is written. A message stands behind its own length, so it has to be complete
+   before its first byte can be written. Hence a buffer for each level, emptied into the next one:
+
+       numbers ──► message ──► out         a sample: its locations, then its values
+       part ─────► message                 each label of it
+       line ─────► part ──► locations      a location, and a line for each function at it
+       part ─────► functions               a function
+       message ──► out                     a mapping, a type of samples
+
+   `part` is needed twice: the functions of a location are put together before the location is. */
 typedef struct pli_writer {
     const pli_profile_view *view;
     bool emergency;
@@ -12658,7 +12732,9 @@ static const pli_module *pli_writer_module(pli_writer *w, uintptr_t pc, uint32_t
     return m;
 }
 
-/* The same address may be two modules', in two epochs. */
+/* The same address may be two modules', in two epochs. A library that was unloaded, and another one
+   loaded at its place, would else give their samples to one location, under the name of whichever
+   was met first. */
 static uint64_t pli_writer_location(pli_writer *w, uintptr_t pc, uint32_t epoch)
 {
     const pli_module *m = pli_writer_module(w, pc, epoch);
@@ -12732,7 +12808,12 @@ static void pli_writer_labels(pli_writer *w, const pli_site *site)
 }
 
 /* The first frame that is shown. What operator new calls to get memory is not worth a line, nor is
-   it itself: a malloc has no line of its own either. */
+   it itself: a malloc has no line of its own either.
+
+   C++'s `new T`, seen from malloc:
+
+       malloc's caller   operator new(unsigned long)    left out
+                         make_node                      the first frame that is shown */
 static int pli_view_first(const pli_profile_view *view, const pli_site *site, bool emergency)
 {
     int first = 0;
@@ -12744,7 +12825,17 @@ static int pli_view_first(const pli_profile_view *view, const pli_site *site, bo
     return first;
 }
 
-/* One stack with its values and labels. */
+/* One stack with its values and labels.
+
+   Two frames, 100 samples, 1 s of time, and the label handler=search, whose strings are 9 and 10:
+
+       12 12                          field 2 of the profile, 18 bytes: a sample
+          0a 02 01 02                 locations 1 and 2, the innermost first
+          12 06 64 80 94 eb dc 03     values 100 and 1,000,000,000
+          1a 04 08 09 10 0a           a label: key 9, text 10
+
+   Repeated numbers stand in one field without their own tags: so zeros are written, too, which
+   pli_put_number would leave out. */
 static void pli_writer_sample(pli_writer *w, const pli_site *site)
 {
     for (int i = pli_view_first(w->view, site, w->emergency); i < site->depth; i++)
@@ -12759,7 +12850,9 @@ static void pli_writer_sample(pli_writer *w, const pli_site *site)
 
 /* The sites that have a value, as pairs whose value is the site; then an array of as many for
    sorting. Those with the most of the last type, which is the one that readers show, come first, so
-   that the head of a text is what matters, and that readers who stop early have seen it. */
+   that the head of a text is what matters, and that readers who stop early have seen it. pli_sort
+   has the smallest first, so the key is how far a value is below the largest number that there is.
+   A negative one, as a delta may have, is farther away than 0, and comes last. */
 static pli_pair *pli_view_sort(const pli_profile_view *view, size_t *count, size_t *bytes)
 {
     size_t capacity = view->sites->slots ? view->sites->slot_mask + 1 : 1, at = 0, n = 0;
@@ -12915,7 +13008,9 @@ static void pli_writer_free(pli_writer *w)
         pli_map_free(maps[i]);
 }
 
-/* Appends a view as a compressed protobuf. */
+/* Appends a view as a compressed protobuf. The order of the steps: samples make locations,
+   functions and mappings; mappings are complete when all locations are; and all of them make
+   strings, which are therefore put behind everything. */
 static void pli_view_protobuf(const pli_profile_view *view, bool emergency, pli_bytes *out)
 {
     pli_writer w;
@@ -12952,7 +13047,16 @@ static void pli_view_protobuf(const pli_profile_view *view, bool emergency, pli_
    skip_blanks was inlined into parse; of main no line is known, and so its module stands there.
 
    The addresses behind the @ are one more than ours: those who read them take one off, since they
-   expect return addresses. */
+   expect return addresses.
+
+   Contentions have, in place of a total, the clock in which they count:
+
+       --- contention:
+       cycles/second=1000000000
+       1500000 3 @ 0x401137 0x40115a        three waits, 1.5 ms together
+
+   Behind all stacks stands what is mapped where, so that a reader with the files finds more than is
+   said here. */
 
 #if PLI_LINUX
 
@@ -13038,7 +13142,10 @@ static void pli_text_frame(pli_bytes *out, uintptr_t pc, uint32_t epoch, bool em
 typedef struct pli_heap_line { int64_t objects, bytes, all_objects, all_bytes; } pli_heap_line;
 
 /* Blocks as they were met, which readers scale up by the rate that stands in the title. The values
-   are scaled already (each block by the rate of its time), so that goes back here. */
+   are scaled already (each block by the rate of its time), so that goes back here. With the picture
+   above: a block of 1024 bytes is met with probability 1 - e^(-1024 / 524288), which is 0.00195.
+   Three that were met stand in the table as 3 / 0.00195 = 1538 blocks; times 0.00195 they are three
+   again. */
 static pli_heap_line pli_text_heap_of(const pli_profile_view *view, const pli_site *site)
 {
     double share = view->sampling > 1 && site->size > 0 ?
@@ -13090,7 +13197,11 @@ static void pli_text_site(pli_bytes *out, const pli_profile_view *view, const pl
 }
 
 /* So that pprof finds the files: as /proc/self/maps has it. Go's text does without, since pprof
-   knows one program only; here most functions may be in libraries. */
+   knows one program only; here most functions may be in libraries.
+
+   A line, with neither device nor inode, which nobody looks at:
+
+       401000-47c000 r-xp 00001000 00:00 0 /home/me/search */
 static void pli_text_modules(pli_bytes *out)
 {
     pli_bytes_text(out, "--- Memory map: ---\n");
@@ -13184,6 +13295,8 @@ static size_t pli_view_events(const pli_profile_view *view, pli_event *events, p
     return count;
 }
 
+/* How many events there may be at most. A ring that comes between this count and the copying has no
+   room, and is cut. */
 static size_t pli_view_event_room(void)
 {
     size_t room = 0;
@@ -13192,7 +13305,17 @@ static size_t pli_view_event_room(void)
     return room;
 }
 
-/* Appends the events, a time and a stack each; the last one is at 0. */
+/* Appends the events, a time and a stack each; the last one is at 0.
+
+   One event; thread 4711 was sampled 10 ms before the newest sample of all:
+
+       -0.009998 s, thread 4711, weight 1
+       # labels: {"handler":"search"}
+       #       0x401136        parse+0x16      /home/me/parse.c:12
+
+   A ring outlives its thread: the last events of threads that have ended are in the list, too,
+   until the next thread of that block has overwritten them. Without memory for the copies the list
+   is empty, and its head says 0. */
 static void pli_view_timeline(const pli_profile_view *view, bool emergency, pli_bytes *out)
 {
     size_t room = pli_view_event_room(), bytes = room * (sizeof(pli_event) + 2 * sizeof(pli_pair));
@@ -13230,7 +13353,13 @@ static void pli_view_timeline(const pli_profile_view *view, bool emergency, pli_
    Whoever collects adds a source under its name once. Its fill says where the table is and what its
    values mean; it may take a lock, which done gives back. Everything is put together in memory
    first, so that nobody waits for a slow reader with that lock, and a file is whole or not there.
-   */
+
+   What can go wrong, and what is left then:
+
+       PL_INVALID   no such profile, or not in this form; a snapshot of one that was begun anew
+       PL_NOMEM     nothing is written: no profile is better than one with holes
+       PL_BUSY      in an emergency, the collector's lock could not be had
+       PL_IO        the old file stays as it was; a FILE or a pipe may have a part */
 
 #if PLI_LINUX
 
@@ -13279,7 +13408,9 @@ static const pli_profile_source *pli_profile_find(const char *name)
 }
 
 /* Gives the profile of that name as bytes; what it was at the snapshot is taken off, unless that is
-   NULL. */
+   NULL. For all who want a profile: pl_profile_write and _save, the port, and the end of the
+   program. The lock that fill may take is held while the bytes are made, and given back before they
+   are written. */
 static pl_result pli_profile_bytes(const char *name, int debug, bool emergency,
                                    const pli_snapshot *since, pli_bytes *out)
 {
@@ -13322,7 +13453,9 @@ PLI_SOMETIMES static void pli_snapshot_free(pli_snapshot *s)
 }
 
 /* Copies the values of a profile as they are now. Sites that are being written at this moment have
-   their values in a later copy, or not yet: nothing is counted in them before they are complete. */
+   their values in a later copy, or not yet: nothing is counted in them before they are complete. A
+   snapshot holds no reference to the profile: if that is begun anew its arena is another one, and
+   the difference is refused, rather than computed from values that belong to other stacks. */
 PLI_SOMETIMES static pl_result pli_snapshot_take(const char *name, pli_snapshot *out)
 {
     const pli_profile_source *source = pli_profile_find(name);
@@ -13367,7 +13500,13 @@ static int pli_profile_create(const char *path, char *out, size_t size)
 }
 
 /* Writes the file, whole or not at all. close may be the first to tell that a disk on the network
-   is full. `beside` has room for a path. */
+   is full. `beside` has room for a path.
+
+       open FILE.4711.1.tmp ──► write ──► close ──► rename to FILE
+            │                     │         │         │
+            └─ nothing was there  └─────────┴─────────┴─ the .tmp is removed, FILE is the old one
+
+   A process that is killed in between leaves its .tmp; a later one with its number removes it. */
 static pl_result pli_file_save(const char *path, const pli_bytes *bytes, char *beside, size_t size)
 {
     int fd = pli_profile_create(path, beside, size);
@@ -13442,7 +13581,20 @@ pl_result pl_profile_save(const char *name, const char *path)
    The keys are a map under a lock, since to add one is rare beside what it stands for; the sites
    are those of every other profile.
 
-   Invariant: the value of a site is the number of keys that lead to it. */
+   Invariant: the value of a site is the number of keys that lead to it.
+
+   What a server with three connections open shows, asked with debug=1:
+
+       conns profile: total 3
+       2 @ 0x401286 0x4014f1
+       #       0x401285        accept_one+0x45         /home/me/server.c:31
+       #       0x4014f0        serve+0x60              /home/me/server.c:90
+
+   and one more stack for the third. Nothing is sampled: it is all there is, so the number that
+   grows from day to day is the leak, and its stack says whose.
+
+   Only this program knows what a key is. It is compared, never followed: a pointer to what was
+   freed does no harm, and a key that comes back later is a new one. */
 
 #if PLI_LINUX
 
@@ -13460,6 +13612,8 @@ struct pl_profile {
 
 static struct { pli_lock lock; pl_profile *all; } pli_own;
 
+/* Without the lock: sites only ever come, and a count that changes while it is read is the one from
+   before or the one from after. So those who add never wait for one who reads. */
 static pl_result pli_own_view(pli_profile_view *view, bool emergency)
 {
     (void)emergency;
@@ -13517,7 +13671,16 @@ pl_profile *pl_profile_new(const char *name)
     return p;
 }
 
-/* Not inlined, so that there is exactly one frame to leave out beside `skip`. */
+/* Not inlined, so that there is exactly one frame to leave out beside `skip`.
+
+   The key's place in the map, and what each state means:
+
+       0                  new: the site is looked for, and counted up
+       a site             it is in already: PL_INVALID, nothing changes
+       PLI_MAP_REMOVED    was in, or found no room for its stack: as new
+
+   The stack is walked before the lock is taken: that takes the longest, and others may add theirs
+   meanwhile. */
 PL_NOINLINE pl_result pl_profile_add(pl_profile *p, const void *key, int skip)
 {
     uintptr_t pcs[PLI_OWN_DEPTH];
