@@ -1548,7 +1548,14 @@ enum { PLI_REG_FP = 6, PLI_REG_LR = 10, PLI_REG_SP = 7, PLI_REG_BX = 3, PLI_RA_I
 #endif
 
 /* Where the registers are in what the kernel has put on the stack before it called a handler,
-   counted from sp when the handler has returned: pc, sp, fp, lr, bx. */
+   counted from sp when the handler has returned: pc, sp, fp, lr, bx.
+
+   What the kernel leaves on the stack, from low addresses to high ones:
+
+       x86-64     | restorer's address | ucontext | siginfo |     what was interrupted ...
+                                       ▲ sp when the handler has returned
+       aarch64    | siginfo | ucontext |                          the restorer's address is in lr
+                  ▲ sp when the handler has returned */
 static size_t pli_os_frame_offset_sig(int which)
 {
 #if defined(__x86_64__)
@@ -1713,7 +1720,11 @@ static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
 
 /* Whether this is in a stub of a procedure linkage table, which pushes nothing: it jumps on, with
    the stack as the call has left it, or a jump has. Where it jumps to stands at *slot, if that is
-   said. Twelve bytes can be read. */
+   said. Twelve bytes can be read.
+
+   On x86-64, a stub at 0x7030 whose slot is 0x7030 + 6 + 0x41fca = 0x49000:
+
+       ff 25 ca 1f 04 00       jmp *0x41fca(%rip) */
 static bool pli_os_is_stub_sig(const uint8_t *code, uintptr_t *slot)
 {
 #if defined(__x86_64__)
@@ -1817,7 +1828,9 @@ static int pli_os_thread_clock(int tid)
 
            31 ... 3   ~tid
            2          1: of a thread, 0: of a process
-           1, 0       2: what the scheduler counts, in ns; 0 and 1 are sums of the tick */
+           1, 0       2: what the scheduler counts, in ns; 0 and 1 are sums of the tick
+
+       Thread 4711: ~4711 is -4712, times 8 is -37,696, or 6 is -37,690. */
     return (int)(~(unsigned)tid << 3 | 6);
 }
 
@@ -1942,7 +1955,8 @@ static void pli_os_wake(uint32_t *word)
 }
 
 /* Bytes of writable private memory of this process, stacks included; 0 where the system does not
-   tell. */
+   tell. /proc/self/statm has seven numbers of pages: all, in memory, shared, code, 0, data, 0. What
+   is asked for is the sixth. It counts addresses, touched or not. */
 static int64_t pli_os_data_bytes(void)
 {
     char text[128];
@@ -2056,7 +2070,16 @@ static void pli_os_relax(void)
 /* ==== >>util =====================================================================================
    Words that are written by one thread and read by others are plain uint64_t with relaxed atomic
    access: on every supported processor that is an ordinary load and store, so that the owner pays
-   nothing for them. */
+   nothing for them.
+
+   Where perflab's own memory comes from, none of it from malloc, which would count itself:
+
+       pli_os_map         buffers for a moment; given back by munmap
+       pli_os_map_now     the same, for what is filled at once
+       pli_os_reserve     tables that are rarely full: only what is touched becomes memory
+       pli_keep           small things that stay: names, modules, labels
+
+   Only the harness of benchmarks calls malloc itself, outside of what is measured. */
 
 /* Hints for the one branch in a hot path that decides between counting and the slow path. */
 #define PLI_LIKELY(x) __builtin_expect(!!(x), 1)
@@ -2163,7 +2186,10 @@ PLI_SOMETIMES static void *pli_next_of(void **found, const char *name)
 }
 
 /* Writes the absolute form of a path to out, so that a later chdir does not move the file; "" for
-   NULL. PL_INVALID when it is too long, PL_IO when its folder cannot be written to. */
+   NULL. PL_INVALID when it is too long, PL_IO when its folder cannot be written to.
+   "prof/cpu.pb.gz" in /home/me becomes /home/me/prof/cpu.pb.gz, and /home/me/prof/ has to be a
+   folder that can be written to: better said at the start than after an hour, when the file is to
+   be made. */
 PLI_SOMETIMES static pl_result pli_path_absolute(char *out, size_t size, const char *path)
 {
     out[0] = '\0';
@@ -2252,7 +2278,11 @@ PLI_SOMETIMES static double pli_one_less_exp(double x)
 typedef struct pli_pair { uint64_t key, value; } pli_pair;
 
 /* Sorts by key; equal ones keep their order. scratch has room for as many. A pass for each byte in
-   which the keys differ: without recursion, and without malloc, as qsort may call it. */
+   which the keys differ: without recursion, and without malloc, as qsort may call it.
+
+       keys         0203  0102  0201
+       by byte 0    0201  0102  0203
+       by byte 1    0102  0201  0203      bytes 2 to 7 are 0 in all keys: no pass */
 PLI_SOMETIMES static void pli_sort(pli_pair *pairs, pli_pair *scratch, size_t count)
 {
     for (int shift = 0; shift < 64; shift += 8) {
@@ -7425,9 +7455,9 @@ static int pli_same_object(const void *a, const void *b)
 
    As glibc 2.36 has it on a 64-bit machine:
 
-       malloc(100)        word 0x71       112 bytes, of which 8 are the word: 104 usable; 1: the chunk
-                                          in front is in use
-       malloc(1000000)    word 0xf5002    whole pages, mapped alone: two words less, 1,003,504 usable
+       malloc(100)       word 0x71      112 bytes with the word: 104 usable; 1: the chunk in front
+                                        is in use
+       malloc(1000000)   word 0xf5002   pages of its own (2): two words less, 1,003,504 usable
 
        p - 8: 0x71  |  p: 104 bytes ...  |  p + 104: the word of the next chunk
 
@@ -7788,7 +7818,7 @@ static PLI_COLD void *pli_realloc_of_arena(void *p, size_t size)
 
        realloc(p, 200)   104 bytes ─► out of the table of live ones ─► the next realloc
          it moved                     104 died, 200 are born
-         it failed                    back into the table, with the word that it had; nothing counted
+         it failed                    back into the table, with its word; nothing counted
          size 0, NULL                 104 died, nothing is born */
 PLI_HOOK void *realloc(void *p, size_t size)
 {
@@ -8186,7 +8216,7 @@ void pl_heap_rate_set(int64_t bytes)
    From the call without a gate on, which shuts it.
 
        set-up      PL_LOOP     the rest        next n: set-up
-       shut        open        shut            shut             what is made while shut is not chosen
+       shut        open        shut            shut         what is made while shut is not chosen
                                       ▲ settle: what was chosen is kept, or thrown away */
 PLI_SOMETIMES static void pli_heap_gate_use(void)
 {
@@ -8354,6 +8384,9 @@ static void pli_limit_switch(bool on)
         return;
     if (on)
         pli_limit.next = pli_next;
+    /* Another thread may be in malloc at this moment. Whichever pointer it has read leads to the
+       same allocator; and who reads the new one finds pli_limit.next complete. Switched off, that
+       table stays as it is, for those who are still on their way through a limited function. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #define PLI_LIMIT(name)                                                                            \
     if (pli_limit.next.name)                                                                       \
@@ -8369,7 +8402,10 @@ static void pli_limit_switch(bool on)
     pli_limit.on = on;
 }
 
-/* The callback is changed while nobody can be told. */
+/* The callback is changed while nobody can be told: told is 1 first, so that who crosses the limit
+   now stays silent; the release at the end pairs with the acquire in pli_limit_tell, so that who
+   may call again sees the new function together with its `user`. Setting a limit that is crossed
+   already rings at the next malloc. */
 pl_result pl_memlimit_set(int64_t soft_bytes, void (*over_soft)(int64_t live_bytes, void *user),
                           void *user, int64_t hard_bytes)
 {
@@ -8408,7 +8444,13 @@ pl_result pl_memlimit_set(int64_t soft_bytes, void (*over_soft)(int64_t live_byt
    What is live at one moment says little, since programs take and give back. What the lowest live
    of each interval does over several of them says more, but asks for a look at every free. So the
    verdict takes the ends of the last intervals: most of them higher than the one before, and the
-   last higher than the first, is growth. */
+   last higher than the first, is growth:
+
+       live, MiB     2.0   3.0   4.4   4.2   4.9        three of four steps go up, and more than 64
+                         +     +     -     +            KiB in all: (4.9 - 2.0) / 4 s = 0.72 MiB/s
+
+   Fewer than three steps are too early for a word. A cache that fills, or a program that warms up,
+   is growth as well while it lasts: the line says what is, not whose fault it is. */
 
 #if PLI_LINUX
 
@@ -15688,7 +15730,13 @@ static size_t pli_leak_before(const pli_leaks *l, uintptr_t address)
 }
 
 /* A word was seen that may be a pointer. glibc's own lists point to the last word of the block in
-   front of the one they mean: such pointers keep nothing. */
+   front of the one they mean: such pointers keep nothing.
+
+   For a block of 104 bytes at 0x1000, a word keeps it that is
+
+       0x1000               its begin: what malloc has given
+       0x1001 to 0x105f     inside: an iterator, a list's member, a tagged pointer
+       0x1060               not any more: its last word is where glibc's lists would point to */
 static void pli_leak_see(pli_leaks *l, uintptr_t word)
 {
     if (word < l->low || word >= l->high)
@@ -15783,7 +15831,11 @@ static void pli_leak_meet_threads(pli_leaks *l)
 }
 
 /* From where on a stack is in use: the lowest sp in it, with what leaf functions use below. The
-   stack of a thread that has ended, which libc keeps for the next one, is not. */
+   stack of a thread that has ended, which libc keeps for the next one, is not.
+
+       start                          sp - 128     sp                              end
+       |  not in use: old pointers    |  red zone  |  frames of the functions      |
+                                      └──────────── searched ──────────────────────┘ */
 static uintptr_t pli_leak_stack(const pli_leaks *l, uintptr_t start, uintptr_t end)
 {
     uintptr_t from = l->running ? start : end;
@@ -15815,7 +15867,13 @@ static uintptr_t pli_leak_libc_end(uintptr_t start, uintptr_t end)
 }
 
 /* A line of /proc/self/maps: searches what belongs to this pass. A stack has a page in front that
-   nobody may touch. */
+   nobody may touch.
+
+   Which pass searches what, of the writable private mappings:
+
+       KEPT         the data of libc and ld.so, up to their end
+       REACHABLE    everything else but heap: .data and .bss, stacks, what was mapped by hand
+       UNCLEAR      heap, but only between the blocks that are in the table */
 static bool pli_leak_visit(char *line, void *arg)
 {
     pli_leaks *l = arg;
@@ -16003,7 +16061,17 @@ static bool pli_leak_take(pli_leaks *l, FILE *report)
     return true;
 }
 
-/* -- The report -- */
+/* -- The report --
+
+       perflab: 2 leaks: 160 bytes in 2 blocks, 0 descriptors, 0 threads
+         lost: 104 bytes in 1 block, allocated at
+             #0   0x5559f0979a36  main+0x705  /home/me/h.c:35  /home/me/h
+             ...
+         reachable: 56 bytes in 1 block, allocated at
+             ...
+
+   The first line counts, for logs and scripts; the largest come first; addresses, lines and modules
+   are written as in >>dump, so that the same tools read them. */
 
 #define PLI_S(count) ((count) == 1 ? "" : "s")
 
@@ -16135,7 +16203,11 @@ static void pli_leak_write(const pli_leaks *l, FILE *out)
 }
 
 /* Looks until there are no leaks or the time is up, a little later each time. Alone, nothing will
-   change. */
+   change.
+
+   A thread that was told to end needs a moment, as does one that frees what it has. So with the
+   usual 500 ms the pauses are 1, 2, 4 ... 128 and 245 ms: ten looks. A program without leaks has
+   its answer after the first one. */
 static int64_t pli_leak_find(pli_leaks *l, FILE *report)
 {
     int left = l->desc->wait_ms ? l->desc->wait_ms : PLI_LEAK_WAIT_MS;
@@ -16305,7 +16377,21 @@ void pl_leak_stop(void)
        # governor: powersave                     "governor":"powersave",
        # warning: governor is ...; mend: ...     "governor_warning":"governor is ...; mend: ..."
 
-   All is read from files, as words; where there is no such file, the fact is "unknown". */
+   All is read from files, as words; where there is no such file, the fact is "unknown".
+
+   As it stands in the output of a virtual machine, which hides what its host decides:
+
+       # processor: AMD EPYC, 2 usable
+       # clock: tsc
+       # governor: unknown
+       # turbo: unknown
+       # load: 3.31
+       # warning: load 3.31 on 2 processors: other work runs beside this; mend: end it, or ...
+       # aslr: on
+       # baseline: 1.034 ns a multiplication, spread 1.3 %
+
+   A warning does not change a result or an exit code. It is for the one who wonders, a week later,
+   why two files differ. */
 
 typedef struct pli_machine {
     FILE *out;
@@ -16416,7 +16502,9 @@ static void pli_machine_aslr(const pli_machine *m)
 
 /* Returns the time of one step of a chain of multiplications in registers, in nanoseconds. It
    depends neither on the program nor on its layout or memory: when it differs between two runs, it
-   was the machine that changed, not the code. */
+   was the machine that changed, not the code. Each step needs the result of the one before, and
+   PL_HIDE forbids the compiler to see through it: so the time is the latency of a multiplication
+   and an addition, some 4 cycles. */
 static double pli_baseline_pass(uint64_t x)
 {
     enum { PLI_STEPS = 400000 }; /* about 0.5 ms: long for the clock, short for the scheduler */
@@ -16445,7 +16533,11 @@ static double pli_baseline(double *spread)
     return pass[0];
 }
 
-/* Reads the machine's processor time and what the host took of it; 0 and 0 where nothing tells. */
+/* Reads the machine's processor time and what the host took of it; 0 and 0 where nothing tells.
+
+       cpu  4705 150 1120 16250 520 0 45 30 0 0      total 22,820 (the first eight), steal 30
+
+   Only the first line is needed, which is the sum of all processors; 256 bytes hold it. */
 static void pli_machine_ticks(int64_t *total, int64_t *steal)
 {
     char text[256];
@@ -16508,7 +16600,15 @@ static void pli_machine_end(const pli_machine *m)
    The command line of a benchmark program: Go's flags, the matching of -bench and the naming of
    sub-benchmarks. Flags are a table: adding one takes a member, a row and perhaps a parser. A fault
    is one line on stderr that names the thing and the fix; nothing has been printed or run by then.
-   */
+
+       -benchtime 2s        ns = 2,000,000,000        -cpu 1,2,4      three runs of each
+       -benchtime=100x      n = 100                   -cpu 2,         bad value: a number is missing
+       --benchtime 1m30s    ns = 90,000,000,000       -v              a switch
+       -benchtime 0         bad value: it would       -v=false        the same, off
+                            measure nothing           -v false        unexpected argument "false"
+
+   A flag that stands twice has the last value, as in Go. Words are never joined: -vbench is
+   unknown. */
 
 enum { PLI_FLAG_CPUS = 64 }; /* values of -cpu: powers of two up to any machine, and some */
 
@@ -16739,7 +16839,13 @@ static bool pli_flags_parse(pli_flags *flags, char **argv)
 
        -bench 'Parse/small|Sort'     part[0] Parse  }  Parse is run for its children, of which
                                      part[1] small  }  those with "small" in their names count
-                                     part[2] Sort      Sort, MergeSort, and all their children */
+                                     part[2] Sort      Sort, MergeSort, and all their children
+
+       BenchmarkParse           matches in part: run once, n = 1, to meet its children
+       BenchmarkParse/small     matches; and so does all below it, Parse/small/utf8
+       BenchmarkParse/large     does not, though its parent was run
+       BenchmarkMergeSort       matches: expressions are searched, not compared
+       BenchmarkHash            does not, and its body is never called */
 typedef struct pli_pattern {
     regex_t regex;
     bool any;  /* an empty expression: matches everything, regex is not set */
@@ -16891,7 +16997,12 @@ typedef struct pli_name {
 /* Adds "parent/name" to the list and returns it, with #01, #02 ... behind it when it was there; an
    empty name is #00. The first that is free is taken, whoever has the others: a benchmark may be
    called "x#01" by its author. NULL when out of memory; the list owns the name, which lives as long
-   as the run. */
+   as the run.
+
+       pl_bench_run(b, "x", ...)       BenchmarkA/x
+       pl_bench_run(b, "x", ...)       BenchmarkA/x#01
+       pl_bench_run(b, "", ...)        BenchmarkA/#00
+       pl_bench_run(b, "x#01", ...)    BenchmarkA/x#01#01: the name is somebody's already */
 static const char *pli_name_unique(pli_name **list, const char *parent, const char *name)
 {
     size_t size = strlen(parent) + strlen(name) + 16;
@@ -17513,7 +17624,25 @@ void pl_bench_parallel(pl_bench *bench, void (*fn)(pl_parallel *pb, void *arg), 
 
    null is "not measured", or a value that JSON cannot say. "environment" comes before the first
    result and only when there is one; its facts, and those of "end", are the comments of the text.
-   */
+
+   Text, with the facts of the machine left out; here with -cpu 1,2, and one benchmark that fails:
+
+       goos: linux
+       goarch: amd64
+       cpu: AMD EPYC
+       BenchmarkSum             571078        61.05 ns/op
+       BenchmarkSum-2           565405        66.38 ns/op
+       BenchmarkAlloc          1960113        11.65 ns/op    5492.31 MB/s    72 B/op    1 allocs/op
+       --- FAIL: BenchmarkWrong
+           got 4, want 5
+       FAIL
+
+   What pl_bench_main returns, and what the program should exit with:
+
+       0    every benchmark has passed, or there was none
+       1    one has failed; or the program was ended from within one, which is seen at exit()
+       2    anything else: a flag that is wrong, no memory, -timeout, a profile or results that
+            could not be written */
 
 /* -- Results -- */
 
@@ -17740,7 +17869,13 @@ static void pli_bench_labels(void)
 /* -- Running -- */
 
 /* Measures one benchmark for one value of -cpu, one of -count times. The name is printed before, so
-   that one sees what takes its time, or what crashed. */
+   that one sees what takes its time, or what crashed.
+
+   With -cpu 1,2 -count 2, the runs of one body, each pair of brackets a line of output:
+
+       pli_bench_try     n = 1
+       pli_bench_step    [n grows]           [n = 1, n grows]    one processor; goes on from the try
+                         [n = 1, n grows]    [n = 1, n grows]    two */
 static void pli_bench_step(pli_bench *b, int procs, bool first)
 {
     b->api.procs = procs;
@@ -17796,7 +17931,7 @@ static bool pli_bench_try(pli_bench *b)
 }
 
 /* Runs fn as a benchmark of that name, when the filter lets it; name outlives the run. False: out
-   of memory. */
+   of memory. Its pli_bench, with 64 KiB for the log, is not on the stack: sub-benchmarks nest. */
 static bool pli_bench_child(pli_bench *parent, const char *name,
                             void (*fn)(pl_bench *b, void *arg), void *arg)
 {
@@ -17865,7 +18000,9 @@ static struct {
 } pli_watch = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
 
 /* pthread_cond_timedwait knows the clock on the wall alone, which may be set: so the time that is
-   left is computed anew after each wake-up. */
+   left is computed anew after each wake-up. When the time is over the benchmark cannot be stopped,
+   only the program: what was printed so far stands, and the line on stderr names the one that ran.
+   */
 static void *pli_bench_watch(void *unused)
 {
     uint64_t end = pl_now_ns() + (uint64_t)pli_run.flags.timeout_ns, now;
@@ -17888,7 +18025,16 @@ static void *pli_bench_watch(void *unused)
 }
 
 /* Returns the registered benchmarks that can match, shuffled when asked for, with
-   NULL at the end; NULL when out of memory. */
+   NULL at the end; NULL when out of memory.
+
+   Shuffling while the list is made, each at a random place of those so far:
+
+       A           at 0 of 1     A
+       B           at 0 of 2     B A        A has moved to the end
+       C           at 1 of 3     B C A      A again
+
+   Each of the 1 * 2 * 3 draws gives another of the 6 orders. The generator is written out here, so
+   that a seed means the same order on every machine and with every C library. */
 static pli_bench_entry **pli_bench_order(void)
 {
     size_t count = 0;
@@ -17910,7 +18056,8 @@ static pli_bench_entry **pli_bench_order(void)
 }
 
 /* Sets the width of the column of names, by Go's rule: as if each had a sub-benchmark whose name is
-   as long as the widest -P. */
+   as long as the widest -P. BenchmarkSum and BenchmarkAlloc with -cpu 1,2: the widest -P is "-2",
+   so the column has 14 + 2 * 2 + 1 = 19 letters. */
 static void pli_bench_columns(pli_bench_entry **order)
 {
     char suffix[16];
@@ -20292,6 +20439,15 @@ static struct {
     uint32_t dumping;  /* atomic */
 } pli_env;
 
+/* Who writes, and what becomes of those who come meanwhile:
+
+       NOT ──the first to come──► WRITING ──files are written──► DONE
+        ▲                          │ another thread in exit: waits, ten seconds at most
+        └── in a fork's child      │ the same thread again, from a handler: goes on ending
+                                   │ SIGTERM, SIGINT, SIGHUP: noted in `fatal`, and the writer
+                                   ▼ dies of it when it is done
+
+   So the files are written once, by one thread, and a signal never leaves half a file behind. */
 enum { PLI_FINISH_NOT, PLI_FINISH_WRITING, PLI_FINISH_DONE };
 
 /* Says on descriptor 2 what is wrong with PERFLAB, in one line. */
@@ -20381,7 +20537,14 @@ static int64_t pli_env_number_in(const char *path)
 }
 
 /* The limit of this process's control group: version 2's, of the group or one above it, else
-   version 1's. In a container the group is the root of what is mounted. */
+   version 1's. In a container the group is the root of what is mounted.
+
+   For `0::/user.slice/app.service` in /proc/self/cgroup, from the innermost group outwards; the
+   smallest number holds, since each group lies inside the one above:
+
+       /sys/fs/cgroup/user.slice/app.service/memory.max    max            no limit
+       /sys/fs/cgroup/user.slice/memory.max                536870912      512 MiB: this one
+       /sys/fs/cgroup/memory.max                           (no file) */
 static int64_t pli_env_cgroup(void)
 {
     char line[4096] = "", path[4096 + 64];
@@ -20402,7 +20565,12 @@ static int64_t pli_env_cgroup(void)
     return least ? least : pli_env_number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes");
 }
 
-/* Bytes, with k, m or g behind them for powers of 1024; or what the control group has. */
+/* Bytes, with k, m or g behind them for powers of 1024; or what the control group has.
+
+       memlimit=500000000    bytes          memlimit=512m    536,870,912
+       memlimit=2G           2^31           memlimit=1.5g    refused: whole numbers only
+
+   over_soft is told at nine tenths of it, and malloc fails beyond (pli_env_start_limit). */
 static bool pli_env_memlimit(const char *value)
 {
     char digits[24];
@@ -20506,7 +20674,9 @@ static bool pli_env_set(const char *key, const char *value)
     return false;
 }
 
-/* Reads key=value,key=value; goes on after an error. */
+/* Reads key=value,key=value; goes on after an error. An empty pair (two commas, or one at the end)
+   is nothing; a pair without = has the value "", which most keys refuse. Values have no way to hold
+   a comma: a path with one cannot be given here. */
 static void pli_env_parse(const char *text)
 {
     char pair[4096];
@@ -20522,7 +20692,12 @@ static void pli_env_parse(const char *text)
     }
 }
 
-/* The file of this process: %p is its number, and a child without %p appends it. */
+/* The file of this process: %p is its number, and a child without %p appends it.
+
+   For process 4711, and 4712, which it has forked:
+
+       cpu=/tmp/c.pb.gz       /tmp/c.pb.gz         /tmp/c.pb.gz.4712
+       cpu=/tmp/c.%p.pb.gz    /tmp/c.4711.pb.gz    /tmp/c.4712.pb.gz */
 static void pli_env_path(int which, char *out, size_t size)
 {
     const char *path = pli_env.path[which], *mark = strstr(path, "%p");
@@ -20762,7 +20937,11 @@ static void pli_env_start_rates(void)
         pl_mutex_fraction_set(pli_env.mutexfraction ? (int)pli_env.mutexfraction : 1);
 }
 
-/* Writes the files as they would be at the end; the program goes on. */
+/* Writes the files as they would be at the end; the program goes on.
+
+   For a server that never ends: `kill -USR2 4711` writes what PERFLAB=heap=h.pb.gz,signal=USR2 has
+   collected so far, and again, over the same file, at the next one. A second signal while the first
+   is still written is dropped: the file that is being made is as new as it can be. */
 static void pli_env_on_dump(int number)
 {
     uint32_t idle = 0;
