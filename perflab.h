@@ -9228,7 +9228,10 @@ static void pli_image_give(void *copy, uint64_t size)
 
        bytes of the name | bytes of the content | type 3 | "GNU\0" | the id, 20 bytes or so
 
-   Names and contents are padded to four bytes. */
+   Names and contents are padded to four bytes.
+
+       04 00 00 00  14 00 00 00  03 00 00 00  47 4e 55 00  8b 76 dd 66 60 21 f5 c5 ...
+       name: 4      content: 20  type 3       "GNU"        the id */
 static int pli_image_notes_id(const pli_image *image, uint64_t at, uint64_t end, unsigned char *id)
 {
     uint32_t head[3];
@@ -9390,7 +9393,14 @@ static bool pli_table_of_file(pli_table *table, const pli_elf *elf, uint32_t typ
    table is. A bucket holds the number of its first symbol, chains follow one another in the order
    of the symbols. So the chain of the highest bucket is the last, and it ends at an odd value:
 
-       buckets, symoffset, bloom words, shift, bloom filter..., bucket..., chain... */
+       buckets, symoffset, bloom words, shift, bloom filter..., bucket..., chain...
+
+   With symoffset 5, buckets 5, 7, 0, and the chain values of symbols 5 to 9:
+
+       symbol   5      6      7      8      9
+       value    even   odd    even   even   odd      the chain of 7 ends at 9: there are 10 symbols
+
+   Symbols below symoffset are imports, which nobody looks for here; an empty bucket is 0. */
 static uint64_t pli_gnu_hash_count(const pli_image *image, uint64_t at)
 {
     uint32_t head[4], link = 0;
@@ -9415,7 +9425,12 @@ static uint64_t pli_gnu_hash_count(const pli_image *image, uint64_t at)
 typedef struct pli_dynamic { uint64_t symbols, strings, string_bytes, hash, gnu_hash; } pli_dynamic;
 
 /* Some dynamic linkers replace addresses of the file by those in memory (glibc), others do not
-   (musl), and nobody does so in the vdso, which is read-only. */
+   (musl), and nobody does so in the vdso, which is read-only.
+
+   For a library at 0x7f2a40000000 whose table is at 0x388:
+
+       0x7f2a40000388   glibc's form: it lies in the module, and less its start it is 0x388
+       0x388            musl's: plus bias, which is where the file's address 0 is, less the start */
 static uint64_t pli_dynamic_offset(const pli_module *m, uintptr_t address)
 {
     bool in_memory = address >= m->start && address < m->end;
@@ -9476,7 +9491,18 @@ static bool pli_table_of_memory(pli_table *table, const pli_module *m)
     return found;
 }
 
-/* -- Where the tables are -- */
+/* -- Where the tables are --
+
+   For /usr/bin/server with build id 8b76dd66..., in this order:
+
+       /usr/bin/server                                       itself, if it was not stripped
+       /usr/lib/debug/.build-id/8b/76dd66....debug           by its build id
+       /usr/bin/server.debug                                 by .gnu_debuglink, whose name this is
+       /usr/bin/.debug/server.debug
+       /usr/lib/debug/usr/bin/server.debug
+
+   A file that is found counts only with the same build id: a debug file of last week's build would
+   give wrong lines, which are worse than none. */
 
 #define PLI_DEBUG_ROOT "/usr/lib/debug"
 #define PLI_DEBUG_PATH 1024 /* longer ones are not looked at: handlers have little stack */
@@ -9628,7 +9654,11 @@ typedef struct pli_symbols {
        value    | name        | size                                             |
 
    The lower half of the key is the rank: of several names at one address, the first is what a
-   person calls it. */
+   person calls it. For three names at 0x1140 of the module:
+
+       00001140 10000005        write           a function, exported, strong
+       00001140 10021007        __write         two underscores, weak
+       00001140 1102000c        __write_impl    local: behind all that is exported */
 typedef struct pli_sorter {
     const pli_module *module;
     const pli_table *table;
@@ -9939,7 +9969,13 @@ static ptrdiff_t pli_symbols_before(const pli_symbols *symbols, uint32_t offset)
 }
 
 /* The symbol whose function an address is in; -1: none. From the last one that begins before it
-   backwards, until one contains it, or none further back can: almost always the first. */
+   backwards, until one contains it, or none further back can: almost always the first.
+
+   In the picture above, where copy_loop is open and copy's FDE goes from 0x1040 to 0x10a0:
+
+       0x1020    parse: the last to begin before it, and it ends behind it
+       0x1078    copy_loop: the FDE around 0x1078 began before copy_loop, which goes on in it
+       0x10a8    nobody's: behind that FDE, and no range before goes further than 0x10a0 */
 static ptrdiff_t pli_symbols_find(const pli_symbols *symbols, const pli_module *m, uintptr_t pc)
 {
     uint32_t offset = (uint32_t)(pc - m->start);
@@ -10174,7 +10210,8 @@ static void pli_bytes_text(pli_bytes *b, const char *text)
 /* -- Compression -- */
 
 /* The checksum of gzip, CRC-32, four bits at a time: 16 remainders instead of the usual 256 are
-   quick enough for what is compressed once. */
+   quick enough for what is compressed once. The usual proof of such a function: the checksum of
+   "123456789" is cbf43926. */
 static uint32_t pli_crc32(const unsigned char *data, size_t size)
 {
     static const uint32_t step[16] = {
@@ -10224,7 +10261,9 @@ static void pli_deflate_symbol(pli_deflate *d, unsigned symbol)
 }
 
 /* A repetition: length 3 to 258, distance 1 to 32768. Classes grow by a bit every four lengths and
-   every two distances; the rest of the number follows as it is. */
+   every two distances; the rest of the number follows as it is. (13, 7): lengths 13 and 14 are
+   class 266, and a bit tells which; distances 7 and 8 are class 5, and a bit tells which. Both bits
+   are 0. */
 static void pli_deflate_match(pli_deflate *d, unsigned length, unsigned distance)
 {
     unsigned l = length - 3, far = distance - 1;
@@ -10251,7 +10290,16 @@ static unsigned pli_deflate_length(const unsigned char *a, const unsigned char *
 /* Looks each place up by its first four bytes: where they stood last is where to copy from. `last`
    holds places plus one, by a hash of the bytes: another four may have taken theirs, so that the
    length is counted in any case. A repetition of three bytes gains nothing and is not looked for.
-   What lies inside a repetition is not entered, which saves time. */
+   What lies inside a repetition is not entered, which saves time.
+
+   "aaaaaabcabcabc" again, place by place:
+
+       0        a           "aaaa" is new
+       1        (5, 1)      "aaaa" stood at 0, and goes on so up to 6
+       6 7 8    b c a       "bcab", "cabc" and "abca" are new: what lies in 1 to 5 is not entered
+       9        (5, 3)      "bcab" stood at 6
+
+       4b 04 83 a4 e4 44 30 02 00        3 bits of head, 63 of this, the end among them: 9 bytes */
 static void pli_deflate_run(pli_deflate *d, const unsigned char *data, size_t size, uint32_t *last)
 {
     for (size_t at = 0; at < size;) {
@@ -10392,7 +10440,15 @@ static void pli_huffman_enter(pli_huffman *code, unsigned number, unsigned lengt
 }
 
 /* Makes a code from its lengths, of which 0 means that the symbol does not occur. More codes than
-   there is room for are no code. */
+   there is room for are no code.
+
+   Lengths 2, 1, 3, 3 of the symbols A, B, C, D: there is one code of 1 bit, one of 2 and two of 3.
+   next is the first free number of each length, twice what comes behind the shorter ones:
+
+       B  0      A  10      C  110      D  111
+
+       next three bits of the input, the first one at the right:
+       000 B    001 A    010 B    011 C    100 B    101 A    110 B    111 D */
 static void pli_huffman_make(pli_inflate *f, pli_huffman *code, const uint8_t *length, int symbols)
 {
     unsigned next[17] = {0}, place[17] = {0};
@@ -10426,7 +10482,8 @@ static void pli_inflate_fixed(pli_inflate *f)
 }
 
 /* The lengths of both codes in one row, as the third code tells them: 0 to 15 is a length, 16 the
-   last one again, 17 and 18 zeros. */
+   last one again, 17 and 18 zeros. The lengths 8 8 8 8 8 0 0 0 0 are three symbols: 8; 16 with the
+   two bits 1, the last one 3 + 1 times more; 17 with the three bits 1, 3 + 1 zeros. */
 static void pli_inflate_lengths(pli_inflate *f, uint8_t *length, int count)
 {
     for (int i = 0; i < count && !f->bad;) {
@@ -10519,7 +10576,7 @@ static void pli_inflate_blocks(pli_inflate *f)
 }
 
 /* The checksum of zlib's format: two sums modulo 65521, which may grow for 5552 bytes before they
-   have to be reduced. */
+   have to be reduced. That of "abc" is 024d0127. */
 static uint32_t pli_adler32(const unsigned char *data, size_t size)
 {
     uint32_t a = 1, b = 0;
@@ -14636,6 +14693,10 @@ static pl_result pli_stacks_take(bool emergency)
                        debug 2       all, where these are marked (leaked)
        threadcreate                  how many threads were started by each stack, see >>site
 
+   Of a thread without a stack there is still a line: who looks for 9 threads shall not find 8. In
+   the profiles it stands under the mark of a stack that was cut, with the function it was started
+   with, so that the sum is the number of threads.
+
    Text comes from the same table of taken threads in all cases, and in crash reports too. It is put
    together in memory, so that the lock is not held while somebody reads slowly. */
 
@@ -14716,7 +14777,15 @@ static void pli_text_stack_frame(pli_bytes *out, int *number, uintptr_t pc, bool
    of reports (graders/stacks.py) knows a frame by them. */
 
 /* A stack, from the innermost function on; the same frame again and again, as in a recursion that
-   has no end, is counted instead. Returns the place of the next frame to print. */
+   has no end, is counted instead. Returns the place of the next frame to print.
+
+   The count goes on, so that the number of a frame is its depth:
+
+       #3   0x000055d0c8f3a20e  fact+0x1e  /home/me/fact.c:4  /home/me/fact+0x120e
+            ... the same 96 times more
+       #100 0x000055d0c8f3a25b  main+0x2b  /home/me/fact.c:9  /home/me/fact+0x125b
+
+   Three in a row or fewer are written out: to count them would take as many lines. */
 static int pli_text_stack_part(pli_bytes *out, int *number, const uintptr_t *pcs, int depth, int at,
                                bool emergency)
 {
@@ -14811,7 +14880,16 @@ static const char *pli_taken_why(const pli_taken *t)
 }
 
 /* What a thread does: the text in brackets. `running` is also who waits for a processor: the kernel
-   makes no difference that can be seen without rights. */
+   makes no difference that can be seen without rights.
+
+       [running]                                            it computes, or waits for a processor
+       [in read, descriptor 5]                              /proc/PID/fd/5 tells which file
+       [waits for a mutex that thread 4712 holds]           glibc's mutexes know their owner
+       [waits for the end of thread 4713]                   pthread_join
+       [waits for a condition (leaked)]                     nobody will ever wake it
+       [in system call 451]                                 one without a name here
+       [running; no stack: it has SIGPROF blocked]          it cannot be asked
+       [sleeps; no stack: the system does not show where it sleeps] */
 static void pli_text_state(pli_bytes *out, const pli_taken *t)
 {
     const char *name = pli_syscall_name(t->at.nr);
@@ -14909,7 +14987,9 @@ static void pli_count_view(pli_profile_view *view, const pli_sites *sites)
     view->time_ns = (int64_t)pli_os_clock_ns_sig(CLOCK_REALTIME);
 }
 
-/* The lock is held until the profile is encoded: pli_stacks_done gives it back. */
+/* The lock is held until the profile is encoded: pli_stacks_done gives it back. Whoever asks next
+   waits until the one before has its bytes; the threads that are asked never wait for this lock,
+   since a handler takes none. */
 static pl_result pli_stacks_fill(pli_profile_view *view, bool emergency, bool leaked)
 {
     if (!pli_lock_take_or_try(&pli_stacks.lock, emergency))
@@ -18735,7 +18815,16 @@ static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
    readable without any style at all.
 
    Like every page that shows what a program holds, it comes without being kept by anyone
-   (Cache-Control: no-store), and may not be shown inside of another site's (frame-ancestors). */
+   (Cache-Control: no-store), and may not be shown inside of another site's (frame-ancestors).
+
+   What comes from outside, and how it is written, so that none of it becomes part of the page:
+
+       the command line       pli_http_html: &, <, > and quotes by their names
+       the Host of the asker  the same, inside of the command to copy
+       names of profiles      pli_http_url in addresses, pli_http_html where they are read
+
+   It is made anew for each reader (pli_http_index, for the path /debug/pprof/ itself) on the port's
+   thread, and takes the lock of each collector only while that one's entries are counted. */
 
 #if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
 
@@ -18770,7 +18859,8 @@ static const char *pli_http_off(const char *name)
 
 /* How many entries a profile has now: things where it counts things (threads, files of one's own),
    else stacks. -1: unknown. The view is the one of the profile's own writer, so that the number is
-   what the reader will find in it. */
+   what the reader will find in it. When a collector cannot be asked its cell is left empty, and the
+   rest of the page is as always. */
 static int64_t pli_http_count(const pli_profile_source *source)
 {
     pli_profile_view view;
@@ -18925,7 +19015,8 @@ static void pli_http_facts(pli_bytes *b)
     pli_bytes_free(&command);
 }
 
-/* A number with a narrow gap after each three digits: bytes have nine and more. */
+/* A number with a narrow gap after each three digits: bytes have nine and more. 1234567 is shown as
+   1 234 567, and -1234 as -1 234. No comma or point: what these mean depends on who reads. */
 static void pli_http_digits(pli_bytes *b, int64_t value)
 {
     char text[24];
