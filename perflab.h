@@ -1593,7 +1593,8 @@ static pli_regs pli_regs_of_signal_sig(const void *context)
 #endif
 }
 
-/* Register number i of what was interrupted, for people; false behind the last. */
+/* Register number i of what was interrupted, for people; false behind the last. i is the place in
+   these lists, not the number that the unwind tables use. */
 static bool pli_os_register(const void *context, int i, const char **name, uint64_t *value)
 {
     const ucontext_t *u = context;
@@ -1670,7 +1671,12 @@ static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
 }
 
 /* Whether a thread ends with this code, "call exit" to the kernel, as musl's clone has it behind
-   the call of the thread's function. */
+   the call of the thread's function.
+
+       x86-64     89 c7  31 c0  b0 3c  0f 05     mov %eax,%edi; xor %eax,%eax; mov $60,%al; syscall
+       aarch64    a8 0b 80 d2  01 00 00 d4       mov x8, #93; svc #0
+
+   A walk that meets it is at the outermost function: it has ended well, and is not cut. */
 static bool pli_os_is_thread_end_sig(const uint8_t *code, uintptr_t end)
 {
     size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
@@ -1770,7 +1776,12 @@ static uintptr_t pli_os_stack_end(uintptr_t size)
 }
 
 /* Calls visit with the lines of /proc/self/maps, one by one, until it returns true; whether it did.
-   */
+
+       7f2a40000000-7f2a40026000 r--p 00000000 fe:01 131 /lib/x86_64-linux-gnu/libc.so.6
+       start        end          mode offset   device inode path, or [heap], [stack], or nothing
+
+   Only one piece of 8 KiB is in memory at a time. Mappings that come or go while it is read may be
+   in it or not. */
 static bool pli_os_each_map(bool (*visit)(char *line, void *arg), void *arg)
 {
     char text[8192];
@@ -1930,7 +1941,8 @@ PLI_SOMETIMES static void pli_os_heap_trim(void)
 
 #endif /* PLI_LINUX */
 
-/* Sleeps while *word is value, or shortly where the system has no such call. */
+/* Sleeps while *word is value, or shortly where the system has no such call. The loop of every
+   caller: look at the word, wait while it is what was seen, look again. */
 static void pli_os_wait(uint32_t *word, uint32_t value)
 {
 #if PLI_LINUX
@@ -8648,7 +8660,10 @@ PLI_SOMETIMES static void pli_sync_settle(bool keep)
 /* A wait has ended. One of the short ones stands for rate / ns of them: with a rate of 1 ms, of
    waits of 10 us one in a hundred is kept, and counts as a hundred waits and 1 ms, which is what a
    hundred of them take. The number of events is a whole one, above or below the true quotient by
-   chance, so that it is right on average. After Go's blockevent. */
+   chance, so that it is right on average. After Go's blockevent.
+
+   With a rate of 1 ms, a wait of 0.3 ms is kept three times in ten. It counts as 3 events, or in
+   one case of three as 4, and as 1 ms: on average 0.3 * 3.33 = 1 event and 0.3 * 1 ms = 0.3 ms. */
 static void pli_sync_blocked(uint64_t ticks, const void *caller)
 {
     uint64_t ns = pl_ticks_to_ns(ticks), rate = (uint64_t)PLI_LOAD(pli_sync.rate), events = 1;
@@ -8705,7 +8720,9 @@ PLI_SOMETIMES static void pli_sync_wait_end(pli_waiter *w, const void *caller)
 /* What all who wait for this lock have waited since the last unlock, in ticks. The look without the
    lock keeps uncontended unlocks cheap; a waiter that it misses came this moment, and is met by the
    next unlock with all of its wait. Other locks may share the bucket: their waiters are passed by.
-   */
+
+   Three ticks after waiter 1 came and one after waiter 2, an unlock is charged with 3 + 1; if the
+   next one comes two ticks later, and neither has the lock yet, with 2 + 2. */
 static uint64_t pli_sync_waited(const void *lock)
 {
     size_t b = pli_sync_bucket(lock);
@@ -8910,7 +8927,10 @@ PLI_SOMETIMES static void pli_sync_settle(bool keep)
 #endif
 
 /* Each pointer leads to a function that looks the next definition up and then stands aside: so the
-   hot path tests nothing.
+   hot path tests nothing. Two threads that come first both look, and find the same:
+
+       before the first call     pli_sync_next.sem_wait = pli_first_sem_wait ──dlsym──► libc's
+       from then on              pli_sync_next.sem_wait = libc's
 
    In a static program nothing comes next, but libc has most of these under a name with underscores
    too, if something brings it along: C11's threads do, which are referred to here. Semaphores and
@@ -8991,7 +9011,14 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
 #define PLI_SYNC_OFF PLI_LIKELY(PLI_LOAD(pli_sync.on) == 0)
 #define PLI_CALLER __builtin_return_address(0)
 
-/* For locks: tries first, and waits with the thread in the list of those who wait for it. Errors of
+/* The ways through pthread_mutex_lock:
+
+       off             libc's function, as if there were no hook
+       trylock: 0      the lock was free: no look at the clock, nothing is counted
+       trylock: EBUSY  into the list ─► libc's function ─► out of the list ─► counted, if it is kept
+       other errors    go back to the program
+
+   For locks: tries first, and waits with the thread in the list of those who wait for it. Errors of
    the attempt are errors of the call, but that the lock is taken. Trying first lets a thread take
    the lock that has just come, before those who wait: libc's own mutexes allow that as well, and
    locks that go by priority are given by the kernel in either case. The macro ends the function,
@@ -9495,9 +9522,9 @@ static bool pli_table_of_memory(pli_table *table, const pli_module *m)
 
    For /usr/bin/server with build id 8b76dd66..., in this order:
 
-       /usr/bin/server                                       itself, if it was not stripped
-       /usr/lib/debug/.build-id/8b/76dd66....debug           by its build id
-       /usr/bin/server.debug                                 by .gnu_debuglink, whose name this is
+       /usr/bin/server                                  itself, if it was not stripped
+       /usr/lib/debug/.build-id/8b/76dd66....debug      by its build id
+       /usr/bin/server.debug                             by .gnu_debuglink, which says server.debug
        /usr/bin/.debug/server.debug
        /usr/lib/debug/usr/bin/server.debug
 
@@ -10295,8 +10322,8 @@ static unsigned pli_deflate_length(const unsigned char *a, const unsigned char *
    "aaaaaabcabcabc" again, place by place:
 
        0        a           "aaaa" is new
-       1        (5, 1)      "aaaa" stood at 0, and goes on so up to 6
-       6 7 8    b c a       "bcab", "cabc" and "abca" are new: what lies in 1 to 5 is not entered
+       1        (5, 1)      "aaaa" stood at 0, and goes on so for five
+       6 7 8    b c a       "bcab", "cabc" and "abca" are new: what begins at 2 to 5 is not entered
        9        (5, 3)      "bcab" stood at 6
 
        4b 04 83 a4 e4 44 30 02 00        3 bits of head, 63 of this, the end among them: 9 bytes */
@@ -17841,7 +17868,9 @@ static void pli_text_result(const pli_bench *b)
     printf("\n");
 }
 
-/* Prints what follows the name: the result, or that it failed; then the log. */
+/* Prints what follows the name: the result, or that it failed; then the log. A failed benchmark
+   shows its whole log, one that passed ten lines of it: that is Go's rule, and keeps a chatty one
+   from hiding the results. */
 static void pli_text_end(const pli_bench *b)
 {
     bool failed = PLI_LOAD(b->failed);
@@ -17995,7 +18024,10 @@ static void pli_bench_widen(const char *name)
         pli_run.name_width = width + 8;
 }
 
-/* Runs the body with n = 1. Returns whether there is anything more to measure. */
+/* Runs the body with n = 1. Returns whether there is anything more to measure.
+
+   A run of one iteration is always made, also with -benchtime=100x: only the body knows whether it
+   has sub-benchmarks, and one that fails shall do so at once and not after a second of looping. */
 static bool pli_bench_try(pli_bench *b)
 {
     pli_bench_widen(b->name);
@@ -18061,7 +18093,8 @@ static void pli_bench_broken(const char *name, const char *what)
 }
 
 /* Runs at exit(). One inside a benchmark, or a longjmp out of it to a main that returns, must not
-   look like success. */
+   look like success. Of a fork's child, which has a copy of this all, `pid` tells: it may end as it
+   likes. */
 static void pli_bench_exiting(void)
 {
     if (pli_run.current && pli_run.pid == getpid()) {
@@ -18166,7 +18199,8 @@ static bool pli_bench_all(void)
     return enough;
 }
 
-/* Prints the last lines, and a warning when nothing was run. */
+/* Prints the last lines, and a warning when nothing was run. The facts of the machine come once
+   more only if there was a result, since there is nothing else that they could explain. */
 static void pli_bench_finish(void)
 {
     const pli_machine *m = &pli_run.machine;
@@ -18255,7 +18289,8 @@ static bool pli_bench_profile_start(void)
     return true;
 }
 
-/* Writes the profiles that there are. */
+/* Writes the profiles that there are. From the last of the table to the first: the CPU profile ends
+   before the others are written, and does not show the writing. */
 static void pli_bench_profile_stop(void)
 {
     for (int i = PLI_BENCH_PROFILES - 1; i >= 0; i--) {
@@ -18267,7 +18302,8 @@ static void pli_bench_profile_stop(void)
     }
 }
 
-/* Runs all under the eye of -timeout. */
+/* Runs all under the eye of -timeout. Nothing has been run when a profile cannot be begun: a
+   measurement without the profile that was asked for would have to be made again. */
 static void pli_bench_guarded(void)
 {
     pthread_t watch;
@@ -18819,12 +18855,12 @@ static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
 
    What comes from outside, and how it is written, so that none of it becomes part of the page:
 
-       the command line       pli_http_html: &, <, > and quotes by their names
+       the command line       pli_http_html: &, <, > and quotes as numbers
        the Host of the asker  the same, inside of the command to copy
        names of profiles      pli_http_url in addresses, pli_http_html where they are read
 
-   It is made anew for each reader (pli_http_index, for the path /debug/pprof/ itself) on the port's
-   thread, and takes the lock of each collector only while that one's entries are counted. */
+   It is made anew for each reader, by pli_http_index for the path /debug/pprof/ itself, and takes
+   the lock of each collector only while the entries of that one are counted. */
 
 #if PLI_LINUX && !defined(PERFLAB_NO_HTTP)
 
@@ -20594,7 +20630,8 @@ static bool pli_env_file(int which, const char *value)
     return false;
 }
 
-/* A signal by name, with or without SIG, or by number. */
+/* A signal by name, with or without SIG, or by number. SIGKILL and SIGSTOP cannot be handled, and
+   SIGPROF is the sampler's own. */
 static bool pli_env_signal(const char *value)
 {
     static const struct { const char *name; int number; } known[] = {
@@ -20878,7 +20915,8 @@ static void pli_env_end(bool emergency)
 }
 
 /* Ends the program at once when it has leaks and that is asked for: what other destructors would
-   still do is left out, but for writing what stdio has. */
+   still do is left out, but for writing what stdio has. After the files are written, so that what
+   the check itself takes is not in them. */
 static void pli_env_check_leaks(void)
 {
     /* What a program still can reach at its end is usually meant to be there. */
@@ -20914,7 +20952,11 @@ static void pli_env_on_signal(int number)
         pli_env_die(number);
 }
 
-/* Only where the program has no handler, and nobody has it ignored (nohup). */
+/* Only where the program has no handler, and nobody has it ignored (nohup).
+
+       default       ours: writes, and then the program dies of the same signal
+       a handler     the program's: it knows better how it wants to end, and exit or _exit write
+       ignored       stays ignored */
 static void pli_env_handle(int number)
 {
     struct sigaction now;
@@ -21131,7 +21173,9 @@ static void pli_env_start_http(void)
                                   .token = pli_env.token});
 }
 
-/* Programs that run with more rights than their user ignore the user's wishes. */
+/* Programs that run with more rights than their user ignore the user's wishes. What fails here is
+   said and left out, and main begins as it would without: a profiler that keeps a program from
+   starting would soon be taken out of it. */
 __attribute__((constructor)) static void pli_env_start(void)
 {
     char **place = getauxval(AT_SECURE) ? NULL : pli_env_place();
