@@ -1550,12 +1550,10 @@ enum { PLI_REG_FP = 6, PLI_REG_LR = 10, PLI_REG_SP = 7, PLI_REG_BX = 3, PLI_RA_I
 /* Where the registers are in what the kernel has put on the stack before it called a handler,
    counted from sp when the handler has returned: pc, sp, fp, lr, bx.
 
-   What the kernel leaves on the stack, from low addresses to high ones:
-
-       x86-64     | restorer's address | ucontext | siginfo |     what was interrupted ...
-                                       ▲ sp when the handler has returned
+       x86-64     | restorer's address | ucontext | siginfo |     low addresses are at the left;
+                                       ▲ sp                       what was interrupted, at the right
        aarch64    | siginfo | ucontext |                          the restorer's address is in lr
-                  ▲ sp when the handler has returned */
+                  ▲ sp */
 static size_t pli_os_frame_offset_sig(int which)
 {
 #if defined(__x86_64__)
@@ -1593,8 +1591,7 @@ static pli_regs pli_regs_of_signal_sig(const void *context)
 #endif
 }
 
-/* Register number i of what was interrupted, for people; false behind the last. i is the place in
-   these lists, not the number that the unwind tables use. */
+/* Register number i of what was interrupted, for people; false behind the last. */
 static bool pli_os_register(const void *context, int i, const char **name, uint64_t *value)
 {
     const ucontext_t *u = context;
@@ -1671,12 +1668,7 @@ static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
 }
 
 /* Whether a thread ends with this code, "call exit" to the kernel, as musl's clone has it behind
-   the call of the thread's function.
-
-       x86-64     89 c7  31 c0  b0 3c  0f 05     mov %eax,%edi; xor %eax,%eax; mov $60,%al; syscall
-       aarch64    a8 0b 80 d2  01 00 00 d4       mov x8, #93; svc #0
-
-   A walk that meets it is at the outermost function: it has ended well, and is not cut. */
+   the call of the thread's function. */
 static bool pli_os_is_thread_end_sig(const uint8_t *code, uintptr_t end)
 {
     size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
@@ -1726,11 +1718,7 @@ static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
 
 /* Whether this is in a stub of a procedure linkage table, which pushes nothing: it jumps on, with
    the stack as the call has left it, or a jump has. Where it jumps to stands at *slot, if that is
-   said. Twelve bytes can be read.
-
-   On x86-64, a stub at 0x7030 whose slot is 0x7030 + 6 + 0x41fca = 0x49000:
-
-       ff 25 ca 1f 04 00       jmp *0x41fca(%rip) */
+   said. Twelve bytes can be read. */
 static bool pli_os_is_stub_sig(const uint8_t *code, uintptr_t *slot)
 {
 #if defined(__x86_64__)
@@ -1776,12 +1764,7 @@ static uintptr_t pli_os_stack_end(uintptr_t size)
 }
 
 /* Calls visit with the lines of /proc/self/maps, one by one, until it returns true; whether it did.
-
-       7f2a40000000-7f2a40026000 r--p 00000000 fe:01 131 /lib/x86_64-linux-gnu/libc.so.6
-       start        end          mode offset   device inode path, or [heap], [stack], or nothing
-
-   Only one piece of 8 KiB is in memory at a time. Mappings that come or go while it is read may be
-   in it or not. */
+   */
 static bool pli_os_each_map(bool (*visit)(char *line, void *arg), void *arg)
 {
     char text[8192];
@@ -1839,9 +1822,7 @@ static int pli_os_thread_clock(int tid)
 
            31 ... 3   ~tid
            2          1: of a thread, 0: of a process
-           1, 0       2: what the scheduler counts, in ns; 0 and 1 are sums of the tick
-
-       Thread 4711: ~4711 is -4712, times 8 is -37,696, or 6 is -37,690. */
+           1, 0       2: what the scheduler counts, in ns; 0 and 1 are sums of the tick */
     return (int)(~(unsigned)tid << 3 | 6);
 }
 
@@ -1941,8 +1922,7 @@ PLI_SOMETIMES static void pli_os_heap_trim(void)
 
 #endif /* PLI_LINUX */
 
-/* Sleeps while *word is value, or shortly where the system has no such call. The loop of every
-   caller: look at the word, wait while it is what was seen, look again. */
+/* Sleeps while *word is value, or shortly where the system has no such call. */
 static void pli_os_wait(uint32_t *word, uint32_t value)
 {
 #if PLI_LINUX
@@ -1967,8 +1947,7 @@ static void pli_os_wake(uint32_t *word)
 }
 
 /* Bytes of writable private memory of this process, stacks included; 0 where the system does not
-   tell. /proc/self/statm has seven numbers of pages: all, in memory, shared, code, 0, data, 0. What
-   is asked for is the sixth. It counts addresses, touched or not. */
+   tell. */
 static int64_t pli_os_data_bytes(void)
 {
     char text[128];
@@ -4273,7 +4252,12 @@ static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
    before into the second --
 
    A key is what its address and its row give by exclusive or; a reader who finds a key and a row
-   that belong to different addresses gets another address out, and takes it for a miss. */
+   that belong to different addresses gets another address out, and takes it for a miss:
+
+       written for A      key: A ^ row of A      row: row of A       together: A
+       half overwritten   key: A ^ row of A      row: row of B       together: neither A nor B
+
+   When both rows are the same, nothing is wrong: the key gives A. */
 
 #define PLI_ROWS 4096
 
@@ -4505,7 +4489,13 @@ static bool pli_walk_to_sig(pli_walk *w, uintptr_t cfa, uintptr_t ra, uintptr_t 
     return true;
 }
 
-/* Where the frame of the caller begins; 0 when that is unknown. */
+/* Where the frame of the caller begins; 0 when that is unknown.
+
+       SP       sp + offset                  most functions
+       FP       fp + offset                  those with a frame pointer
+       PLT      sp + 8, and 8 more behind the push of a stub, which has 16 bytes
+       AT_FP    the word at fp + offset      those that align their stack, and have saved it
+       BX, LR   bx, lr + offset              the same ones, before or without saving it */
 static uintptr_t pli_walk_cfa_sig(pli_walk *w, const pli_row *row)
 {
     const pli_regs *r = &w->regs;
@@ -4561,7 +4551,12 @@ static bool pli_walk_kept_sig(pli_walk *w, pli_rule rule, uintptr_t cfa, int whi
     return true;
 }
 
-/* By a row of the tables. */
+/* By a row of the tables.
+
+   A function of x86-64 behind push %rbp; mov %rsp, %rbp, with fp = 0x7ffd1000: the row says cfa =
+   fp + 16, the return address at cfa - 8, the caller's fp at cfa - 16:
+
+       0x7ffd1000   caller's fp       0x7ffd1008   return address       0x7ffd1010   cfa, next sp */
 static bool pli_walk_row_sig(pli_walk *w, pli_row row)
 {
     uintptr_t cfa = pli_walk_cfa_sig(w, &row), ra = w->regs.lr, fp = w->regs.fp;
@@ -4613,7 +4608,12 @@ static uintptr_t pli_guess_callee_sig(const pli_walk *w, uintptr_t target)
 
 /* Whether a word may be the return address of a call to the function that pc is in: it stands
    behind a call, and if that names its target, the target is near. Any call will do when pc is 0.
-   */
+
+   With pc 0x401510, three words of a stack:
+
+       0x7ffd1040      no code
+       0x40118a        code, but no call ends there
+       0x401236        behind a call of 0x401500, and pc is 16 bytes further: this is the caller */
 static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
 {
     uintptr_t target = 0;
@@ -4720,7 +4720,13 @@ static int pli_stack_mark_sig(uintptr_t *pcs, int n, int max)
 /* Writes the stack from regs, leaf first, and returns how many addresses it has: at most max. The
    leaf is as it is, and so is what was interrupted by a signal; each other one lies inside the call
    that it is to return from (the return address less one), so that all can be looked up as they
-   are. A stack that does not reach its root ends in PLI_PC_TRUNCATED. */
+   are. A stack that does not reach its root ends in PLI_PC_TRUNCATED.
+
+   With room for three, on a stack of five:
+
+       interrupted at 0x401136       pcs[0] = 0x401136
+       returns to 0x40115a           pcs[1] = 0x401159     the call is the 5 bytes before 0x40115a
+       and on                        pcs[2] = PLI_PC_TRUNCATED */
 static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
 {
     pli_walk w = pli_walk_begin_sig(regs, pli_modules_enter_sig());
@@ -4977,7 +4983,11 @@ static void pli_index_sort(pli_index *index, size_t count)
     }
 }
 
-/* Goes over .eh_frame and notes its FDEs, as far as there is room; returns how many there are. */
+/* Goes over .eh_frame and notes its FDEs, as far as there is room; returns how many there are.
+
+       | length | 0: a CIE | ... | length | distance to its CIE: an FDE | ... | length 0: the end
+
+   It is called twice: to count, then to fill memory of just that size. */
 static size_t pli_index_fill(const pli_tables *t, uintptr_t at, uintptr_t end, pli_index *index,
                              size_t room)
 {
@@ -10957,11 +10967,6 @@ typedef struct pli_stream {
 
 /* Has the next item in the reader, or all that is left. Before each.
 
-   What is left moves to the front, and new bytes come behind it:
-
-       bytes   | read already | left |                before: fewer than 64 are left
-       bytes   | left | new ones from the section |   after; next is the place behind these
-
    Invariant: behind a fill, an item of up to 64 bytes is whole in the reader if it is whole in the
    section. So a reader that turns bad has met the end of the section, or a number that cannot be.
    */
@@ -11306,13 +11311,7 @@ static void pli_dw_list5(pli_debug *d, const pli_dw_unit *u, pli_stream *s, pli_
     }
 }
 
-/* A list of before: pairs that count from base, a new base behind -1, and two zeros at the end.
-
-   The same function before version 5, with a base of 0:
-
-       60 11 00 00 00 00 00 00  6c 11 00 00 00 00 00 00      from 0x1160 to 0x116c
-       50 10 00 00 00 00 00 00  56 10 00 00 00 00 00 00      from 0x1050 to 0x1056
-       00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00      end */
+/* A list of before: pairs that count from base, a new base behind -1, and two zeros at the end. */
 static void pli_dw_list4(const pli_dw_unit *u, pli_stream *s, pli_bytes *ranges, size_t owner)
 {
     uint64_t base = u->low, none = u->address_size == 8 ? UINT64_MAX : UINT32_MAX;
@@ -15259,7 +15258,9 @@ static bool pli_crash_has_address(const siginfo_t *info)
 
 #define PLI_CRASH_NEAR ((uintptr_t)64 << 10) /* how far below sp a function writes */
 
-/* A fault close to sp is one at the end of the stack: what is inside of it can be used. */
+/* A fault close to sp is one at the end of the stack: what is inside of it can be used. One
+   comparison for both sides: what lies below sp - 64 KiB gives a difference below 0, which as an
+   unsigned number is above all others. */
 static bool pli_crash_is_overflow(const siginfo_t *info, const void *context)
 {
     uintptr_t sp = pli_regs_of_signal_sig(context).sp, at = (uintptr_t)info->si_addr;
@@ -15269,6 +15270,12 @@ static bool pli_crash_is_overflow(const siginfo_t *info, const void *context)
 
 /* -- The parts of the report. Each gives one unit of itself, and false behind the last -- */
 
+/* The first lines, which a log may have room for when it has not for the rest:
+
+       perflab: the program crashed: SIGSEGV, there is no memory at the address: 0x0000000000000008
+       signal 11, code 1, process 4711, thread 4712 (worker)
+
+   0x8 is a member of a struct that a NULL pointer pointed to: the address alone often tells. */
 static bool pli_crash_head(int unit)
 {
     const siginfo_t *info = &pli_crash.info;
@@ -15841,9 +15848,8 @@ static size_t pli_leak_before(const pli_leaks *l, uintptr_t address)
 
    For a block of 104 bytes at 0x1000, a word keeps it that is
 
-       0x1000               its begin: what malloc has given
-       0x1001 to 0x105f     inside: an iterator, a list's member, a tagged pointer
-       0x1060               not any more: its last word is where glibc's lists would point to */
+       0x1000 to 0x105f     its begin, or inside: an iterator, a pointer with a tag
+       0x1060               not any more: its last word */
 static void pli_leak_see(pli_leaks *l, uintptr_t word)
 {
     if (word < l->low || word >= l->high)
@@ -15974,13 +15980,7 @@ static uintptr_t pli_leak_libc_end(uintptr_t start, uintptr_t end)
 }
 
 /* A line of /proc/self/maps: searches what belongs to this pass. A stack has a page in front that
-   nobody may touch.
-
-   Which pass searches what, of the writable private mappings:
-
-       KEPT         the data of libc and ld.so, up to their end
-       REACHABLE    everything else but heap: .data and .bss, stacks, what was mapped by hand
-       UNCLEAR      heap, but only between the blocks that are in the table */
+   nobody may touch. */
 static bool pli_leak_visit(char *line, void *arg)
 {
     pli_leaks *l = arg;
@@ -16168,17 +16168,7 @@ static bool pli_leak_take(pli_leaks *l, FILE *report)
     return true;
 }
 
-/* -- The report --
-
-       perflab: 2 leaks: 160 bytes in 2 blocks, 0 descriptors, 0 threads
-         lost: 104 bytes in 1 block, allocated at
-             #0   0x5559f0979a36  main+0x705  /home/me/h.c:35  /home/me/h
-             ...
-         reachable: 56 bytes in 1 block, allocated at
-             ...
-
-   The first line counts, for logs and scripts; the largest come first; addresses, lines and modules
-   are written as in >>dump, so that the same tools read them. */
+/* -- The report -- */
 
 #define PLI_S(count) ((count) == 1 ? "" : "s")
 
@@ -16310,11 +16300,7 @@ static void pli_leak_write(const pli_leaks *l, FILE *out)
 }
 
 /* Looks until there are no leaks or the time is up, a little later each time. Alone, nothing will
-   change.
-
-   A thread that was told to end needs a moment, as does one that frees what it has. So with the
-   usual 500 ms the pauses are 1, 2, 4 ... 128 and 245 ms: ten looks. A program without leaks has
-   its answer after the first one. */
+   change. */
 static int64_t pli_leak_find(pli_leaks *l, FILE *report)
 {
     int left = l->desc->wait_ms ? l->desc->wait_ms : PLI_LEAK_WAIT_MS;
@@ -17474,7 +17460,10 @@ static int64_t pli_bench_predict(int64_t goal_ns, int64_t n, int64_t ns, int64_t
 
 /* Returns how many iterations PL_LOOP runs before it asks again, 0 for the end.
    Pauses of the timer do not count for -benchtime, yet somebody waits for them: the loop ends
-   when it would take ten times as long by the clock on the wall. */
+   when it would take ten times as long by the clock on the wall.
+
+   A body that is timed for 1 us and paused for 1 ms, with -benchtime 1s: after 1,000 iterations
+   the timer has 1 ms, and 100,000 would be next; the wall has 1 s, which allows 10,000. */
 static uint64_t pli_loop_more(pli_bench *b)
 {
     int64_t done = (int64_t)b->loop_n, goal = pli_run.flags.time.ns;
@@ -17656,7 +17645,8 @@ static void *pli_parallel_thread(void *arg)
 
 /* Returns how many iterations a thread takes at once: what lasted 100 us in the run before, at most
    10,000, as in Go. That is long enough to forget the common counter, for which threads may have to
-   fight, and short enough to leave no thread idle at the end. */
+   fight, and short enough to leave no thread idle at the end. 10,000 iterations in 50 ms are 5 us
+   each: 20 are a grain. */
 static int64_t pli_parallel_grain(const pli_bench *b)
 {
     int64_t grain = b->previous_ns > 0 ? 100000 * b->previous_n / b->previous_ns : 1;
@@ -20207,7 +20197,12 @@ static pl_result pli_http_parse_path(pli_http_address *a, const char *path)
 }
 
 /* "127.0.0.1:6060", "[::1]:6060", "localhost:6060" and, which is the same, ":6060"; by number only:
-   a name server would be asked before main, and might not answer. False for anything else. */
+   a name server would be asked before main, and might not answer. False for anything else.
+
+       0.0.0.0:80       all of the machine's addresses: reachable from elsewhere
+       127.0.0.1:0      any port that is free; pl_http_port tells which
+       ::1:6060         none: the colons of IPv6 need their brackets
+       example.org:80   none: a name */
 static bool pli_http_parse_number(pli_http_address *a, const char *text)
 {
     char name[64];
