@@ -2421,6 +2421,9 @@ static void pli_json_number(FILE *out, double x)
 
 /* ==== >>results =============================================================================== */
 
+/* One list, PL_RESULTS in the API, makes the enum and these texts: neither can have a name that the
+   other lacks. What is no result, as a number of leaks that was taken for one, has a text as well:
+   it is printed in messages, where NULL would end the program. */
 const char *pl_result_str(pl_result r)
 {
 #define PLI_RESULT_TEXT(name, text) text,
@@ -9534,7 +9537,7 @@ static bool pli_table_of_memory(pli_table *table, const pli_module *m)
 
        /usr/bin/server                                  itself, if it was not stripped
        /usr/lib/debug/.build-id/8b/76dd66....debug      by its build id
-       /usr/bin/server.debug                             by .gnu_debuglink, which says server.debug
+       /usr/bin/server.debug                            by .gnu_debuglink, which says server.debug
        /usr/bin/.debug/server.debug
        /usr/lib/debug/usr/bin/server.debug
 
@@ -11121,7 +11124,7 @@ static pli_dw_value pli_dw_value_take(pli_reader *r, uint64_t end, const pli_dw_
 
 /* The section and the place of a text; false for what is no text, or is in another file.
 
-   The four ways to write the text "add", as version 5 has them:
+   Where the text "add" may stand, and what is written for it, since version 5:
 
        string      61 64 64 00        it stands here
        strp        5a 00 00 00        at 0x5a of .debug_str
@@ -17834,7 +17837,9 @@ static void pli_text_name(const pli_bench *b)
     printf("%s%s%*s\t", b->name, suffix, pad > 0 ? pad : 0, "");
 }
 
-/* The values, in Go's order; what is 0 or not measured is left out. */
+/* The values, in Go's order; what is 0 or not measured is left out. A metric that the body reports
+   as "ns/op" takes the place of the measured one; reported as 0, it takes the value out of the
+   line. So a body that measures in its own way does not print two times. */
 static void pli_text_result(const pli_bench *b)
 {
     char text[352];
@@ -17875,7 +17880,8 @@ static void pli_text_end(const pli_bench *b)
     }
 }
 
-/* The members of a benchmark that has passed. */
+/* The members of a benchmark that has passed. In JSON what was not measured is null and not left
+   out, so that a query for a member finds one in every result. */
 static void pli_json_values(const pli_bench *b)
 {
     printf(",\"n\":%" PRId64, b->api.n);
@@ -17934,7 +17940,8 @@ static void pli_bench_compiler(const pli_machine *m, const pli_bench_entry *entr
     }
 }
 
-/* Prints, once, the lines above the first result. */
+/* Prints, once, the lines above the first result. Not at the start: a program that fails at its
+   flags, or has nothing to run, shall print no head of a table that does not come. */
 static void pli_bench_labels(void)
 {
     static const char *const key[] = {"goos", "goarch", "pkg", "cpu"};
@@ -20569,7 +20576,7 @@ static struct {
                                    │ SIGTERM, SIGINT, SIGHUP: noted in `fatal`, and the writer
                                    ▼ dies of it when it is done
 
-   So the files are written once, by one thread, and a signal never leaves half a file behind. */
+   So the files are written once, by one thread, and none of these signals leaves half a file. */
 enum { PLI_FINISH_NOT, PLI_FINISH_WRITING, PLI_FINISH_DONE };
 
 /* Says on descriptor 2 what is wrong with PERFLAB, in one line. */
@@ -20608,7 +20615,9 @@ static bool pli_env_ignore(const char *name)
     return kept != NULL;
 }
 
-/* FILE of a key that names one: kept as an absolute path, since the program may go elsewhere. */
+/* FILE of a key that names one: kept as an absolute path, since the program may go elsewhere.
+   Whether the folder can be written to is asked at once: a mistake in a path shows when the program
+   starts, and not when an hour of samples has nowhere to go. */
 static bool pli_env_file(int which, const char *value)
 {
     char *path = pli_env.path[which], key[16];
@@ -20998,7 +21007,9 @@ static bool pli_env_is_file(const char *pair)
 
 /* Leaves a note for the programs that this one will execute: PERFLAB as it was understood, with the
    file's whole path, since they may run elsewhere. Written into the environment's own array, not by
-   setenv: shells pass on what main was given. */
+   setenv: shells pass on what main was given. The text is kept for good, as everything in the
+   environment is: nobody knows who holds a pointer to it. Without memory there is no note, and a
+   child writes to its parent's file. */
 static void pli_env_mark(char **place)
 {
     size_t size = strlen(*place) + sizeof pli_env.path + 80;
@@ -21019,7 +21030,9 @@ static void pli_env_mark(char **place)
     *place = note;
 }
 
-/* A fork's child goes on with a profile of its own. The modules are the parent's. */
+/* A fork's child goes on with a profile of its own. The modules are the parent's. The child of a
+   multi-threaded program has this thread alone, so nobody is writing: whatever state the parent was
+   in, finishing and dumping begin anew. */
 static void pli_env_fork_child(pli_thread *t)
 {
     (void)t;
@@ -21152,7 +21165,8 @@ static void pli_env_start_crash(void)
 }
 
 /* The parent has the port. A child can only have one of its own: any (:0), or a socket with its
-   number in the name. What goes wrong is said by pl_http_start. */
+   number in the name. What goes wrong is said by pl_http_start. A child without a port of its own
+   is no mistake, since most children are short commands: nothing is said about it. */
 static void pli_env_start_http(void)
 {
     char address[4096];
