@@ -367,9 +367,27 @@ def unwind() -> Iterator[Row]:
         yield Row(what, "", unit, values=values, limit=limit)
 
 
+def symbolize() -> Iterator[Row]:
+    """Function, file and line of an address, beside addr2line as a process of its own."""
+    program = compile_to("symbolize", "-std=c++11", "-g", "bench/symbolize.cc", perflab_object(),
+                         "-ldl", "-pthread", compiler="g++")
+    if not shutil.which("addr2line"):
+        raise Missing("addr2line is not here: install binutils")
+    tool = Command(["addr2line", "-f", "-i", "-e", program,
+                    output(Command([program, "where"])).strip()])
+    for mode, what, unit, limit in (
+            ("cold", "pl_symbolize, first address of a process", "ms", 5),
+            ("known", "pl_symbolize, another address nearby", "us", None),
+            ("warm", "pl_symbolize, the same address again", "us", 1)):
+        values = [float(line) for line in output(Command([program, mode])).split()]
+        yield Row(what, "", unit, values=values, limit=limit)
+        if mode == "cold":
+            yield Row(what, "addr2line", "ms", [(ours, 1000 * seconds(tool)) for ours in values])
+
+
 ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (
-    ticks, loop, malloc, allocators, heap, locks, totals, sampling, unwind, http, compiling,
-    verdict)
+    ticks, loop, malloc, allocators, heap, locks, totals, sampling, unwind, symbolize, http,
+    compiling, verdict)
 
 
 # the table ----------------------------------------------------------------------------------------

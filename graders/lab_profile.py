@@ -26,7 +26,8 @@ SUBMITTED = "profile.pb.gz"     # beside answers.ini
 OWN_TIME = "500ms"              # for each benchmark, when the grader checks a share
 SECONDS = 120                   # no benchmarks take so long
 ENOUGH = 100                    # samples; fewer say too little about a share
-FRAME = re.compile(r"^ +#\d+ +0x[0-9a-f]+  (.*)\+0x[0-9a-f]+  ")    # of perflab's reports
+# A line of a stack in perflab's reports; inlined calls have no offset.
+FRAME = re.compile(r"^ +#\d+ +0x[0-9a-f]+  (.*?)(?:\+0x[0-9a-f]+| \(inlined\))  ")
 Z = 2.576                       # the interval holds the true share 99 times in 100
 
 

@@ -68,6 +68,7 @@ def _graded(command: Sequence[str], watched: Sequence[Path], seen: Stamps) -> bo
     """Runs one grading; False when a file changed before its end."""
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(
         filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")))))
+    environment.pop("MAKELEVEL", None)  # make says nothing about a single grading here
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
                              env=environment, start_new_session=True)
     try:

@@ -17,7 +17,7 @@
    between two parts. */
 enum { WORD_MAX = 31, TEXT_MAX = 160, PAGE_SIZE = 200, REPLY_SIZE = 256 };
 
-/* At most so many pages are kept, by all services together. */
+/* A service keeps at most so many pages. */
 enum { CACHED_PAGES = 64 };
 
 /* What a service has done. */

@@ -1,11 +1,11 @@
-/* Feeds any bytes to the readers of debug information, and to what unpacks it. Good input is a small
-   ELF file with DWARF in it; the readers must not read outside of it, nor go on for ever, whatever it
-   says.
+/* Feeds any bytes to the readers of debug information, and to what unpacks it. Good input is a
+   small ELF file with DWARF in it; the readers must not read outside of it, nor go on for ever,
+   whatever it says.
 
        clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/dwarf.c -o dwarf
-       for f in tests/fuzz/dwarf/?*.hex; do xxd -r -p $f corpus/$(basename $f .hex); done
+       cd tests/fuzz/dwarf; for f in ?*.hex; do xxd -r -p $f ../corpus/$f; done; cd -
        ./dwarf -max_len=16384 -timeout=10 corpus    searches on from what is kept here
-       cc -DREPLAY ... ; ./dwarf FILE...            only reads these: for tests, with any compiler */
+       cc -DREPLAY ... ; ./dwarf FILE...            only reads these: for tests, any compiler */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -32,8 +32,8 @@ def fixture_reader(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def read_all(reader: str, files: Sequence[Path]) -> str:
-    """Has the program read files; a sanitizer's word, a crash or no end fails the test. Returns what
-    it says in the end."""
+    """Has the program read files; a sanitizer's word, a crash or no end fails the test. Returns
+    what it says in the end."""
     done = subprocess.run([reader, *map(str, files)], stdout=subprocess.PIPE, text=True,
                           stderr=subprocess.PIPE, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
 
@@ -55,8 +55,7 @@ class Host:
         result, self.port = self.hears()
         return result
 
-    def get(self, path: str, method: str = "GET", body: Optional[bytes] = None,
-            **headers: str) -> Answer:
+    def get(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Answer:
         """Asks once, on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
@@ -93,7 +92,7 @@ class Host:
 
 def read_all(connection: socket.socket) -> bytes:
     """Up to the end."""
-    parts = []
+    parts: List[bytes] = []
     while True:
         part = connection.recv(65536)
         if not part:

@@ -97,7 +97,7 @@ def test_one_server_a_program(own_host: Host) -> None:
 
 @pytest.mark.parametrize("address", [
     "", "6060", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1",
-    "example.org:80", "[::1:80", "::1:80", "[127.0.0.1]:80", "http://127.0.0.1:6060"])
+    "example.org:80", "[::1:80", "[", "[:80", "::1:80", "[127.0.0.1]:80", "http://127.0.0.1:6060"])
 def test_what_is_no_address(program: Path, address: str) -> None:
     result, said = refused(program, address)
     assert result == INVALID

@@ -1,6 +1,6 @@
-/* Takes a CPU profile of a function with an inlined call: `profiled FILE.pb.gz FILE.txt [main]`. The
-   work is a thread's, whose stack begins in libc, or, with `main`, that of a program, whose begin has
-   no lines. */
+/* Takes a CPU profile of a function with an inlined call: `profiled FILE.pb.gz FILE.txt [main]`.
+   The work is a thread's, whose stack begins in libc, or, with `main`, that of a program, whose
+   begin has no lines. */
 #define _GNU_SOURCE
 #include "perflab.h"
 

@@ -25,8 +25,8 @@ def run(command: Sequence[str], told: str = "") -> str:
 
 @dataclass(frozen=True)
 class Workshop:
-    """A folder, and perflab's objects for all programs in it: without debug information, so that all
-    that is known is the program's own."""
+    """A folder, and perflab's objects for all programs in it: without debug information, so that
+    all that is known is the program's own."""
     folder: Path
 
     def perflab(self, compiler: str = "gcc", *flags: str) -> str:
@@ -37,7 +37,8 @@ class Workshop:
                  str(ROOT / "perflab.h"), "-o", str(path)])
         return str(path)
 
-    def build(self, name: str, command: Sequence[str], perflab: str, source: str = "work.c") -> Path:
+    def build(self, name: str, command: Sequence[str], perflab: str,
+              source: str = "work.c") -> Path:
         """A program from host.c and a file of code, with the compiler and flags of `command`."""
         path = self.folder / name
         host = self.folder / f"{name}.o"
@@ -52,7 +53,8 @@ def addresses(program: Path, perflab: str, objdump: str = "objdump") -> List[str
     own = {line.split()[-1] for line in run(["nm", perflab]).splitlines()}
     found: List[str] = []
     wanted = False
-    for line in run([objdump, "-d", "--no-show-raw-insn", "-j", ".text", str(program)]).splitlines():
+    code = run([objdump, "-d", "--no-show-raw-insn", "-j", ".text", str(program)])
+    for line in code.splitlines():
         function = re.match(r"[0-9a-f]+ <(.*)>:", line)
         instruction = re.match(r" +([0-9a-f]+):\t", line)
         if function:
@@ -100,7 +102,8 @@ def differences(mine: Dict[str, Frames], other: Dict[str, Frames]) -> List[str]:
     return wrong
 
 
-def compare(program: Path, perflab: str, *prefix: str, objdump: str = "objdump") -> Dict[str, Frames]:
+def compare(program: Path, perflab: str, *prefix: str,
+            objdump: str = "objdump") -> Dict[str, Frames]:
     """Every address of a program. Returns what it says."""
     asked = addresses(program, perflab, objdump)
     mine, other = ours(program, asked, *prefix), theirs(program, asked)

@@ -1,4 +1,4 @@
-"""Files, lines and inlined calls of every address, in programs of many builds, beside llvm-symbolizer."""
+"""Files, lines and inlined calls of every address of many builds, beside llvm-symbolizer."""
 from __future__ import annotations
 
 from typing import Dict, List

@@ -1,4 +1,4 @@
-"""Profiles with the lines and inlined calls that the program itself has found, and pprof on them."""
+"""Profiles with the lines and inlined calls that the program itself has found; pprof on them."""
 from __future__ import annotations
 
 import os
@@ -81,8 +81,8 @@ def test_incomplete_mappings_do_not(program: Path, tmp_path: Path) -> None:
 
 def test_pprof_reads_them(program: Path, tmp_path: Path) -> None:
     out, _ = taken(program, tmp_path)
-    assert re.search(rf"inlined {re.escape(SOURCE)}:{HERE_LINE} \(inline\)", go_pprof("-lines", "-top",
-                                                                                     str(out)))
+    place = rf"inlined {re.escape(SOURCE)}:{HERE_LINE} \(inline\)"
+    assert re.search(place, go_pprof("-lines", "-top", str(out)))
     listed = go_pprof("-list=inlined", str(out))
     assert re.search(rf"[1-9].* {HERE_LINE}: +sum \+= i;", listed)
 

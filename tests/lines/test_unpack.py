@@ -10,7 +10,8 @@ from typing import List, Optional
 import pytest
 from reading import HERE, ROOT, Workshop, run
 
-STRATEGIES = [zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED]
+STRATEGIES = [zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE,
+              zlib.Z_FIXED]
 
 
 def samples() -> List[bytes]:
@@ -31,8 +32,8 @@ def samples() -> List[bytes]:
 @pytest.fixture(scope="module", name="unpack")
 def fixture_unpack(workshop: Workshop) -> str:
     path = str(workshop.folder / "unpack")
-    run(["gcc", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{ROOT}",
-         str(HERE / "unpack.c"), "-o", path, "-pthread", "-ldl"])
+    run(["gcc", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+         f"-I{ROOT}", str(HERE / "unpack.c"), "-o", path, "-pthread", "-ldl"])
     return path
 
 

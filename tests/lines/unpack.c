@@ -1,5 +1,5 @@
-/* Unpacks zlib's format from standard input with perflab's own reader: `unpack BYTES`, where BYTES is
-   how many it has to be. Exit status 3 when it is refused. */
+/* Unpacks zlib's format from standard input with perflab's own reader: `unpack BYTES`, where BYTES
+   is how many it has to be. Exit status 3 when it is refused. */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

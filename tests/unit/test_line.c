@@ -1,5 +1,5 @@
-/* Files and lines of addresses, and inlined calls, as the program itself sees them: what is kept, in
-   an emergency, after fork. tests/lines compares every address with another reader. */
+/* Files and lines of addresses, and inlined calls, as the program itself sees them: what is kept,
+   in an emergency, after fork. tests/lines compares every address with another reader. */
 /* run: flags=-fno-optimize-sibling-calls,-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
@@ -188,7 +188,8 @@ static void test_another_file(void)
     pli_sources_forget();
     memset(pli_lines.answers, 0, sizeof *pli_lines.answers);
     d->image.size = size + 1;
-    is_int(pli_lines_at(d->module, (uintptr_t)pcs[0], false, line, 8), 0, "another file is not read");
+    is_int(pli_lines_at(d->module, (uintptr_t)pcs[0], false, line, 8), 0,
+           "another file is not read");
     forget_module(pcs[0]);
     is_int(pli_lines_at(d->module, (uintptr_t)pcs[0], false, line, 8), 3, "the right one is");
 }
@@ -204,7 +205,8 @@ static void test_stack_text(void)
     is_int(pli_frames_write(out, "", 5, f, count), 8, "a stack goes on counting");
     fclose(out);
     snprintf(wanted, sizeof wanted, "  inner (inlined)  %s:%d  ", f[0].file, inner_line);
-    ok(strncmp(text, "#5 ", 3) == 0 && strstr(text, wanted), "inlined calls are said to be: %s", text);
+    ok(strncmp(text, "#5 ", 3) == 0 && strstr(text, wanted), "inlined calls are said to be: %s",
+       text);
     snprintf(wanted, sizeof wanted, "  outer+0x%zx  %s:%d  ", f[2].offset, f[2].file, outer_line);
     ok(strstr(text, "\n#7 ") && strstr(text, wanted), "functions have offset, file and line");
     free(text);

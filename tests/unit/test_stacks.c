@@ -336,7 +336,10 @@ PL_NOINLINE static void test_states(void)
     snprintf(words, sizeof words, "[in read, descriptor %d]", quiet_pipe[0]);
     ok(part_has(PLI_LOAD(waits[6].tid), words), "%s", words);
     snprintf(words, sizeof words, "[waits for a mutex that thread %d holds]", tid());
-    ok(part_has(PLI_LOAD(waits[9].tid), words), "%s", words);
+    if (PLI_GLIBC) /* musl notes no holder */
+        ok(part_has(PLI_LOAD(waits[9].tid), words), "%s", words);
+    else
+        ok(part_has(PLI_LOAD(waits[9].tid), "[waits for a mutex]"), "a mutex");
     ok(part_has(PLI_LOAD(waits[8].tid), "[waits for a condition]"), "a condition");
     ok(part_has(PLI_LOAD(waits[16].tid), "[running]"), "one that computes");
     ok(strstr(text, "\nmodules:\n0x") && strstr(text, "build id "), "the modules stand at the end");
@@ -754,7 +757,8 @@ PL_NOINLINE static void test_leaked(void)
         skip("who waits for ever", "the sanitizer ends a program that has a deadlock");
         return;
     }
-    is_int(in_child(0), 5, "a circle, who waits behind it, who joins it, a holder that has ended");
+    if (PLI_GLIBC)
+        is_int(in_child(0), 5, "a circle, who waits behind it or joins it; a holder that is gone");
     is_int(in_child(1), 2, "all threads of a program that wait for a semaphore");
     is_int(in_child(2), 0, "but for a handler that might post");
     is_int(write_profile("goroutineleak", 1), PL_OK, "a healthy program");
