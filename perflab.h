@@ -431,8 +431,9 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
 
 /* pl_heap_rate_set has the profiles "heap" and "allocs" keep one allocated byte in `bytes`, at
    random, and its block in place of all that were as likely; 1 keeps every block and is exact, 0
-   keeps no further ones, as at first. 524288 is Go's rate, and costs a few nanoseconds a block; 1
-   costs about 0.2 us (bench/README.md). Rounded down to a power of two. What was kept before stays
+   keeps no further ones, as at first. 524288 is Go's rate, and costs 1.6 ns a block; 1 costs about
+   70 ns where the same calls allocate again, 16 functions deep (bench/README.md). Stacks are kept
+   128 functions deep. Rounded down to a power of two. What was kept before stays
    right. Blocks from before the first call are not known. Threads: any. Signal-safe: no. */
 void pl_heap_rate_set(int64_t bytes);
 
@@ -701,9 +702,10 @@ typedef struct pl_leak_desc {
 } pl_leak_desc;
 
 /* pl_leak_mark sets a mark: what is made from now on, by any thread, is a leak until it is gone.
-   The first mark begins to record who makes what: 0.2 to 0.8 us a block, by the depth of its stack,
-   on a busy virtual machine; pl_leak_stop ends that. Errors: PL_INVALID when mark is NULL,
-   PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads: any. Signal-safe: no. */
+   The first mark begins to record who makes what: about 70 ns a block where the same calls allocate
+   again, more where a stack is a new one (bench/README.md, exact heap profile); pl_leak_stop ends
+   that. Errors: PL_INVALID when mark is NULL, PL_NOMEM, PL_UNSUPPORTED outside Linux. Threads: any.
+   Signal-safe: no. */
 pl_result pl_leak_mark(pl_leak_baseline *mark);
 
 /* pl_leak_check returns how many blocks, descriptors and threads there are that were made since the
@@ -6993,7 +6995,7 @@ static __attribute__((noinline)) void pli_heap_sum(pl_memstats *out)
 #define PLI_LIVE_WAYS 8   /* places in a level: two buckets of four entries, a cache line each */
 #define PLI_LIVE_BUCKETS(level) ((size_t)1024 << 3 * (level))
 #define PLI_LIVE_ENTRIES(level) (PLI_LIVE_BUCKETS(level) * 4)
-#define PLI_LIVE_DEPTH 32 /* frames of a stack */
+#define PLI_LIVE_DEPTH 128 /* frames of a stack, as Go's */
 #define PLI_LIVE_INNER 8  /* at most so many of them are perflab's own, and left out */
 #define PLI_LIVE_ARENA ((size_t)64 << 20) /* for sites: 200,000 stacks of 32 frames */
 #define PLI_LIVE_BUSY 1   /* a key: somebody is filling the entry */
@@ -7076,20 +7078,35 @@ static int pli_live_inner(const uintptr_t *pcs, int depth, const void *ra)
 /* The site of a stack, without its inner frames. */
 static const pli_site *pli_live_site_of(const uintptr_t *pcs, int depth, int inner, uint64_t size)
 {
-    depth = depth - inner < PLI_LIVE_DEPTH ? depth - inner : PLI_LIVE_DEPTH;
-    pli_site_key key = {NULL, size, pli_modules_epoch_sig(), depth, pcs + inner};
+    pli_site_key key = {NULL, size, pli_modules_epoch_sig(), depth - inner, pcs + inner};
     return pli_site_find_sig(&pli_live.sites, &key);
 }
 
-/* By the memo: when nothing has changed, not even the size, it is the site of the last time. */
+/* By a walk of its own. One frame more than are kept tells that there were more. */
+static PL_NOINLINE const pli_site *pli_live_site_walk(const pli_regs *here, uint64_t size,
+                                                      const void *ra)
+{
+    uintptr_t pcs[PLI_LIVE_DEPTH + PLI_LIVE_INNER];
+    int depth = pli_unwind_sig(here, pcs, PLI_LIVE_DEPTH + PLI_LIVE_INNER);
+    int inner = pli_live_inner(pcs, depth, ra);
+    if (depth - inner > PLI_LIVE_DEPTH) {
+        depth = inner + PLI_LIVE_DEPTH;
+        pcs[depth - 1] = PLI_PC_TRUNCATED;
+    }
+    return pli_live_site_of(pcs, depth, inner, size);
+}
+
+/* By the memo: when nothing has changed, not even the size, it is the site of the last time. NULL
+   for a stack that is too deep for the memo. */
 static const pli_site *pli_live_site_again(pli_memo *memo, const pli_regs *here, uint64_t size,
                                            const void *ra)
 {
     bool same;
     uint32_t epoch = pli_modules_epoch_sig();
     pli_memo_way *way = pli_memo_way_of_sig(memo, ra);
-    const pli_trail *trail = pli_unwind_again_sig(here, PLI_LIVE_DEPTH + PLI_LIVE_INNER, memo, way,
-                                                  &same);
+    const pli_trail *trail = pli_unwind_again_sig(here, PLI_TRAIL_FRAMES, memo, way, &same);
+    if (trail->cut)
+        return NULL;
     same = same && way->epoch == epoch && way->ra == ra;
     if (!same)
         way->inner = pli_live_inner(trail->pcs, trail->frames, ra);
@@ -7104,18 +7121,16 @@ static const pli_site *pli_live_site_again(pli_memo *memo, const pli_regs *here,
    no lock, no memory but pages from the system, and leaves errno alone. */
 static PLI_COLD uint64_t pli_live_maker(uint64_t size, const void *ra)
 {
-    uintptr_t pcs[PLI_LIVE_DEPTH + PLI_LIVE_INNER];
     int saved_errno = errno;
     pli_regs here = pli_regs_here();
     pli_memo *memo = pli_live_memo();
-    const pli_site *site;
+    const pli_site *site = NULL;
     if (memo) {
         site = pli_live_site_again(memo, &here, size, ra);
         PLI_STORE(memo->busy, 0);
-    } else {
-        int depth = pli_unwind_sig(&here, pcs, PLI_LIVE_DEPTH + PLI_LIVE_INNER);
-        site = pli_live_site_of(pcs, depth, pli_live_inner(pcs, depth, ra), size);
     }
+    if (!site)
+        site = pli_live_site_walk(&here, size, ra);
     errno = saved_errno;
     uint64_t place = site ? (uint64_t)((const char *)site - pli_live.sites.arena) / 16 : 0;
     return site ? place << 32 | (PLI_LOAD(pli_live.generation) & PLI_LIVE_GENERATION) : 0;
@@ -8641,7 +8656,7 @@ PLI_SOMETIMES static pl_result pli_growth_start(int64_t seconds)
 #if PLI_LINUX
 
 enum { PLI_SYNC_BLOCK = 1, PLI_SYNC_MUTEX = 2 };
-#define PLI_SYNC_DEPTH 64
+#define PLI_SYNC_DEPTH 128 /* as Go's */
 #define PLI_SYNC_BUFFER ((size_t)8 << 20)
 #define PLI_SYNC_BUCKETS 256
 
@@ -13871,7 +13886,7 @@ pl_result pl_profile_save(const char *name, const char *path)
 #if PLI_LINUX
 
 #define PLI_OWN_BUFFER ((size_t)8 << 20) /* for stacks */
-#define PLI_OWN_DEPTH 64
+#define PLI_OWN_DEPTH 128
 
 struct pl_profile {
     pli_profile_source source;
