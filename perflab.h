@@ -2065,7 +2065,16 @@ static void pli_os_relax(void)
 /* ==== >>util =====================================================================================
    Words that are written by one thread and read by others are plain uint64_t with relaxed atomic
    access: on every supported processor that is an ordinary load and store, so that the owner pays
-   nothing for them. */
+   nothing for them.
+
+   Where perflab's own memory comes from, none of it from malloc, which would count itself:
+
+       pli_os_map         buffers for a moment; given back by munmap
+       pli_os_map_now     the same, for what is filled at once
+       pli_os_reserve     tables that are rarely full: only what is touched becomes memory
+       pli_keep           small things that stay: names, modules, labels
+
+   Only the harness of benchmarks calls malloc itself, outside of what is measured. */
 
 /* Hints for the one branch in a hot path that decides between counting and the slow path. */
 #define PLI_LIKELY(x) __builtin_expect(!!(x), 1)
@@ -2172,7 +2181,10 @@ PLI_SOMETIMES static void *pli_next_of(void **found, const char *name)
 }
 
 /* Writes the absolute form of a path to out, so that a later chdir does not move the file; "" for
-   NULL. PL_INVALID when it is too long, PL_IO when its folder cannot be written to. */
+   NULL. PL_INVALID when it is too long, PL_IO when its folder cannot be written to.
+   "prof/cpu.pb.gz" in /home/me becomes /home/me/prof/cpu.pb.gz, and /home/me/prof/ has to be a
+   folder that can be written to: better said at the start than after an hour, when the file is to
+   be made. */
 PLI_SOMETIMES static pl_result pli_path_absolute(char *out, size_t size, const char *path)
 {
     out[0] = '\0';
@@ -2286,7 +2298,11 @@ PLI_SOMETIMES static double pli_one_less_exp(double x)
 typedef struct pli_pair { uint64_t key, value; } pli_pair;
 
 /* Sorts by key; equal ones keep their order. scratch has room for as many. A pass for each byte in
-   which the keys differ: without recursion, and without malloc, as qsort may call it. */
+   which the keys differ: without recursion, and without malloc, as qsort may call it.
+
+       keys         0203  0102  0201
+       by byte 0    0201  0102  0203
+       by byte 1    0102  0201  0203      bytes 2 to 7 are 0 in all keys: no pass */
 PLI_SOMETIMES static void pli_sort(pli_pair *pairs, pli_pair *scratch, size_t count)
 {
     for (int shift = 0; shift < 64; shift += 8) {
@@ -2434,6 +2450,9 @@ static void pli_json_number(FILE *out, double x)
 
 /* ==== >>results =============================================================================== */
 
+/* One list, PL_RESULTS in the API, makes the enum and these texts: neither can have a name that the
+   other lacks. What is no result, as a number of leaks that was taken for one, has a text as well:
+   it is printed in messages, where NULL would end the program. */
 const char *pl_result_str(pl_result r)
 {
 #define PLI_RESULT_TEXT(name, text) text,
@@ -4265,7 +4284,12 @@ static uint64_t pli_row_make_sig(const pli_tables *t, uintptr_t pc)
    before into the second --
 
    A key is what its address and its row give by exclusive or; a reader who finds a key and a row
-   that belong to different addresses gets another address out, and takes it for a miss. */
+   that belong to different addresses gets another address out, and takes it for a miss:
+
+       written for A      key: A ^ row of A      row: row of A       together: A
+       half overwritten   key: A ^ row of A      row: row of B       together: neither A nor B
+
+   When both rows are the same, nothing is wrong: the key gives A. */
 
 #define PLI_ROWS 4096
 
@@ -4497,7 +4521,13 @@ static bool pli_walk_to_sig(pli_walk *w, uintptr_t cfa, uintptr_t ra, uintptr_t 
     return true;
 }
 
-/* Where the frame of the caller begins; 0 when that is unknown. */
+/* Where the frame of the caller begins; 0 when that is unknown.
+
+       SP       sp + offset                  most functions
+       FP       fp + offset                  those with a frame pointer
+       PLT      sp + 8, and 8 more behind the push of a stub, which has 16 bytes
+       AT_FP    the word at fp + offset      those that align their stack, and have saved it
+       BX, LR   bx, lr + offset              the same ones, before or without saving it */
 static uintptr_t pli_walk_cfa_sig(pli_walk *w, const pli_row *row)
 {
     const pli_regs *r = &w->regs;
@@ -4553,7 +4583,12 @@ static bool pli_walk_kept_sig(pli_walk *w, pli_rule rule, uintptr_t cfa, int whi
     return true;
 }
 
-/* By a row of the tables. */
+/* By a row of the tables.
+
+   A function of x86-64 behind push %rbp; mov %rsp, %rbp, with fp = 0x7ffd1000: the row says cfa =
+   fp + 16, the return address at cfa - 8, the caller's fp at cfa - 16:
+
+       0x7ffd1000   caller's fp       0x7ffd1008   return address       0x7ffd1010   cfa, next sp */
 static bool pli_walk_row_sig(pli_walk *w, pli_row row)
 {
     uintptr_t cfa = pli_walk_cfa_sig(w, &row), ra = w->regs.lr, fp = w->regs.fp;
@@ -4605,7 +4640,12 @@ static uintptr_t pli_guess_callee_sig(const pli_walk *w, uintptr_t target)
 
 /* Whether a word may be the return address of a call to the function that pc is in: it stands
    behind a call, and if that names its target, the target is near. Any call will do when pc is 0.
-   */
+
+   With pc 0x401510, three words of a stack:
+
+       0x7ffd1040      no code
+       0x40118a        code, but no call ends there
+       0x401236        behind a call of 0x401500, and pc is 16 bytes further: this is the caller */
 static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
 {
     uintptr_t target = 0;
@@ -4729,7 +4769,13 @@ static int pli_stack_mark_sig(uintptr_t *pcs, int n, int max)
 /* Writes the stack from regs, leaf first, and returns how many addresses it has: at most max. The
    leaf is as it is, and so is what was interrupted by a signal; each other one lies inside the call
    that it is to return from (the return address less one), so that all can be looked up as they
-   are. A stack that does not reach its root ends in PLI_PC_TRUNCATED. */
+   are. A stack that does not reach its root ends in PLI_PC_TRUNCATED.
+
+   With room for three, on a stack of five:
+
+       interrupted at 0x401136       pcs[0] = 0x401136
+       returns to 0x40115a           pcs[1] = 0x401159     the call is the 5 bytes before 0x40115a
+       and on                        pcs[2] = PLI_PC_TRUNCATED */
 static int pli_unwind_sig(const pli_regs *regs, uintptr_t *pcs, int max)
 {
     pli_walk w = pli_walk_begin_sig(regs, pli_modules_enter_sig());
@@ -4986,7 +5032,11 @@ static void pli_index_sort(pli_index *index, size_t count)
     }
 }
 
-/* Goes over .eh_frame and notes its FDEs, as far as there is room; returns how many there are. */
+/* Goes over .eh_frame and notes its FDEs, as far as there is room; returns how many there are.
+
+       | length | 0: a CIE | ... | length | distance to its CIE: an FDE | ... | length 0: the end
+
+   It is called twice: to count, then to fill memory of just that size. */
 static size_t pli_index_fill(const pli_tables *t, uintptr_t at, uintptr_t end, pli_index *index,
                              size_t room)
 {
@@ -7485,7 +7535,18 @@ static int pli_same_object(const void *a, const void *b)
 }
 
 /* The size word of a block of glibc's: size, and three flags of which 2 says that it was mmapped
-   alone. */
+   alone.
+
+   As glibc 2.36 has it on a 64-bit machine:
+
+       malloc(100)       word 0x71      112 bytes with the word: 104 usable; 1: the chunk in front
+                                        is in use
+       malloc(1000000)   word 0xf5002   pages of its own (2): two words less, 1,003,504 usable
+
+       p - 8: 0x71  |  p: 104 bytes ...  |  p + 104: the word of the next chunk
+
+   The last 8 of the 104 are the next chunk's, for the size of a free neighbour: while p is live
+   there is none, and they are p's. */
 static inline size_t pli_chunk_word(const void *p)
 {
     return ((const size_t *)p)[-1];
@@ -7645,7 +7706,19 @@ PLI_PUBLIC void pl_step_aside(void)
     PLI_STORE(pli_next.watched_below, UINTPTR_MAX);
 }
 
-/* The first malloc and free of the program go through these. */
+/* The first malloc and free of the program go through these.
+
+   The first malloc of a program, from the top down:
+
+       malloc(100) ──► pli_next.malloc, which is pli_boot_malloc
+                         └► pli_next_find: this thread is nested from here on
+                              └► dlsym, which may calloc ──► UNKNOWN: from the arena
+                            the table is complete; a few blocks tell what kind of malloc it is
+                         └► pli_next.malloc(100): the real one
+                       pli_block_born counts the block
+
+   Another thread that comes to the same place meanwhile waits for the mode. The arena is only for
+   the one that looks. */
 static PLI_COLD void *pli_boot_malloc(size_t size)
 {
     if (pli_next_find() == PLI_NEXT_UNKNOWN)
@@ -7826,7 +7899,11 @@ static PLI_COLD void *pli_realloc_of_arena(void *p, size_t size)
 
 /* realloc(p, 0) frees where the next realloc says so by returning NULL, as glibc's does; others
    keep a block of no size. Old bytes are read first: afterwards the block may be somebody else's.
-   */
+
+       realloc(p, 200)   104 bytes ─► out of the table of live ones ─► the next realloc
+         it moved                     104 died, 200 are born
+         it failed                    back into the table, with its word; nothing counted
+         size 0, NULL                 104 died, nothing is born */
 PLI_HOOK void *realloc(void *p, size_t size)
 {
     if (!p)
@@ -7945,7 +8022,12 @@ static pli_new_mark pli_new_mark_take(void)
 
 /* After new has returned: counts the block, unless the count moved meanwhile. Another block counted
    in between, by a new-handler say, is taken for this one: one block too few, in a program that has
-   just run out of memory. */
+   just run out of memory.
+
+       libstdc++'s                        counts_new is 0: malloc inside has counted it
+       an allocator's, by way of malloc   born is one more: it is counted
+       an allocator's own                 born is the same: counted here
+       one that throws                    does not come here: there is no block */
 static void *pli_new_done(void *p, pli_new_mark before)
 {
     pli_new_mark now = pli_new_mark_take();
@@ -8038,7 +8120,15 @@ static int pli_malloc_is_libc(void)
    Three sources: the sums of all threads (>>heap), what the allocator says of itself, and what the
    kernel says of the process. Only the first is exact at any moment; the others round up to pages
    and keep memory that was freed. The difference between alloc and heap_inuse is what blocks cost
-   beyond their bytes; between heap_inuse and heap_sys, what fragmentation and caching keep. */
+   beyond their bytes; between heap_inuse and heap_sys, what fragmentation and caching keep.
+
+   A program that has taken 1,000,000 bytes, freed them, and has 127 small blocks left, in bytes:
+
+       sys            19,582,976   writable memory of the process, stacks and tables of its own too
+       heap_sys          339,968   of that, what malloc holds
+       heap_inuse         43,616   of that, in blocks that are live, with their words
+       alloc              40,328   of that, what the program may use
+       peak_alloc      1,007,608   the most that alloc ever was */
 
 /* What the allocator tells of itself; a lower bound where it tells nothing. */
 static void pli_memstats_system(pl_memstats *out)
@@ -8111,7 +8201,15 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out)
 
    Both have four values for each stack and size of blocks: blocks and bytes that were made, blocks
    and bytes that are live. Go has blocks freed become visible one garbage collection later; here
-   there is none, and a profile shows what is. */
+   there is none, and a profile shows what is.
+
+   Values are in 1/1024 of a block (see >>live), since a block that was chosen stands for a fraction
+   more than a whole number of blocks. At a rate of 512 KiB:
+
+       size      chosen with     stands for        kept as
+       1024      0.00195         512.5 blocks        524,800
+       524,288   0.632             1.58 blocks         1,620
+       at rate 1                   1 block             1,024 */
 
 #if PLI_LINUX
 
@@ -8176,7 +8274,10 @@ static pli_profile_source pli_allocs_source = {"allocs", pli_allocs_view, NULL, 
 
 /* Once a rate was set, frees go on to be looked at, also after it is 0 again: the blocks that were
    chosen are still to be taken out. When there is no memory for the table, the rate stays as it is.
-   */
+
+   Rates are powers of two, the next one down, since a block keeps its rate in six bits: 600,000 is
+   524,288; 1 is every block. The profiles appear with the first rate, so that a program without one
+   has no empty heap profile at its port. */
 void pl_heap_rate_set(int64_t bytes)
 {
     static bool added;
@@ -8196,7 +8297,11 @@ void pl_heap_rate_set(int64_t bytes)
 }
 
 /* For benchmarks, whose loops open and close a gate: what is made while it is shut is not chosen.
-   From the call without a gate on, which shuts it. */
+   From the call without a gate on, which shuts it.
+
+       set-up      PL_LOOP     the rest        next n: set-up
+       shut        open        shut            shut         what is made while shut is not chosen
+                                      ▲ settle: what was chosen is kept, or thrown away */
 PLI_SOMETIMES static void pli_heap_gate_use(void)
 {
     pli_heap.gated = true;
@@ -8363,6 +8468,9 @@ static void pli_limit_switch(bool on)
         return;
     if (on)
         pli_limit.next = pli_next;
+    /* Another thread may be in malloc at this moment. Whichever pointer it has read leads to the
+       same allocator; and who reads the new one finds pli_limit.next complete. Switched off, that
+       table stays as it is, for those who are still on their way through a limited function. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 #define PLI_LIMIT(name)                                                                            \
     if (pli_limit.next.name)                                                                       \
@@ -8378,7 +8486,10 @@ static void pli_limit_switch(bool on)
     pli_limit.on = on;
 }
 
-/* The callback is changed while nobody can be told. */
+/* The callback is changed while nobody can be told: told is 1 first, so that who crosses the limit
+   now stays silent; the release at the end pairs with the acquire in pli_limit_tell, so that who
+   may call again sees the new function together with its `user`. Setting a limit that is crossed
+   already rings at the next malloc. */
 pl_result pl_memlimit_set(int64_t soft_bytes, void (*over_soft)(int64_t live_bytes, void *user),
                           void *user, int64_t hard_bytes)
 {
@@ -8417,7 +8528,13 @@ pl_result pl_memlimit_set(int64_t soft_bytes, void (*over_soft)(int64_t live_byt
    What is live at one moment says little, since programs take and give back. What the lowest live
    of each interval does over several of them says more, but asks for a look at every free. So the
    verdict takes the ends of the last intervals: most of them higher than the one before, and the
-   last higher than the first, is growth. */
+   last higher than the first, is growth:
+
+       live, MiB     2.0   3.0   4.4   4.2   4.9        three of four steps go up, and more than 64
+                         +     +     -     +            KiB in all: (4.9 - 2.0) / 4 s = 0.72 MiB/s
+
+   Fewer than three steps are too early for a word. A cache that fills, or a program that warms up,
+   is growth as well while it lasts: the line says what is, not whose fault it is. */
 
 #if PLI_LINUX
 
@@ -8615,7 +8732,10 @@ PLI_SOMETIMES static void pli_sync_settle(bool keep)
 /* A wait has ended. One of the short ones stands for rate / ns of them: with a rate of 1 ms, of
    waits of 10 us one in a hundred is kept, and counts as a hundred waits and 1 ms, which is what a
    hundred of them take. The number of events is a whole one, above or below the true quotient by
-   chance, so that it is right on average. After Go's blockevent. */
+   chance, so that it is right on average. After Go's blockevent.
+
+   With a rate of 1 ms, a wait of 0.3 ms is kept three times in ten. It counts as 3 events, or in
+   one case of three as 4, and as 1 ms: on average 0.3 * 3.33 = 1 event and 0.3 * 1 ms = 0.3 ms. */
 static void pli_sync_blocked(uint64_t ticks, const void *caller)
 {
     uint64_t ns = pl_ticks_to_ns(ticks), rate = (uint64_t)PLI_LOAD(pli_sync.rate), events = 1;
@@ -8672,7 +8792,9 @@ PLI_SOMETIMES static void pli_sync_wait_end(pli_waiter *w, const void *caller)
 /* What all who wait for this lock have waited since the last unlock, in ticks. The look without the
    lock keeps uncontended unlocks cheap; a waiter that it misses came this moment, and is met by the
    next unlock with all of its wait. Other locks may share the bucket: their waiters are passed by.
-   */
+
+   Three ticks after waiter 1 came and one after waiter 2, an unlock is charged with 3 + 1; if the
+   next one comes two ticks later, and neither has the lock yet, with 2 + 2. */
 static uint64_t pli_sync_waited(const void *lock)
 {
     size_t b = pli_sync_bucket(lock);
@@ -8877,7 +8999,10 @@ PLI_SOMETIMES static void pli_sync_settle(bool keep)
 #endif
 
 /* Each pointer leads to a function that looks the next definition up and then stands aside: so the
-   hot path tests nothing.
+   hot path tests nothing. Two threads that come first both look, and find the same:
+
+       before the first call     pli_sync_next.sem_wait = pli_first_sem_wait ──dlsym──► libc's
+       from then on              pli_sync_next.sem_wait = libc's
 
    In a static program nothing comes next, but libc has most of these under a name with underscores
    too, if something brings it along: C11's threads do, which are referred to here. Semaphores and
@@ -8966,7 +9091,14 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
 #define PLI_SYNC_OFF PLI_LIKELY(PLI_LOAD(pli_sync.on) == 0)
 #define PLI_CALLER __builtin_return_address(0)
 
-/* For locks: tries first, and waits with the thread in the list of those who wait for it. Errors of
+/* The ways through pthread_mutex_lock:
+
+       off             libc's function, as if there were no hook
+       trylock: 0      the lock was free: no look at the clock, nothing is counted
+       trylock: EBUSY  into the list ─► libc's function ─► out of the list ─► counted, if it is kept
+       other errors    go back to the program
+
+   For locks: tries first, and waits with the thread in the list of those who wait for it. Errors of
    the attempt are errors of the call, but that the lock is taken. Trying first lets a thread take
    the lock that has just come, before those who wait: libc's own mutexes allow that as well, and
    locks that go by priority are given by the kernel in either case. The macro ends the function,
@@ -9203,7 +9335,10 @@ static void pli_image_give(void *copy, uint64_t size)
 
        bytes of the name | bytes of the content | type 3 | "GNU\0" | the id, 20 bytes or so
 
-   Names and contents are padded to four bytes. */
+   Names and contents are padded to four bytes.
+
+       04 00 00 00  14 00 00 00  03 00 00 00  47 4e 55 00  8b 76 dd 66 60 21 f5 c5 ...
+       name: 4      content: 20  type 3       "GNU"        the id */
 static int pli_image_notes_id(const pli_image *image, uint64_t at, uint64_t end, unsigned char *id)
 {
     uint32_t head[3];
@@ -9365,7 +9500,14 @@ static bool pli_table_of_file(pli_table *table, const pli_elf *elf, uint32_t typ
    table is. A bucket holds the number of its first symbol, chains follow one another in the order
    of the symbols. So the chain of the highest bucket is the last, and it ends at an odd value:
 
-       buckets, symoffset, bloom words, shift, bloom filter..., bucket..., chain... */
+       buckets, symoffset, bloom words, shift, bloom filter..., bucket..., chain...
+
+   With symoffset 5, buckets 5, 7, 0, and the chain values of symbols 5 to 9:
+
+       symbol   5      6      7      8      9
+       value    even   odd    even   even   odd      the chain of 7 ends at 9: there are 10 symbols
+
+   Symbols below symoffset are imports, which nobody looks for here; an empty bucket is 0. */
 static uint64_t pli_gnu_hash_count(const pli_image *image, uint64_t at)
 {
     uint32_t head[4], link = 0;
@@ -9390,7 +9532,12 @@ static uint64_t pli_gnu_hash_count(const pli_image *image, uint64_t at)
 typedef struct pli_dynamic { uint64_t symbols, strings, string_bytes, hash, gnu_hash; } pli_dynamic;
 
 /* Some dynamic linkers replace addresses of the file by those in memory (glibc), others do not
-   (musl), and nobody does so in the vdso, which is read-only. */
+   (musl), and nobody does so in the vdso, which is read-only.
+
+   For a library at 0x7f2a40000000 whose table is at 0x388:
+
+       0x7f2a40000388   glibc's form: it lies in the module, and less its start it is 0x388
+       0x388            musl's: plus bias, which is where the file's address 0 is, less the start */
 static uint64_t pli_dynamic_offset(const pli_module *m, uintptr_t address)
 {
     bool in_memory = address >= m->start && address < m->end;
@@ -9451,7 +9598,18 @@ static bool pli_table_of_memory(pli_table *table, const pli_module *m)
     return found;
 }
 
-/* -- Where the tables are -- */
+/* -- Where the tables are --
+
+   For /usr/bin/server with build id 8b76dd66..., in this order:
+
+       /usr/bin/server                                  itself, if it was not stripped
+       /usr/lib/debug/.build-id/8b/76dd66....debug      by its build id
+       /usr/bin/server.debug                            by .gnu_debuglink, which says server.debug
+       /usr/bin/.debug/server.debug
+       /usr/lib/debug/usr/bin/server.debug
+
+   A file that is found counts only with the same build id: a debug file of last week's build would
+   give wrong lines, which are worse than none. */
 
 #define PLI_DEBUG_ROOT "/usr/lib/debug"
 #define PLI_DEBUG_PATH 1024 /* longer ones are not looked at: handlers have little stack */
@@ -9603,7 +9761,11 @@ typedef struct pli_symbols {
        value    | name        | size                                             |
 
    The lower half of the key is the rank: of several names at one address, the first is what a
-   person calls it. */
+   person calls it. For three names at 0x1140 of the module:
+
+       00001140 10000005        write           a function, exported, strong
+       00001140 10021007        __write         two underscores, weak
+       00001140 1102000c        __write_impl    local: behind all that is exported */
 typedef struct pli_sorter {
     const pli_module *module;
     const pli_table *table;
@@ -9914,7 +10076,13 @@ static ptrdiff_t pli_symbols_before(const pli_symbols *symbols, uint32_t offset)
 }
 
 /* The symbol whose function an address is in; -1: none. From the last one that begins before it
-   backwards, until one contains it, or none further back can: almost always the first. */
+   backwards, until one contains it, or none further back can: almost always the first.
+
+   In the picture above, where copy_loop is open and copy's FDE goes from 0x1040 to 0x10a0:
+
+       0x1020    parse: the last to begin before it, and it ends behind it
+       0x1078    copy_loop: the FDE around 0x1078 began before copy_loop, which goes on in it
+       0x10a8    nobody's: behind that FDE, and no range before goes further than 0x10a0 */
 static ptrdiff_t pli_symbols_find(const pli_symbols *symbols, const pli_module *m, uintptr_t pc)
 {
     uint32_t offset = (uint32_t)(pc - m->start);
@@ -10149,7 +10317,8 @@ static void pli_bytes_text(pli_bytes *b, const char *text)
 /* -- Compression -- */
 
 /* The checksum of gzip, CRC-32, four bits at a time: 16 remainders instead of the usual 256 are
-   quick enough for what is compressed once. */
+   quick enough for what is compressed once. The usual proof of such a function: the checksum of
+   "123456789" is cbf43926. */
 static uint32_t pli_crc32(const unsigned char *data, size_t size)
 {
     static const uint32_t step[16] = {
@@ -10199,7 +10368,9 @@ static void pli_deflate_symbol(pli_deflate *d, unsigned symbol)
 }
 
 /* A repetition: length 3 to 258, distance 1 to 32768. Classes grow by a bit every four lengths and
-   every two distances; the rest of the number follows as it is. */
+   every two distances; the rest of the number follows as it is. (13, 7): lengths 13 and 14 are
+   class 266, and a bit tells which; distances 7 and 8 are class 5, and a bit tells which. Both bits
+   are 0. */
 static void pli_deflate_match(pli_deflate *d, unsigned length, unsigned distance)
 {
     unsigned l = length - 3, far = distance - 1;
@@ -10226,7 +10397,16 @@ static unsigned pli_deflate_length(const unsigned char *a, const unsigned char *
 /* Looks each place up by its first four bytes: where they stood last is where to copy from. `last`
    holds places plus one, by a hash of the bytes: another four may have taken theirs, so that the
    length is counted in any case. A repetition of three bytes gains nothing and is not looked for.
-   What lies inside a repetition is not entered, which saves time. */
+   What lies inside a repetition is not entered, which saves time.
+
+   "aaaaaabcabcabc" again, place by place:
+
+       0        a           "aaaa" is new
+       1        (5, 1)      "aaaa" stood at 0, and goes on so for five
+       6 7 8    b c a       "bcab", "cabc" and "abca" are new: what begins at 2 to 5 is not entered
+       9        (5, 3)      "bcab" stood at 6
+
+       4b 04 83 a4 e4 44 30 02 00        3 bits of head, 63 of this, the end among them: 9 bytes */
 static void pli_deflate_run(pli_deflate *d, const unsigned char *data, size_t size, uint32_t *last)
 {
     for (size_t at = 0; at < size;) {
@@ -10382,7 +10562,15 @@ static void pli_huffman_enter(pli_huffman *code, unsigned number, unsigned lengt
 }
 
 /* Makes a code from its lengths, of which 0 means that the symbol does not occur. More codes than
-   there is room for are no code. */
+   there is room for are no code.
+
+   Lengths 2, 1, 3, 3 of the symbols A, B, C, D: there is one code of 1 bit, one of 2 and two of 3.
+   next is the first free number of each length, twice what comes behind the shorter ones:
+
+       B  0      A  10      C  110      D  111
+
+       next three bits of the input, the first one at the right:
+       000 B    001 A    010 B    011 C    100 B    101 A    110 B    111 D */
 static void pli_huffman_make(pli_inflate *f, pli_huffman *code, const uint8_t *length, int symbols)
 {
     unsigned next[17] = {0}, place[17] = {0};
@@ -10539,7 +10727,7 @@ static void pli_inflate_blocks(pli_inflate *f)
 }
 
 /* The checksum of zlib's format: two sums modulo 65521, which may grow for 5552 bytes before they
-   have to be reduced. */
+   have to be reduced. That of "abc" is 024d0127. */
 static uint32_t pli_adler32(const unsigned char *data, size_t size)
 {
     uint32_t a = 1, b = 0;
@@ -10744,7 +10932,14 @@ static void pli_debug_close(void)
 }
 
 /* Opens the file again. It has to be the same: another one with the same build id (stripped since,
-   for instance) has its sections elsewhere. */
+   for instance) has its sections elsewhere.
+
+   The life of image.fd, which lasts as long as the module:
+
+       -1 closed ──first read──► open ─────────────────┬─ pli_debug_close, at the end ──► -1
+           └──── the file is gone, or another ────► -2 ┘  of the question
+
+   At -2 the other reads of the same question fail at once, and do not look for it again. */
 static bool pli_debug_reopen(pli_debug *d)
 {
     pli_dw_section section[PLI_DW_SECTIONS];
@@ -11301,8 +11496,14 @@ static bool pli_dw_ranges_sort(pli_dw_range *range, size_t count)
     return true;
 }
 
-/* The owner of the last range that begins at or before an address and contains it; count when
-   there is none. */
+/* The owner of the last range that begins at or before an address and contains it; SIZE_MAX when
+   there is none. Ranges may lie inside others, and reach tells when to stop looking:
+
+       range    A 10-90    B 20-30    C 40-50    D 95-99
+       reach    90         90         90         99
+
+       60       C ends before it, but something up to C goes as far as 90: not B, but A
+       92       C ends before it, and nothing goes further than 90: nobody's */
 static size_t pli_dw_ranges_find(const pli_dw_range *range, size_t count, uint64_t address)
 {
     size_t low = 0, high = count;
@@ -11326,6 +11527,9 @@ static size_t pli_dw_ranges_find(const pli_dw_range *range, size_t count, uint64
 
        length | version | kind, address size, forms             since version 5
        length | version | forms, address size                   before
+
+       ac 00 00 00  05 00  01  08  00 00 00 00    172 bytes follow, version 5, kind 1 (of a file
+                                                  that was compiled), forms at 0 of .debug_abbrev
 
    The length is 4 bytes, or ff ff ff ff and 8 bytes: then places have 8 bytes, too. Units of types,
    skeletons and parts of split DWARF have more fields. They have no code of their own. */
@@ -11407,7 +11611,9 @@ static void pli_debug_index(pli_debug *d)
         d->units = unit_count, d->ranges = range_count;
 }
 
-/* The debug information of a module, found now if need be. NULL when there is no memory. */
+/* The debug information of a module, found now if need be. NULL when there is no memory. A module
+   without any has one with no units, so that its files are not looked for at each of its addresses.
+   */
 static pli_debug *pli_debug_of(const pli_module *m)
 {
     pli_debug **place = (pli_debug **)(uintptr_t)&m->debug;
@@ -11537,7 +11743,9 @@ typedef struct pli_answer {
 } pli_answer;
 
 /* The table of answers, and the lines that they refer to. When those are full, all are forgotten:
-   so nothing has to be given back one by one. */
+   so nothing has to be given back one by one. A place is chosen by the hash of the address alone.
+   An answer that another one needs the place of is overwritten, and its lines stay unused until the
+   next time that all are forgotten. */
 typedef struct pli_answers {
     pli_answer answer[PLI_ANSWERS];
     pli_line line[PLI_ANSWER_LINES];
@@ -11728,8 +11936,7 @@ static void pli_program_path(pli_program *p, pli_bytes *table, pli_dw_value name
             2a 00 00 00   00       again: numbers of version 5 begin at 0, and of others at 1
             31 00 00 00   01       blank.h, in folder 1
 
-   Of
-   the fields only the name (1) and the number of the folder (2) matter. */
+   Of the fields only the name (1) and the number of the folder (2) matter. */
 static void pli_program_table5(pli_program *p, pli_bytes *table)
 {
     struct { uint64_t content; pli_dw_spec spec; } field[16];
@@ -11830,8 +12037,7 @@ static bool pli_program_head(pli_program *p)
        key     63             1   0       value   63       32 31      0
               | address       | row |            | file      | line   |
 
-   Rows that say the same as
-   the one before are left out, about half of all. */
+   Rows that say the same as the one before are left out, about half of all. */
 static void pli_program_row(pli_program *p, bool end)
 {
     pli_pair row = {p->address << 1 | !end, p->file << 32 | (uint32_t)p->line};
@@ -11961,8 +12167,9 @@ static bool pli_program_read(pli_program *p)
              inlined          4     2, in 1           2: 1144 - 1150
          function main        2     3                 3: 1170 - 1199
 
-   A level is an entry whose children are being read: the call or
-   function that their code belongs to, and the body that ends with them. */
+   A level is an entry whose children are being read: the call or function that their code belongs
+   to, and the body that ends with them. Its pieces stand behind those of the levels around it, so
+   that the last piece around an address is the innermost. */
 typedef struct pli_scan {
     pli_debug *debug;
     const pli_dw_unit *unit;
@@ -12031,8 +12238,8 @@ static uint32_t pli_scan_function(pli_scan *w, const pli_dw_entry *e, uint32_t *
 
        DW_TAG_inlined_subroutine   origin: skip_blanks   code: 1140 - 1158   call: parse.c, line 11
                                    └─► resolved only when somebody asks about 1140 - 1158
-       It may have no code of its own, but
-   calls in it that have. */
+
+   It may have no code of its own, but calls in it that have. */
 static uint32_t pli_scan_inlined(pli_scan *w, const pli_dw_entry *e, uint32_t outer)
 {
     size_t number = PLI_COUNT(w->calls, pli_call);
@@ -12228,7 +12435,17 @@ static pli_source *pli_source_of(pli_debug *d, pli_dw_unit *u)
    with the same hash only the younger one's is.
 
        answer    | pc, module, first 0, count 3 | ... | pc, module, first 3, count 1 | ...
-       line      | is_blank | skip_blanks | parse | main | ... */
+       line      | is_blank | skip_blanks | parse | main | ...
+
+   The way of a question, and what is missing in the answer when it ends early:
+
+       pc ──► module ──► symbol ──► answers ──► unit ──► source ──► row, call
+                 │          │                     │         └─ no line: code that the compiler added
+                 │          │                     └─ no file, no line: no -g, or not understood
+                 │          └─ [module+0x1234]: stripped, and not exported
+                 └─ [unknown]: nobody's address, or its library had gone before perflab saw it
+
+   What is found so far stands in the frame in each case. */
 
 #if PLI_LINUX
 
@@ -12278,7 +12495,14 @@ static pli_line pli_source_line(pli_debug *d, pli_source *s, pli_string *functio
    inside out, the line moves on: the row's is the innermost function's, and each call tells the
    line of the one around it. Where a unit has functions, what is outside of them (assembler code
    among C) is not of the row before it. A call whose function has no name here would make lines of
-   others its own: then nothing is known. */
+   others its own: then nothing is known.
+
+   For 0x1146 in the picture of >>line, whose row is blank.h:5:
+
+       out[0]   is_blank       blank.h:5      the row
+       out[1]   skip_blanks    blank.h:5      where it calls is_blank
+       out[2]   (NULL)         parse.c:11     where parse, which the table of symbols names, calls
+                                              skip_blanks */
 static int pli_source_ask(pli_debug *d, pli_source *s, uint64_t address, pli_line *out)
 {
     const pli_pair *row = pli_source_row(s, address);
@@ -12495,7 +12719,16 @@ int pl_symbolize_inlined(const void *pc, pl_frame *out, int max)
 
 #if PLI_LINUX
 
-/* -- A map that grows -- */
+/* -- A map that grows --
+
+   Keys A and B belong at place 3, C at place 4. What comes later goes to the next free place, and
+   is found by walking from its own place on, up to a free one:
+
+       place       3        4        5      6
+                   A        B        C      free      looking for C: B is not it, then C
+       B goes      A     (removed)   C      free      C is found, since 4 does not count as free
+
+   Removed ones are left out when the map grows, or is made anew at the same size. */
 
 /* From two words to a number that is not 0. */
 typedef struct pli_map_entry { uint64_t a, b, id; } pli_map_entry;
@@ -12604,7 +12837,16 @@ typedef struct pli_mapping {
     bool unlined; /* and one has none */
 } pli_mapping;
 
-/* A profile while it is written. */
+/* A profile while it is written. A message stands behind its own length, so it has to be complete
+   before its first byte can be written. Hence a buffer for each level, emptied into the next one:
+
+       numbers ──► message ──► out         a sample: its locations, then its values
+       part ─────► message                 each label of it
+       line ─────► part ──► locations      a location, and a line for each function at it
+       part ─────► functions               a function
+       message ──► out                     a mapping, a type of samples
+
+   `part` is needed twice: the functions of a location are put together before the location is. */
 typedef struct pli_writer {
     const pli_profile_view *view;
     bool emergency;
@@ -12777,7 +13019,9 @@ static const pli_module *pli_writer_module(pli_writer *w, uintptr_t pc, uint32_t
     return m;
 }
 
-/* The same address may be two modules', in two epochs. */
+/* The same address may be two modules', in two epochs. A library that was unloaded, and another one
+   loaded at its place, would else give their samples to one location, under the name of whichever
+   was met first. */
 static uint64_t pli_writer_location(pli_writer *w, uintptr_t pc, uint32_t epoch)
 {
     const pli_module *m = pli_writer_module(w, pc, epoch);
@@ -12851,7 +13095,12 @@ static void pli_writer_labels(pli_writer *w, const pli_site *site)
 }
 
 /* The first frame that is shown. What operator new calls to get memory is not worth a line, nor is
-   it itself: a malloc has no line of its own either. */
+   it itself: a malloc has no line of its own either.
+
+   C++'s `new T`, seen from malloc:
+
+       malloc's caller   operator new(unsigned long)    left out
+                         make_node                      the first frame that is shown */
 static int pli_view_first(const pli_profile_view *view, const pli_site *site, bool emergency)
 {
     int first = 0;
@@ -12863,7 +13112,17 @@ static int pli_view_first(const pli_profile_view *view, const pli_site *site, bo
     return first;
 }
 
-/* One stack with its values and labels. */
+/* One stack with its values and labels.
+
+   Two frames, 100 samples, 1 s of time, and the label handler=search, whose strings are 9 and 10:
+
+       12 12                          field 2 of the profile, 18 bytes: a sample
+          0a 02 01 02                 locations 1 and 2, the innermost first
+          12 06 64 80 94 eb dc 03     values 100 and 1,000,000,000
+          1a 04 08 09 10 0a           a label: key 9, text 10
+
+   Repeated numbers stand in one field without their own tags: so zeros are written, too, which
+   pli_put_number would leave out. */
 static void pli_writer_sample(pli_writer *w, const pli_site *site)
 {
     for (int i = pli_view_first(w->view, site, w->emergency); i < site->depth; i++)
@@ -12878,7 +13137,9 @@ static void pli_writer_sample(pli_writer *w, const pli_site *site)
 
 /* The sites that have a value, as pairs whose value is the site; then an array of as many for
    sorting. Those with the most of the last type, which is the one that readers show, come first, so
-   that the head of a text is what matters, and that readers who stop early have seen it. */
+   that the head of a text is what matters, and that readers who stop early have seen it. pli_sort
+   has the smallest first, so the key is how far a value is below the largest number that there is.
+   A negative one, as a delta may have, is farther away than 0, and comes last. */
 static pli_pair *pli_view_sort(const pli_profile_view *view, size_t *count, size_t *bytes)
 {
     size_t capacity = view->sites->slots ? view->sites->slot_mask + 1 : 1, at = 0, n = 0;
@@ -13034,7 +13295,9 @@ static void pli_writer_free(pli_writer *w)
         pli_map_free(maps[i]);
 }
 
-/* Appends a view as a compressed protobuf. */
+/* Appends a view as a compressed protobuf. The order of the steps: samples make locations,
+   functions and mappings; mappings are complete when all locations are; and all of them make
+   strings, which are therefore put behind everything. */
 static void pli_view_protobuf(const pli_profile_view *view, bool emergency, pli_bytes *out)
 {
     pli_writer w;
@@ -13071,7 +13334,16 @@ static void pli_view_protobuf(const pli_profile_view *view, bool emergency, pli_
    skip_blanks was inlined into parse; of main no line is known, and so its module stands there.
 
    The addresses behind the @ are one more than ours: those who read them take one off, since they
-   expect return addresses. */
+   expect return addresses.
+
+   Contentions have, in place of a total, the clock in which they count:
+
+       --- contention:
+       cycles/second=1000000000
+       1500000 3 @ 0x401137 0x40115a        three waits, 1.5 ms together
+
+   Behind all stacks stands what is mapped where, so that a reader with the files finds more than is
+   said here. */
 
 #if PLI_LINUX
 
@@ -13157,7 +13429,10 @@ static void pli_text_frame(pli_bytes *out, uintptr_t pc, uint32_t epoch, bool em
 typedef struct pli_heap_line { int64_t objects, bytes, all_objects, all_bytes; } pli_heap_line;
 
 /* Blocks as they were met, which readers scale up by the rate that stands in the title. The values
-   are scaled already (each block by the rate of its time), so that goes back here. */
+   are scaled already (each block by the rate of its time), so that goes back here. With the picture
+   above: a block of 1024 bytes is met with probability 1 - e^(-1024 / 524288), which is 0.00195.
+   Three that were met stand in the table as 3 / 0.00195 = 1538 blocks; times 0.00195 they are three
+   again. */
 static pli_heap_line pli_text_heap_of(const pli_profile_view *view, const pli_site *site)
 {
     double share = view->sampling > 1 && site->size > 0 ?
@@ -13209,7 +13484,11 @@ static void pli_text_site(pli_bytes *out, const pli_profile_view *view, const pl
 }
 
 /* So that pprof finds the files: as /proc/self/maps has it. Go's text does without, since pprof
-   knows one program only; here most functions may be in libraries. */
+   knows one program only; here most functions may be in libraries.
+
+   A line, with neither device nor inode, which nobody looks at:
+
+       401000-47c000 r-xp 00001000 00:00 0 /home/me/search */
 static void pli_text_modules(pli_bytes *out)
 {
     pli_bytes_text(out, "--- Memory map: ---\n");
@@ -13303,6 +13582,8 @@ static size_t pli_view_events(const pli_profile_view *view, pli_event *events, p
     return count;
 }
 
+/* How many events there may be at most. A ring that comes between this count and the copying has no
+   room, and is cut. */
 static size_t pli_view_event_room(void)
 {
     size_t room = 0;
@@ -13311,7 +13592,17 @@ static size_t pli_view_event_room(void)
     return room;
 }
 
-/* Appends the events, a time and a stack each; the last one is at 0. */
+/* Appends the events, a time and a stack each; the last one is at 0.
+
+   One event; thread 4711 was sampled 10 ms before the newest sample of all:
+
+       -0.009998 s, thread 4711, weight 1
+       # labels: {"handler":"search"}
+       #       0x401136        parse+0x16      /home/me/parse.c:12
+
+   A ring outlives its thread: the last events of threads that have ended are in the list, too,
+   until the next thread of that block has overwritten them. Without memory for the copies the list
+   is empty, and its head says 0. */
 static void pli_view_timeline(const pli_profile_view *view, bool emergency, pli_bytes *out)
 {
     size_t room = pli_view_event_room(), bytes = room * (sizeof(pli_event) + 2 * sizeof(pli_pair));
@@ -13349,7 +13640,13 @@ static void pli_view_timeline(const pli_profile_view *view, bool emergency, pli_
    Whoever collects adds a source under its name once. Its fill says where the table is and what its
    values mean; it may take a lock, which done gives back. Everything is put together in memory
    first, so that nobody waits for a slow reader with that lock, and a file is whole or not there.
-   */
+
+   What can go wrong, and what is left then:
+
+       PL_INVALID   no such profile, or not in this form; a snapshot of one that was begun anew
+       PL_NOMEM     nothing is written: no profile is better than one with holes
+       PL_BUSY      in an emergency, the collector's lock could not be had
+       PL_IO        the old file stays as it was; a FILE or a pipe may have a part */
 
 #if PLI_LINUX
 
@@ -13398,7 +13695,9 @@ static const pli_profile_source *pli_profile_find(const char *name)
 }
 
 /* Gives the profile of that name as bytes; what it was at the snapshot is taken off, unless that is
-   NULL. */
+   NULL. For all who want a profile: pl_profile_write and _save, the port, and the end of the
+   program. The lock that fill may take is held while the bytes are made, and given back before they
+   are written. */
 static pl_result pli_profile_bytes(const char *name, int debug, bool emergency,
                                    const pli_snapshot *since, pli_bytes *out)
 {
@@ -13441,7 +13740,9 @@ PLI_SOMETIMES static void pli_snapshot_free(pli_snapshot *s)
 }
 
 /* Copies the values of a profile as they are now. Sites that are being written at this moment have
-   their values in a later copy, or not yet: nothing is counted in them before they are complete. */
+   their values in a later copy, or not yet: nothing is counted in them before they are complete. A
+   snapshot holds no reference to the profile: if that is begun anew its arena is another one, and
+   the difference is refused, rather than computed from values that belong to other stacks. */
 PLI_SOMETIMES static pl_result pli_snapshot_take(const char *name, pli_snapshot *out)
 {
     const pli_profile_source *source = pli_profile_find(name);
@@ -13486,7 +13787,13 @@ static int pli_profile_create(const char *path, char *out, size_t size)
 }
 
 /* Writes the file, whole or not at all. close may be the first to tell that a disk on the network
-   is full. `beside` has room for a path. */
+   is full. `beside` has room for a path.
+
+       open FILE.4711.1.tmp ──► write ──► close ──► rename to FILE
+            │                     │         │         │
+            └─ nothing was there  └─────────┴─────────┴─ the .tmp is removed, FILE is the old one
+
+   A process that is killed in between leaves its .tmp; a later one with its number removes it. */
 static pl_result pli_file_save(const char *path, const pli_bytes *bytes, char *beside, size_t size)
 {
     int fd = pli_profile_create(path, beside, size);
@@ -13561,7 +13868,20 @@ pl_result pl_profile_save(const char *name, const char *path)
    The keys are a map under a lock, since to add one is rare beside what it stands for; the sites
    are those of every other profile.
 
-   Invariant: the value of a site is the number of keys that lead to it. */
+   Invariant: the value of a site is the number of keys that lead to it.
+
+   What a server with three connections open shows, asked with debug=1:
+
+       conns profile: total 3
+       2 @ 0x401286 0x4014f1
+       #       0x401285        accept_one+0x45         /home/me/server.c:31
+       #       0x4014f0        serve+0x60              /home/me/server.c:90
+
+   and one more stack for the third. Nothing is sampled: it is all there is, so the number that
+   grows from day to day is the leak, and its stack says whose.
+
+   Only this program knows what a key is. It is compared, never followed: a pointer to what was
+   freed does no harm, and a key that comes back later is a new one. */
 
 #if PLI_LINUX
 
@@ -13579,6 +13899,8 @@ struct pl_profile {
 
 static struct { pli_lock lock; pl_profile *all; } pli_own;
 
+/* Without the lock: sites only ever come, and a count that changes while it is read is the one from
+   before or the one from after. So those who add never wait for one who reads. */
 static pl_result pli_own_view(pli_profile_view *view, bool emergency)
 {
     (void)emergency;
@@ -13636,7 +13958,16 @@ pl_profile *pl_profile_new(const char *name)
     return p;
 }
 
-/* Not inlined, so that there is exactly one frame to leave out beside `skip`. */
+/* Not inlined, so that there is exactly one frame to leave out beside `skip`.
+
+   The key's place in the map, and what each state means:
+
+       0                  new: the site is looked for, and counted up
+       a site             it is in already: PL_INVALID, nothing changes
+       PLI_MAP_REMOVED    was in, or found no room for its stack: as new
+
+   The stack is walked before the lock is taken: that takes the longest, and others may add theirs
+   meanwhile. */
 PL_NOINLINE pl_result pl_profile_add(pl_profile *p, const void *key, int skip)
 {
     uintptr_t pcs[PLI_OWN_DEPTH];
@@ -14571,6 +14902,10 @@ static pl_result pli_stacks_take(bool emergency)
                        debug 2       all, where these are marked (leaked)
        threadcreate                  how many threads were started by each stack, see >>site
 
+   Of a thread without a stack there is still a line: who looks for 9 threads shall not find 8. In
+   the profiles it stands under the mark of a stack that was cut, with the function it was started
+   with, so that the sum is the number of threads.
+
    Text comes from the same table of taken threads in all cases, and in crash reports too. It is put
    together in memory, so that the lock is not held while somebody reads slowly. */
 
@@ -14651,7 +14986,15 @@ static void pli_text_stack_frame(pli_bytes *out, int *number, uintptr_t pc, bool
    of reports (graders/stacks.py) knows a frame by them. */
 
 /* A stack, from the innermost function on; the same frame again and again, as in a recursion that
-   has no end, is counted instead. Returns the place of the next frame to print. */
+   has no end, is counted instead. Returns the place of the next frame to print.
+
+   The count goes on, so that the number of a frame is its depth:
+
+       #3   0x000055d0c8f3a20e  fact+0x1e  /home/me/fact.c:4  /home/me/fact+0x120e
+            ... the same 96 times more
+       #100 0x000055d0c8f3a25b  main+0x2b  /home/me/fact.c:9  /home/me/fact+0x125b
+
+   Three in a row or fewer are written out: to count them would take as many lines. */
 static int pli_text_stack_part(pli_bytes *out, int *number, const uintptr_t *pcs, int depth, int at,
                                bool emergency)
 {
@@ -14739,7 +15082,16 @@ static const char *pli_taken_why(const pli_taken *t)
 }
 
 /* What a thread does: the text in brackets. `running` is also who waits for a processor: the kernel
-   makes no difference that can be seen without rights. */
+   makes no difference that can be seen without rights.
+
+       [running]                                            it computes, or waits for a processor
+       [in read, descriptor 5]                              /proc/PID/fd/5 tells which file
+       [waits for a mutex that thread 4712 holds]           glibc's mutexes know their owner
+       [waits for the end of thread 4713]                   pthread_join
+       [waits for a condition (leaked)]                     nobody will ever wake it
+       [in system call 451]                                 one without a name here
+       [running; no stack: it has SIGPROF blocked]          it cannot be asked
+       [sleeps; no stack: the system does not show where it sleeps] */
 static void pli_text_state(pli_bytes *out, const pli_taken *t)
 {
     const char *name = pli_syscall_name(t->at.nr);
@@ -15093,7 +15445,9 @@ static bool pli_crash_has_address(const siginfo_t *info)
 
 #define PLI_CRASH_NEAR ((uintptr_t)64 << 10) /* how far below sp a function writes */
 
-/* A fault close to sp is one at the end of the stack: what is inside of it can be used. */
+/* A fault close to sp is one at the end of the stack: what is inside of it can be used. One
+   comparison for both sides: what lies below sp - 64 KiB gives a difference below 0, which as an
+   unsigned number is above all others. */
 static bool pli_crash_is_overflow(const siginfo_t *info, const void *context)
 {
     uintptr_t sp = pli_regs_of_signal_sig(context).sp, at = (uintptr_t)info->si_addr;
@@ -15103,6 +15457,12 @@ static bool pli_crash_is_overflow(const siginfo_t *info, const void *context)
 
 /* -- The parts of the report. Each gives one unit of itself, and false behind the last -- */
 
+/* The first lines, which a log may have room for when it has not for the rest:
+
+       perflab: the program crashed: SIGSEGV, there is no memory at the address: 0x0000000000000008
+       signal 11, code 1, process 4711, thread 4712 (worker)
+
+   0x8 is a member of a struct that a NULL pointer pointed to: the address alone often tells. */
 static bool pli_crash_head(int unit)
 {
     const siginfo_t *info = &pli_crash.info;
@@ -15701,7 +16061,12 @@ static size_t pli_leak_before(const pli_leaks *l, uintptr_t address)
 }
 
 /* A word was seen that may be a pointer. glibc's own lists point to the last word of the block in
-   front of the one they mean: such pointers keep nothing. */
+   front of the one they mean: such pointers keep nothing.
+
+   For a block of 104 bytes at 0x1000, a word keeps it that is
+
+       0x1000 to 0x105f     its begin, or inside: an iterator, a pointer with a tag
+       0x1060               not any more: its last word */
 static void pli_leak_see(pli_leaks *l, uintptr_t word)
 {
     if (word < l->low || word >= l->high)
@@ -15796,7 +16161,11 @@ static void pli_leak_meet_threads(pli_leaks *l)
 }
 
 /* From where on a stack is in use: the lowest sp in it, with what leaf functions use below. The
-   stack of a thread that has ended, which libc keeps for the next one, is not. */
+   stack of a thread that has ended, which libc keeps for the next one, is not.
+
+       start                          sp - 128     sp                              end
+       |  not in use: old pointers    |  red zone  |  frames of the functions      |
+                                      └──────────── searched ──────────────────────┘ */
 static uintptr_t pli_leak_stack(const pli_leaks *l, uintptr_t start, uintptr_t end)
 {
     uintptr_t from = l->running ? start : end;
@@ -16318,7 +16687,21 @@ void pl_leak_stop(void)
        # governor: powersave                     "governor":"powersave",
        # warning: governor is ...; mend: ...     "governor_warning":"governor is ...; mend: ..."
 
-   All is read from files, as words; where there is no such file, the fact is "unknown". */
+   All is read from files, as words; where there is no such file, the fact is "unknown".
+
+   As it stands in the output of a virtual machine, which hides what its host decides:
+
+       # processor: AMD EPYC, 2 usable
+       # clock: tsc
+       # governor: unknown
+       # turbo: unknown
+       # load: 3.31
+       # warning: load 3.31 on 2 processors: other work runs beside this; mend: end it, or ...
+       # aslr: on
+       # baseline: 1.034 ns a multiplication, spread 1.3 %
+
+   A warning does not change a result or an exit code. It is for the one who wonders, a week later,
+   why two files differ. */
 
 typedef struct pli_machine {
     FILE *out;
@@ -16429,7 +16812,9 @@ static void pli_machine_aslr(const pli_machine *m)
 
 /* Returns the time of one step of a chain of multiplications in registers, in nanoseconds. It
    depends neither on the program nor on its layout or memory: when it differs between two runs, it
-   was the machine that changed, not the code. */
+   was the machine that changed, not the code. Each step needs the result of the one before, and
+   PL_HIDE forbids the compiler to see through it: so the time is the latency of a multiplication
+   and an addition, some 4 cycles. */
 static double pli_baseline_pass(uint64_t x)
 {
     enum { PLI_STEPS = 400000 }; /* about 0.5 ms: long for the clock, short for the scheduler */
@@ -16458,7 +16843,11 @@ static double pli_baseline(double *spread)
     return pass[0];
 }
 
-/* Reads the machine's processor time and what the host took of it; 0 and 0 where nothing tells. */
+/* Reads the machine's processor time and what the host took of it; 0 and 0 where nothing tells.
+
+       cpu  4705 150 1120 16250 520 0 45 30 0 0      total 22,820 (the first eight), steal 30
+
+   Only the first line is needed, which is the sum of all processors; 256 bytes hold it. */
 static void pli_machine_ticks(int64_t *total, int64_t *steal)
 {
     char text[256];
@@ -16521,7 +16910,15 @@ static void pli_machine_end(const pli_machine *m)
    The command line of a benchmark program: Go's flags, the matching of -bench and the naming of
    sub-benchmarks. Flags are a table: adding one takes a member, a row and perhaps a parser. A fault
    is one line on stderr that names the thing and the fix; nothing has been printed or run by then.
-   */
+
+       -benchtime 2s        ns = 2,000,000,000        -cpu 1,2,4      three runs of each
+       -benchtime=100x      n = 100                   -cpu 2,         bad value: a number is missing
+       --benchtime 1m30s    ns = 90,000,000,000       -v              a switch
+       -benchtime 0         bad value: it would       -v=false        the same, off
+                            measure nothing           -v false        unexpected argument "false"
+
+   A flag that stands twice has the last value, as in Go. Words are never joined: -vbench is
+   unknown. */
 
 enum { PLI_FLAG_CPUS = 64 }; /* values of -cpu: powers of two up to any machine, and some */
 
@@ -16752,7 +17149,13 @@ static bool pli_flags_parse(pli_flags *flags, char **argv)
 
        -bench 'Parse/small|Sort'     part[0] Parse  }  Parse is run for its children, of which
                                      part[1] small  }  those with "small" in their names count
-                                     part[2] Sort      Sort, MergeSort, and all their children */
+                                     part[2] Sort      Sort, MergeSort, and all their children
+
+       BenchmarkParse           matches in part: run once, n = 1, to meet its children
+       BenchmarkParse/small     matches; and so does all below it, Parse/small/utf8
+       BenchmarkParse/large     does not, though its parent was run
+       BenchmarkMergeSort       matches: expressions are searched, not compared
+       BenchmarkHash            does not, and its body is never called */
 typedef struct pli_pattern {
     regex_t regex;
     bool any;  /* an empty expression: matches everything, regex is not set */
@@ -16904,7 +17307,12 @@ typedef struct pli_name {
 /* Adds "parent/name" to the list and returns it, with #01, #02 ... behind it when it was there; an
    empty name is #00. The first that is free is taken, whoever has the others: a benchmark may be
    called "x#01" by its author. NULL when out of memory; the list owns the name, which lives as long
-   as the run. */
+   as the run.
+
+       pl_bench_run(b, "x", ...)       BenchmarkA/x
+       pl_bench_run(b, "x", ...)       BenchmarkA/x#01
+       pl_bench_run(b, "", ...)        BenchmarkA/#00
+       pl_bench_run(b, "x#01", ...)    BenchmarkA/x#01#01: the name is somebody's already */
 static const char *pli_name_unique(pli_name **list, const char *parent, const char *name)
 {
     size_t size = strlen(parent) + strlen(name) + 16;
@@ -17269,7 +17677,10 @@ static int64_t pli_bench_predict(int64_t goal_ns, int64_t n, int64_t ns, int64_t
 
 /* Returns how many iterations PL_LOOP runs before it asks again, 0 for the end.
    Pauses of the timer do not count for -benchtime, yet somebody waits for them: the loop ends
-   when it would take ten times as long by the clock on the wall. */
+   when it would take ten times as long by the clock on the wall.
+
+   A body that is timed for 1 us and paused for 1 ms, with -benchtime 1s: after 1,000 iterations
+   the timer has 1 ms, and 100,000 would be next; the wall has 1 s, which allows 10,000. */
 static uint64_t pli_loop_more(pli_bench *b)
 {
     int64_t done = (int64_t)b->loop_n, goal = pli_run.flags.time.ns;
@@ -17451,7 +17862,8 @@ static void *pli_parallel_thread(void *arg)
 
 /* Returns how many iterations a thread takes at once: what lasted 100 us in the run before, at most
    10,000, as in Go. That is long enough to forget the common counter, for which threads may have to
-   fight, and short enough to leave no thread idle at the end. */
+   fight, and short enough to leave no thread idle at the end. 10,000 iterations in 50 ms are 5 us
+   each: 20 are a grain. */
 static int64_t pli_parallel_grain(const pli_bench *b)
 {
     int64_t grain = b->previous_ns > 0 ? 100000 * b->previous_n / b->previous_ns : 1;
@@ -17526,7 +17938,25 @@ void pl_bench_parallel(pl_bench *bench, void (*fn)(pl_parallel *pb, void *arg), 
 
    null is "not measured", or a value that JSON cannot say. "environment" comes before the first
    result and only when there is one; its facts, and those of "end", are the comments of the text.
-   */
+
+   Text, with the facts of the machine left out; here with -cpu 1,2, and one benchmark that fails:
+
+       goos: linux
+       goarch: amd64
+       cpu: AMD EPYC
+       BenchmarkSum             571078        61.05 ns/op
+       BenchmarkSum-2           565405        66.38 ns/op
+       BenchmarkAlloc          1960113        11.65 ns/op    5492.31 MB/s    72 B/op    1 allocs/op
+       --- FAIL: BenchmarkWrong
+           got 4, want 5
+       FAIL
+
+   What pl_bench_main returns, and what the program should exit with:
+
+       0    every benchmark has passed, or there was none
+       1    one has failed; or the program was ended from within one, which is seen at exit()
+       2    anything else: a flag that is wrong, no memory, -timeout, a profile or results that
+            could not be written */
 
 /* -- Results -- */
 
@@ -17621,7 +18051,9 @@ static void pli_text_name(const pli_bench *b)
     printf("%s%s%*s\t", b->name, suffix, pad > 0 ? pad : 0, "");
 }
 
-/* The values, in Go's order; what is 0 or not measured is left out. */
+/* The values, in Go's order; what is 0 or not measured is left out. A metric that the body reports
+   as "ns/op" takes the place of the measured one; reported as 0, it takes the value out of the
+   line. So a body that measures in its own way does not print two times. */
 static void pli_text_result(const pli_bench *b)
 {
     char text[352];
@@ -17645,7 +18077,9 @@ static void pli_text_result(const pli_bench *b)
     printf("\n");
 }
 
-/* Prints what follows the name: the result, or that it failed; then the log. */
+/* Prints what follows the name: the result, or that it failed; then the log. A failed benchmark
+   shows its whole log, one that passed ten lines of it: that is Go's rule, and keeps a chatty one
+   from hiding the results. */
 static void pli_text_end(const pli_bench *b)
 {
     bool failed = PLI_LOAD(b->failed);
@@ -17660,7 +18094,8 @@ static void pli_text_end(const pli_bench *b)
     }
 }
 
-/* The members of a benchmark that has passed. */
+/* The members of a benchmark that has passed. In JSON what was not measured is null and not left
+   out, so that a query for a member finds one in every result. */
 static void pli_json_values(const pli_bench *b)
 {
     printf(",\"n\":%" PRId64, b->api.n);
@@ -17719,7 +18154,8 @@ static void pli_bench_compiler(const pli_machine *m, const pli_bench_entry *entr
     }
 }
 
-/* Prints, once, the lines above the first result. */
+/* Prints, once, the lines above the first result. Not at the start: a program that fails at its
+   flags, or has nothing to run, shall print no head of a table that does not come. */
 static void pli_bench_labels(void)
 {
     static const char *const key[] = {"goos", "goarch", "pkg", "cpu"};
@@ -17753,7 +18189,13 @@ static void pli_bench_labels(void)
 /* -- Running -- */
 
 /* Measures one benchmark for one value of -cpu, one of -count times. The name is printed before, so
-   that one sees what takes its time, or what crashed. */
+   that one sees what takes its time, or what crashed.
+
+   With -cpu 1,2 -count 2, the runs of one body, each pair of brackets a line of output:
+
+       pli_bench_try     n = 1
+       pli_bench_step    [n grows]           [n = 1, n grows]    one processor; goes on from the try
+                         [n = 1, n grows]    [n = 1, n grows]    two */
 static void pli_bench_step(pli_bench *b, int procs, bool first)
 {
     b->api.procs = procs;
@@ -17793,7 +18235,10 @@ static void pli_bench_widen(const char *name)
         pli_run.name_width = width + 8;
 }
 
-/* Runs the body with n = 1. Returns whether there is anything more to measure. */
+/* Runs the body with n = 1. Returns whether there is anything more to measure.
+
+   A run of one iteration is always made, also with -benchtime=100x: only the body knows whether it
+   has sub-benchmarks, and one that fails shall do so at once and not after a second of looping. */
 static bool pli_bench_try(pli_bench *b)
 {
     pli_bench_widen(b->name);
@@ -17809,7 +18254,7 @@ static bool pli_bench_try(pli_bench *b)
 }
 
 /* Runs fn as a benchmark of that name, when the filter lets it; name outlives the run. False: out
-   of memory. */
+   of memory. Its pli_bench, with 64 KiB for the log, is not on the stack: sub-benchmarks nest. */
 static bool pli_bench_child(pli_bench *parent, const char *name,
                             void (*fn)(pl_bench *b, void *arg), void *arg)
 {
@@ -17859,7 +18304,8 @@ static void pli_bench_broken(const char *name, const char *what)
 }
 
 /* Runs at exit(). One inside a benchmark, or a longjmp out of it to a main that returns, must not
-   look like success. */
+   look like success. Of a fork's child, which has a copy of this all, `pid` tells: it may end as it
+   likes. */
 static void pli_bench_exiting(void)
 {
     if (pli_run.current && pli_run.pid == getpid()) {
@@ -17878,7 +18324,9 @@ static struct {
 } pli_watch = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
 
 /* pthread_cond_timedwait knows the clock on the wall alone, which may be set: so the time that is
-   left is computed anew after each wake-up. */
+   left is computed anew after each wake-up. When the time is over the benchmark cannot be stopped,
+   only the program: what was printed so far stands, and the line on stderr names the one that ran.
+   */
 static void *pli_bench_watch(void *unused)
 {
     uint64_t end = pl_now_ns() + (uint64_t)pli_run.flags.timeout_ns, now;
@@ -17901,7 +18349,16 @@ static void *pli_bench_watch(void *unused)
 }
 
 /* Returns the registered benchmarks that can match, shuffled when asked for, with
-   NULL at the end; NULL when out of memory. */
+   NULL at the end; NULL when out of memory.
+
+   Shuffling while the list is made, each at a random place of those so far:
+
+       A           at 0 of 1     A
+       B           at 0 of 2     B A        A has moved to the end
+       C           at 1 of 3     B C A      A again
+
+   Each of the 1 * 2 * 3 draws gives another of the 6 orders. The generator is written out here, so
+   that a seed means the same order on every machine and with every C library. */
 static pli_bench_entry **pli_bench_order(void)
 {
     size_t count = 0;
@@ -17923,7 +18380,8 @@ static pli_bench_entry **pli_bench_order(void)
 }
 
 /* Sets the width of the column of names, by Go's rule: as if each had a sub-benchmark whose name is
-   as long as the widest -P. */
+   as long as the widest -P. BenchmarkSum and BenchmarkAlloc with -cpu 1,2: the widest -P is "-2",
+   so the column has 14 + 2 * 2 + 1 = 19 letters. */
 static void pli_bench_columns(pli_bench_entry **order)
 {
     char suffix[16];
@@ -17952,7 +18410,8 @@ static bool pli_bench_all(void)
     return enough;
 }
 
-/* Prints the last lines, and a warning when nothing was run. */
+/* Prints the last lines, and a warning when nothing was run. The facts of the machine come once
+   more only if there was a result, since there is nothing else that they could explain. */
 static void pli_bench_finish(void)
 {
     const pli_machine *m = &pli_run.machine;
@@ -18041,7 +18500,8 @@ static bool pli_bench_profile_start(void)
     return true;
 }
 
-/* Writes the profiles that there are. */
+/* Writes the profiles that there are. From the last of the table to the first: the CPU profile ends
+   before the others are written, and does not show the writing. */
 static void pli_bench_profile_stop(void)
 {
     for (int i = PLI_BENCH_PROFILES - 1; i >= 0; i--) {
@@ -18053,7 +18513,8 @@ static void pli_bench_profile_stop(void)
     }
 }
 
-/* Runs all under the eye of -timeout. */
+/* Runs all under the eye of -timeout. Nothing has been run when a profile cannot be begun: a
+   measurement without the profile that was asked for would have to be made again. */
 static void pli_bench_guarded(void)
 {
     pthread_t watch;
@@ -18654,7 +19115,8 @@ static const char *pli_http_off(const char *name)
 
 /* How many entries a profile has now: things where it counts things (threads, files of one's own),
    else stacks. -1: unknown. The view is the one of the profile's own writer, so that the number is
-   what the reader will find in it. */
+   what the reader will find in it. When a collector cannot be asked its cell is left empty, and the
+   rest of the page is as always. */
 static int64_t pli_http_count(const pli_profile_source *source)
 {
     pli_profile_view view;
@@ -18809,7 +19271,8 @@ static void pli_http_facts(pli_bytes *b)
     pli_bytes_free(&command);
 }
 
-/* A number with a narrow gap after each three digits: bytes have nine and more. */
+/* A number with a narrow gap after each three digits: bytes have nine and more. 1234567 is shown as
+   1 234 567, and -1234 as -1 234. No comma or point: what these mean depends on who reads. */
 static void pli_http_digits(pli_bytes *b, int64_t value)
 {
     char text[24];
@@ -19974,7 +20437,12 @@ static pl_result pli_http_parse_path(pli_http_address *a, const char *path)
 }
 
 /* "127.0.0.1:6060", "[::1]:6060", "localhost:6060" and, which is the same, ":6060"; by number only:
-   a name server would be asked before main, and might not answer. False for anything else. */
+   a name server would be asked before main, and might not answer. False for anything else.
+
+       0.0.0.0:80       all of the machine's addresses: reachable from elsewhere
+       127.0.0.1:0      any port that is free; pl_http_port tells which
+       ::1:6060         none: the colons of IPv6 need their brackets
+       example.org:80   none: a name */
 static bool pli_http_parse_number(pli_http_address *a, const char *text)
 {
     char name[64];
@@ -20346,6 +20814,15 @@ static struct {
     uint32_t dumping;  /* atomic */
 } pli_env;
 
+/* Who writes, and what becomes of those who come meanwhile:
+
+       NOT ──the first to come──► WRITING ──files are written──► DONE
+        ▲                          │ another thread in exit: waits, ten seconds at most
+        └── in a fork's child      │ the same thread again, from a handler: goes on ending
+                                   │ SIGTERM, SIGINT, SIGHUP: noted in `fatal`, and the writer
+                                   ▼ dies of it when it is done
+
+   So the files are written once, by one thread, and none of these signals leaves half a file. */
 enum { PLI_FINISH_NOT, PLI_FINISH_WRITING, PLI_FINISH_DONE };
 
 /* Says on descriptor 2 what is wrong with PERFLAB, in one line. */
@@ -20384,7 +20861,9 @@ static bool pli_env_ignore(const char *name)
     return kept != NULL;
 }
 
-/* FILE of a key that names one: kept as an absolute path, since the program may go elsewhere. */
+/* FILE of a key that names one: kept as an absolute path, since the program may go elsewhere.
+   Whether the folder can be written to is asked at once: a mistake in a path shows when the program
+   starts, and not when an hour of samples has nowhere to go. */
 static bool pli_env_file(int which, const char *value)
 {
     char *path = pli_env.path[which], key[16];
@@ -20401,7 +20880,8 @@ static bool pli_env_file(int which, const char *value)
     return false;
 }
 
-/* A signal by name, with or without SIG, or by number. */
+/* A signal by name, with or without SIG, or by number. SIGKILL and SIGSTOP cannot be handled, and
+   SIGPROF is the sampler's own. */
 static bool pli_env_signal(const char *value)
 {
     static const struct { const char *name; int number; } known[] = {
@@ -20435,7 +20915,14 @@ static int64_t pli_env_number_in(const char *path)
 }
 
 /* The limit of this process's control group: version 2's, of the group or one above it, else
-   version 1's. In a container the group is the root of what is mounted. */
+   version 1's. In a container the group is the root of what is mounted.
+
+   For `0::/user.slice/app.service` in /proc/self/cgroup, from the innermost group outwards; the
+   smallest number holds, since each group lies inside the one above:
+
+       /sys/fs/cgroup/user.slice/app.service/memory.max    max            no limit
+       /sys/fs/cgroup/user.slice/memory.max                536870912      512 MiB: this one
+       /sys/fs/cgroup/memory.max                           (no file) */
 static int64_t pli_env_cgroup(void)
 {
     char line[4096] = "", path[4096 + 64];
@@ -20456,7 +20943,12 @@ static int64_t pli_env_cgroup(void)
     return least ? least : pli_env_number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes");
 }
 
-/* Bytes, with k, m or g behind them for powers of 1024; or what the control group has. */
+/* Bytes, with k, m or g behind them for powers of 1024; or what the control group has.
+
+       memlimit=500000000    bytes          memlimit=512m    536,870,912
+       memlimit=2G           2^31           memlimit=1.5g    refused: whole numbers only
+
+   over_soft is told at nine tenths of it, and malloc fails beyond (pli_env_start_limit). */
 static bool pli_env_memlimit(const char *value)
 {
     char digits[24];
@@ -20560,7 +21052,9 @@ static bool pli_env_set(const char *key, const char *value)
     return false;
 }
 
-/* Reads key=value,key=value; goes on after an error. */
+/* Reads key=value,key=value; goes on after an error. An empty pair (two commas, or one at the end)
+   is nothing; a pair without = has the value "", which most keys refuse. Values have no way to hold
+   a comma: a path with one cannot be given here. */
 static void pli_env_parse(const char *text)
 {
     char pair[4096];
@@ -20576,7 +21070,12 @@ static void pli_env_parse(const char *text)
     }
 }
 
-/* The file of this process: %p is its number, and a child without %p appends it. */
+/* The file of this process: %p is its number, and a child without %p appends it.
+
+   For process 4711, and 4712, which it has forked:
+
+       cpu=/tmp/c.pb.gz       /tmp/c.pb.gz         /tmp/c.pb.gz.4712
+       cpu=/tmp/c.%p.pb.gz    /tmp/c.4711.pb.gz    /tmp/c.4712.pb.gz */
 static void pli_env_path(int which, char *out, size_t size)
 {
     const char *path = pli_env.path[which], *mark = strstr(path, "%p");
@@ -20666,7 +21165,8 @@ static void pli_env_end(bool emergency)
 }
 
 /* Ends the program at once when it has leaks and that is asked for: what other destructors would
-   still do is left out, but for writing what stdio has. */
+   still do is left out, but for writing what stdio has. After the files are written, so that what
+   the check itself takes is not in them. */
 static void pli_env_check_leaks(void)
 {
     /* What a program still can reach at its end is usually meant to be there. */
@@ -20702,7 +21202,11 @@ static void pli_env_on_signal(int number)
         pli_env_die(number);
 }
 
-/* Only where the program has no handler, and nobody has it ignored (nohup). */
+/* Only where the program has no handler, and nobody has it ignored (nohup).
+
+       default       ours: writes, and then the program dies of the same signal
+       a handler     the program's: it knows better how it wants to end, and exit or _exit write
+       ignored       stays ignored */
 static void pli_env_handle(int number)
 {
     struct sigaction now;
@@ -20749,7 +21253,9 @@ static bool pli_env_is_file(const char *pair)
 
 /* Leaves a note for the programs that this one will execute: PERFLAB as it was understood, with the
    file's whole path, since they may run elsewhere. Written into the environment's own array, not by
-   setenv: shells pass on what main was given. */
+   setenv: shells pass on what main was given. The text is kept for good, as everything in the
+   environment is: nobody knows who holds a pointer to it. Without memory there is no note, and a
+   child writes to its parent's file. */
 static void pli_env_mark(char **place)
 {
     size_t size = strlen(*place) + sizeof pli_env.path + 80;
@@ -20770,7 +21276,9 @@ static void pli_env_mark(char **place)
     *place = note;
 }
 
-/* A fork's child goes on with a profile of its own. The modules are the parent's. */
+/* A fork's child goes on with a profile of its own. The modules are the parent's. The child of a
+   multi-threaded program has this thread alone, so nobody is writing: whatever state the parent was
+   in, finishing and dumping begin anew. */
 static void pli_env_fork_child(pli_thread *t)
 {
     (void)t;
@@ -20816,7 +21324,11 @@ static void pli_env_start_rates(void)
         pl_mutex_fraction_set(pli_env.mutexfraction ? (int)pli_env.mutexfraction : 1);
 }
 
-/* Writes the files as they would be at the end; the program goes on. */
+/* Writes the files as they would be at the end; the program goes on.
+
+   For a server that never ends: `kill -USR2 4711` writes what PERFLAB=heap=h.pb.gz,signal=USR2 has
+   collected so far, and again, over the same file, at the next one. A second signal while the first
+   is still written is dropped: the file that is being made is as new as it can be. */
 static void pli_env_on_dump(int number)
 {
     uint32_t idle = 0;
@@ -20899,7 +21411,8 @@ static void pli_env_start_crash(void)
 }
 
 /* The parent has the port. A child can only have one of its own: any (:0), or a socket with its
-   number in the name. What goes wrong is said by pl_http_start. */
+   number in the name. What goes wrong is said by pl_http_start. A child without a port of its own
+   is no mistake, since most children are short commands: nothing is said about it. */
 static void pli_env_start_http(void)
 {
     char address[4096];
@@ -20915,7 +21428,9 @@ static void pli_env_start_http(void)
                                   .token = pli_env.token});
 }
 
-/* Programs that run with more rights than their user ignore the user's wishes. */
+/* Programs that run with more rights than their user ignore the user's wishes. What fails here is
+   said and left out, and main begins as it would without: a profiler that keeps a program from
+   starting would soon be taken out of it. */
 __attribute__((constructor)) static void pli_env_start(void)
 {
     char **place = getauxval(AT_SECURE) ? NULL : pli_env_place();
