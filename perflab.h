@@ -4898,10 +4898,11 @@ static void pli_trail_copy_sig(pli_trail *to, int frame, int word, const pli_tra
    one used that, it is used now. */
 static void pli_trail_mend_sig(pli_trail *whole, int frame, const pli_walk *w,
                                const bool used[PLI_KEPT])
-   { for (int k = 0; k < PLI_KEPT; k++) { uintptr_t value = k == PLI_KEPT_FP ? w->regs.fp : k ==
-   PLI_KEPT_BX ? w->regs.bx : w->regs.lr;
+{
+    const uintptr_t now[PLI_KEPT] = {w->regs.fp, w->regs.bx, w->regs.lr};
+    for (int k = 0; k < PLI_KEPT; k++) {
         for (int i = frame; i < whole->frames && whole->from[i][k] == PLI_FROM_BEFORE; i++)
-            whole->from[i][k] = (int16_t)w->from[k], whole->at[i].kept[k] = ~value;
+            whole->from[i][k] = (int16_t)w->from[k], whole->at[i].kept[k] = ~now[k];
         if (used[k] && w->from[k] == PLI_FROM_START)
             whole->start_used[k] = true;
         else if (used[k])
