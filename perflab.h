@@ -4479,6 +4479,8 @@ static uint64_t pli_row_known_sig(pli_walk *w)
 {
     uintptr_t pc = w->regs.pc, page = pc & ~(uintptr_t)(PLI_PAGE - 1), target = 0;
     bool known = pli_text_known_sig(w, pc); /* emulators have their own code to end handlers */
+    if (!known && w->window) /* what is no code of ours may be gone before it was looked at */
+        return PLI_CFA_UNKNOWN;
     uintptr_t end = known ? w->last_text_end : pli_os_readable_sig(page) ? page + PLI_PAGE : 0;
     if (pli_is_restorer_sig(w, end))
         return PLI_CFA_SIGNAL;

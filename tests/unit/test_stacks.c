@@ -461,8 +461,11 @@ static int settled_threads(void)
     return pl_num_threads();
 }
 
+static int asleep; /* threads that have come to sleep_until_told; atomic */
+
 static void *sleep_until_told(void *semaphore)
 {
+    __atomic_add_fetch(&asleep, 1, __ATOMIC_RELAXED);
     while (sem_wait(semaphore) != 0)
         continue;
     return NULL;
@@ -488,6 +491,8 @@ PL_NOINLINE static void test_a_thousand(void)
     pthread_attr_setstacksize(&small, 256 << 10);
     for (int i = 0; i < MANY; i++)
         pthread_create(&thread[i], &small, sleep_until_told, &told);
+    while (__atomic_load_n(&asleep, __ATOMIC_RELAXED) < MANY)
+        usleep(1000);
     usleep(100000);
     is_int(pl_num_threads() - before, MANY, "they are counted");
     take();

@@ -101,7 +101,7 @@ static void on_signal(int number)
 int main(void)
 {
     ok(pli_unwind_prepare() == PL_OK, "tables");
-    for (int i = 0; i < 3000; i++)
+    for (int i = 0; i < 1000; i++)
         tree(12);
     is_int(different, 0, "%d walks over a tree of calls", walks);
     ok(repeated > walks / 20, "%d of them were the last one again", repeated);
