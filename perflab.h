@@ -2262,6 +2262,13 @@ PLI_SOMETIMES static void pli_raise(int64_t *peak, int64_t value)
         continue;
 }
 
+/* Multiply and fold: both halves of a 128-bit product, as wyhash and others mix. */
+PLI_SOMETIMES static uint64_t pli_mix_sig(uint64_t a, uint64_t b)
+{
+    pli_wide product = (pli_wide)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 /* The natural logarithm of a normal x > 0, to 1e-9: libm may not be linked. x = m * 2^e with m in
    [0.7, 1.4]; ln m = 2 (y + y^3/3 + y^5/5 + ...) with y = (m - 1) / (m + 1), which is below 0.18.
    (Abramowitz and Stegun, 4.1.27.) */
@@ -5232,13 +5239,6 @@ PLI_SOMETIMES static void pli_sites_close(pli_sites *s)
     if (s->slots)
         munmap(s->slots, s->bytes);
     memset(s, 0, sizeof *s);
-}
-
-/* Multiply and fold: both halves of a 128-bit product, as wyhash and others mix. */
-static uint64_t pli_mix_sig(uint64_t a, uint64_t b)
-{
-    pli_wide product = (pli_wide)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd6e8feb86659fd93u);
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
 /* Each address is mixed into what came before, so that the order of the frames counts. */
@@ -20958,7 +20958,8 @@ static bool pli_env_memlimit(const char *value)
     size_t size = strspn(value, "0123456789");
     const char *unit = size < sizeof digits ? strchr("kKmMgG", value[size]) : NULL;
     int shift = !unit || !*unit ? 0 : (*unit | 32) == 'k' ? 10 : (*unit | 32) == 'm' ? 20 : 30;
-    snprintf(digits, sizeof digits, "%.*s", (int)size, value);
+    if (size < sizeof digits)
+        memcpy(digits, value, size), digits[size] = '\0';
     if (strcmp(value, "cgroup") == 0) {
         pli_env.memlimit = pli_env_cgroup();
         return true; /* a group without a limit sets none */
