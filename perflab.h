@@ -4629,7 +4629,7 @@ static bool pli_walk_signal_sig(pli_walk *w)
 }
 
 #define PLI_GUESS_STUB 12 /* bytes that tell a stub */
-#define PLI_GUESS_FAR ((uintptr_t)64 << 10) /* a function does not reach that far */
+#define PLI_GUESS_FAR ((uintptr_t)16 << 10) /* a function does not reach that far */
 
 /* Where a call from the text that was found last goes on to, if by a stub: 0 when that is unknown.
    */
@@ -4688,8 +4688,9 @@ static bool pli_guess_is_fp_sig(pli_walk *w, uintptr_t fp, uintptr_t sp)
 }
 
 /* Whether a word that fits leads further: what is left of an earlier call looks like the one that
-   is searched for, but where its caller would be there is something else by now. A caller without
-   tables, or whose fp is not known, is believed. */
+   is searched for, but where its caller would be there is something else by now. Asked for threads
+   that wait in the system, whose stack holds still below their last call. A caller without tables,
+   or whose fp is not known, is believed. */
 static bool pli_guess_leads_sig(const pli_walk *w, uintptr_t cfa, uintptr_t ra)
 {
     pli_walk next = *w;
@@ -4725,7 +4726,8 @@ static bool pli_walk_guess_sig(pli_walk *w)
         if (fp_ra && (PLI_RA_IN_REGISTER || sp == fp + 8))
             break; /* nothing nearer */
         /* fp may have been saved and used for something else */
-        if (pli_guess_fits_sig(w, pc, ra) && pli_guess_leads_sig(w, sp + sizeof ra, ra))
+        if (pli_guess_fits_sig(w, pc, ra) &&
+            (!w->window || pli_guess_leads_sig(w, sp + sizeof ra, ra)))
             return pli_walk_to_sig(w, sp + sizeof ra, ra,
                                    pli_guess_is_fp_sig(w, fp, sp) || !saved ? fp : saved, 0);
         if (pli_guess_is_fp_sig(w, ra, sp))

@@ -216,7 +216,8 @@ FAULTS = [
     (["-count=0"], '"0"', "from 1"), (["-cpu=1,zwei"], '"1,zwei"', "1,2,4"),
     (["-shuffle=perhaps"], '"perhaps"', "on, off or a number"),
     (["-timeout=soon"], '"soon"', "90s"), (["-v=2"], '"2"', "true or false"),
-    (["First"], '"First"', "-bench"), (["-memprofile=x"], "-memprofile", "-help"),
+    (["First"], '"First"', "-bench"), (["-trace=x"], "-trace", "-help"),
+    (["-memprofilerate=0"], "\"0\"", "from 1"),
 ]
 
 
