@@ -3204,6 +3204,7 @@ typedef struct pli_module {
     uint32_t sampled;             /* 1: an address of it is in a stack; atomic */
     bool is_main, seen;           /* seen: in the refresh that is under way */
     struct pli_symbols *symbols;  /* its names, once somebody asked: see >>symbol; atomic */
+    uint32_t own_lines;           /* its own file has lines: 1, or not: 2; 0: not known; atomic */
     struct pli_debug *debug;      /* its debug information: see >>dwarf; under the lock there */
 } pli_module;
 
@@ -12582,6 +12583,27 @@ static int pli_lines_at(const pli_module *m, uintptr_t pc, bool emergency, pli_l
     return given;
 }
 
+/* Whether the module's own file has lines. To read those of a library from its debug file, which
+   distributions keep compressed, takes some ten milliseconds: too long for a profile that a program
+   writes at its end, and whose reader can find that file as well. */
+static bool pli_debug_is_own(const pli_module *m)
+{
+    uint32_t *known = (uint32_t *)(uintptr_t)&m->own_lines;
+    pli_dw_section section[PLI_DW_SECTIONS];
+    pli_elf elf;
+    if (PLI_LOAD(*known) == 0) {
+        memset(section, 0, sizeof section);
+        bool own = pli_elf_of_module(&elf, m);
+        if (own) {
+            pli_debug_sections(section, &elf);
+            pli_elf_close(&elf);
+        }
+        own = own && section[PLI_DW_INFO].size && section[PLI_DW_LINE].size;
+        PLI_STORE(*known, own ? 1 : 2);
+    }
+    return PLI_LOAD(*known) == 1;
+}
+
 /* A fork's child: another thread may have been in the middle of it. So sources, answers and names
    are given up; their memory is lost in the child, which mostly is another program soon. What is
    complete hangs in the modules, and goes on to be used. */
@@ -12964,13 +12986,15 @@ static pli_place pli_place_of_mark(uintptr_t pc)
     return (pli_place){NULL, NULL, NULL, pc};
 }
 
-/* The lines of an address, the innermost function first; 0: none are known. The whole path of one
-   file is enough for the reader to find it: without, the address counts as one without lines. */
+/* The lines of an address, the innermost function first; 0: none are known, or they stand in the
+   debug file of a library. The whole path of one file is enough for the reader to find it: without,
+   the address counts as one without lines. */
 static int pli_writer_lines(const pli_writer *w, const pli_place *name, uintptr_t pc,
                             pli_line *line)
 {
-    int count = name->module ? pli_lines_at(name->module, pc, w->emergency, line, PLI_INLINED_MAX)
-                             : 0;
+    const pli_module *m = name->module;
+    bool ask = m && (m->is_main || pli_debug_is_own(m));
+    int count = ask ? pli_lines_at(m, pc, w->emergency, line, PLI_INLINED_MAX) : 0;
     for (int i = 0; i < count; i++)
         if (!line[i].file)
             return 0;
