@@ -60,6 +60,8 @@ int main(int argc, char **argv)
     pthread_t thread[THREADS];
     room = THREADS * (seconds + 1) * (1000000000 / PERIOD_NS);
     took = calloc(room, sizeof *took);
+    if (took)
+        memset(took, 1, room * sizeof *took); /* or it would grow for as long as it runs */
     pl_block_rate_set(1000);
     pl_mutex_fraction_set(10);
     if (!took || pl_http_start(&(pl_http_desc){"127.0.0.1:0", NULL, NULL}) != PL_OK)
