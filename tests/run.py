@@ -80,7 +80,7 @@ FOLDERS: Dict[str, Folder] = {
     "lines": Folder(needs=("cc", "g++", "clang", "llvm", "objdump", "go", "musl-gcc", "aarch64-gcc",
                            "aarch64-libc", "qemu-aarch64"), alone=False),
     "make": Folder(needs=("cc", "make", "pkg-config"), fast=True, alone=False),
-    "environment": Folder(needs=("cc",)),
+    "environment": Folder(needs=("cc", "g++", "jemalloc", "tcmalloc", "mimalloc")),
     "preload": Folder(needs=("cc", "git", "go", "perl", "xz")),
     "pprof": Folder(needs=("cc", "g++", "clang", "go", "objdump"), alone=False),
     "lint": Folder(needs=("cc", "objdump", "git"), fast=True, alone=False),
