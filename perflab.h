@@ -433,7 +433,7 @@ pl_result pl_memstats_write(const pl_memstats *m, FILE *out);
 
 /* pl_heap_rate_set has the profiles "heap" and "allocs" keep one allocated byte in `bytes`, at
    random, and its block in place of all that were as likely; 1 keeps every block and is exact, 0
-   keeps no further ones, as at first. 524288 is Go's rate, and costs 1.6 ns a block; 1 costs about
+   keeps no further ones, as at first. 524288 is Go's rate, and costs 1.4 ns a block; 1 costs about
    70 ns where the same calls allocate again, 16 functions deep (bench/README.md). Stacks are kept
    128 functions deep. Rounded down to a power of two. What was kept before stays
    right. Blocks from before the first call are not known. Threads: any. Signal-safe: no. */
