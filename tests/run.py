@@ -17,6 +17,7 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
@@ -168,15 +169,15 @@ def run_tap(command: Sequence[str]) -> Outcome:
 
 
 def unit_options(source: Path) -> Dict[str, List[str]]:
-    """Reads the wishes of a test: `/* run: without=tsan,asan flags=-ldl alone=yes */`."""
+    """Reads the wishes of a test: `/* run: upto=malloc without=tsan,asan flags=-ldl alone=yes */`."""
     wishes = re.search(r"/\* run: (.*?) \*/", source.read_text())
     words = wishes.group(1).split() if wishes else []
-    options: Dict[str, List[str]] = {"without": [], "flags": [], "alone": []}
+    options: Dict[str, List[str]] = {"without": [], "flags": [], "alone": [], "upto": []}
     for word in words:
         key, _, value = word.partition("=")
         if key not in options or not value:
-            sys.exit(f"{source}: '{word}' in the run: comment; write without=NAME,... flags=... "
-                     "or alone=yes")
+            sys.exit(f"{source}: '{word}' in the run: comment; write upto=SECTION "
+                     "without=NAME,... flags=... or alone=yes")
         options[key] += value.split(",")
     unknown = set(options["without"]) - set(VARIANTS)
     if unknown:
@@ -184,13 +185,46 @@ def unit_options(source: Path) -> Dict[str, List[str]]:
     return options
 
 
-def run_unit(source: Path, variant: str, flags: Sequence[str]) -> Outcome:
+# What a lower section calls in a higher one; a test that needs more of it names the higher one.
+STAND_IN = """
+__attribute__((weak)) pl_result pl_profile_save(const char *name, const char *path)
+{
+    (void)name, (void)path;
+    return PL_UNSUPPORTED;
+}
+"""
+CUT_FLAGS = ["-Wno-unused-function", "-Wno-unused-macros", "-Wno-unused-variable"]
+
+
+def cut_header(section: str) -> Path:
+    """A folder with perflab.h up to the end of a section: what a test of a lower layer compiles.
+
+    Sections stand in the order of dependence, so that every beginning of the file compiles. It is
+    a fraction of the whole, in each of six variants.
+    """
+    text = (ROOT / "perflab.h").read_text()
+    starts = {match[1]: match.start() for match in re.finditer(r"^/\* ==== >>(\w+) ", text, re.M)}
+    if section not in starts:
+        sys.exit(f"tests/run.py: upto={section}: perflab.h has no such section")
+    end = min((at for at in starts.values() if at > starts[section]), default=len(text))
+    stand_in = STAND_IN if starts[section] < starts["profile"] else ""
+    folder = OUTPUT / "upto" / section
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / f"perflab.h.{os.getpid()}.{threading.get_ident()}"
+    fresh.write_text(text[:end] + stand_in + text[text.rindex("#endif /* PERFLAB_IMPL_DONE */"):])
+    fresh.replace(folder / "perflab.h")     # others may be reading it
+    return folder
+
+
+def run_unit(source: Path, variant: str, wishes: Dict[str, List[str]]) -> Outcome:
     """Builds one C test in one variant and runs it."""
     compiler, options, _ = VARIANTS[variant]
     program = OUTPUT / f"{source.stem}-{variant}"
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    command = [compiler, *UNIT_FLAGS, *options, str(source.relative_to(ROOT)), "-o", str(program),
-               "-pthread", "-lm", *flags]
+    folders = [f"-I{cut_header(section).relative_to(ROOT)}" for section in wishes["upto"]]
+    command = [compiler, *folders, *UNIT_FLAGS, *(CUT_FLAGS if folders else []), *options,
+               str(source.relative_to(ROOT)), "-o", str(program), "-pthread", "-lm",
+               *wishes["flags"]]
     status, _, errors = execute(command)
     if status != 0:
         return failure(command, status, errors)
@@ -206,7 +240,7 @@ def unit_suites() -> Iterator[Suite]:
         for variant, (_, _, needs) in VARIANTS.items():
             if variant not in options["without"]:
                 yield Suite(f"unit/{source.stem[5:]} {variant}", needs,
-                            partial(run_unit, source, variant, options["flags"]),
+                            partial(run_unit, source, variant, options),
                             fast=variant == "gcc-O2", alone=bool(options["alone"]))
 
 

@@ -61,7 +61,7 @@ def test_tap_without_all_planned_tests_is_incomplete(runner: ModuleType, text: s
 def test_a_unit_test_passes_only_when_plan_results_and_status_agree(
         runner: ModuleType, tmp_path: Path, body: str, expected: tuple) -> None:
     source = unit_test(tmp_path, body)
-    assert counts(runner.run_unit(source, "gcc-O2", ())) == expected
+    assert counts(runner.run_unit(source, "gcc-O2", runner.unit_options(source))) == expected
 
 
 def test_a_unit_test_may_leave_variants_out(runner: ModuleType, tmp_path: Path) -> None:
@@ -72,6 +72,22 @@ def test_a_unit_test_may_leave_variants_out(runner: ModuleType, tmp_path: Path) 
     assert names == ["unit/thing gcc-O0", "unit/thing gcc-O2",
                      "unit/thing clang-O0", "unit/thing clang-O2"]
     assert runner.unit_options(source)["flags"] == ["-ldl"]
+
+
+def test_a_unit_test_may_compile_a_part_of_the_header(runner: ModuleType, tmp_path: Path) -> None:
+    source = unit_test(tmp_path, "return 0;")
+    source.write_text("/* run: upto=first */\n#include \"perflab.h\"\n" + source.read_text())
+    (tmp_path / "perflab.h").write_text("\n".join((
+        "/* ==== >>first === */", "", "/* ==== >>second === */", "#error second",
+        "/* ==== >>profile === */", "#error profile", "#endif /* PERFLAB_IMPL_DONE */", "")))
+    folder = runner.cut_header("first")
+    assert (folder / "perflab.h").read_text().startswith("/* ==== >>first === */\n\n\n__attr")
+    assert (folder / "perflab.h").read_text().endswith("}\n#endif /* PERFLAB_IMPL_DONE */\n")
+    assert "#error second\n#endif" in (runner.cut_header("second") / "perflab.h").read_text() \
+        .replace(runner.STAND_IN, "")
+    assert runner.STAND_IN not in (runner.cut_header("profile") / "perflab.h").read_text()
+    with pytest.raises(SystemExit, match="upto=third"):
+        runner.cut_header("third")
 
 
 @pytest.mark.parametrize("wish", ["without=tsam", "witout=tsan", "flags="])
@@ -141,7 +157,7 @@ def test_the_closing_line(runner: ModuleType) -> None:
 def test_a_hanging_suite_is_a_failure(runner: ModuleType, tmp_path: Path,
                                       monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "TIME_LIMIT", 1)
-    outcome = runner.run_unit(unit_test(tmp_path, "for (;;) {}"), "gcc-O0", ())
+    outcome = runner.X
     assert outcome.failed == 1 and "no end after 1 s" in outcome.text
 
 

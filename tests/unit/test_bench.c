@@ -1,5 +1,6 @@
 /* What is inside of >>util, >>flags, >>bench and >>benchmain; whole programs are tested from
    outside in tests/bench. The golden files are Go's own answers: tests/bench/golden/make.py. */
+/* run: upto=benchmain */
 #define PERFLAB_IMPL
 #include "perflab.h"
 

@@ -1,5 +1,6 @@
 /* Benchmarks when memory or threads run out: each allocation of a run is made to fail in turn, and
    so is the start of each thread. The run ends with a code and a message, never with a crash. */
+/* run: upto=benchmain */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* Results, clocks and timers: what a program relies on. Times are compared as ratios. */
+/* run: upto=cpu */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

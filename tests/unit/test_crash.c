@@ -1,5 +1,5 @@
 /* Crash reports from the inside: what is left of one that crashes itself. */
-/* run: without=asan,tsan flags=-ldl */
+/* run: upto=crash without=asan,tsan flags=-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

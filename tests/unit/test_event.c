@@ -1,4 +1,5 @@
 /* Rings: what is overwritten, what a reader sees meanwhile, and samples one after the other. */
+/* run: upto=profile */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

@@ -1,6 +1,6 @@
 /* What the tests of Go's runtime/pprof expect of block, mutex and heap profiles, asked of these:
    delays of known waits, no bias between short and long ones, depth, one sample a stack. */
-/* run: without=asan,tsan flags=-fno-builtin,-fno-optimize-sibling-calls,-ldl alone=yes */
+/* run: upto=sync without=asan,tsan flags=-fno-builtin,-fno-optimize-sibling-calls,-ldl alone=yes */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

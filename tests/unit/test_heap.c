@@ -1,7 +1,7 @@
 /* Exact heap statistics against a ledger, over every entry point of libc. The ledger asks
    malloc_usable_size, which perflab does not define. In a sanitizer build nothing is counted; then
    only that is checked. */
-/* run: flags=-fno-builtin,-Wno-use-after-free,-Wno-unknown-warning-option */
+/* run: upto=malloc flags=-fno-builtin,-Wno-use-after-free,-Wno-unknown-warning-option */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

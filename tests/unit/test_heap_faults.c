@@ -1,6 +1,6 @@
 /* What perflab itself needs and does not get: counts stay exact without a block for the thread. The
    calls that fail on purpose are those of perflab alone. */
-/* run: flags=-fno-builtin */
+/* run: upto=malloc flags=-fno-builtin */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The heap profile: exact at rate 1, fair at others, and right while the rate changes. What it says
    is compared with what the test itself has allocated, never with another run. */
-/* run: without=asan,tsan flags=-fno-builtin,-fno-optimize-sibling-calls,-ldl */
+/* run: upto=leak without=asan,tsan flags=-fno-builtin,-fno-optimize-sibling-calls,-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

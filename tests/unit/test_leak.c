@@ -1,5 +1,5 @@
 /* What was made since a mark and is still there: blocks, descriptors, threads. */
-/* run: flags=-fno-builtin,-fno-optimize-sibling-calls,-ldl */
+/* run: upto=leak flags=-fno-builtin,-fno-optimize-sibling-calls,-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

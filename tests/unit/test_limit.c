@@ -1,5 +1,5 @@
 /* Memory limits: when the bell rings, and that beyond the wall every entry point fails cleanly. */
-/* run: without=asan,tsan flags=-fno-builtin,-ldl */
+/* run: upto=limit without=asan,tsan flags=-fno-builtin,-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

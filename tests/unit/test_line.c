@@ -1,6 +1,6 @@
 /* Files and lines of addresses, and inlined calls, as the program itself sees them: what is kept,
    in an emergency, after fork. tests/lines compares every address with another reader. */
-/* run: flags=-fno-optimize-sibling-calls,-ldl */
+/* run: upto=stack flags=-fno-optimize-sibling-calls,-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

@@ -1,4 +1,5 @@
 /* >>machine on machines that a test makes up: files of /proc and /sys come from a table. */
+/* run: upto=machine */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* The list of loaded modules: libraries that come and go, also while signals pour in. */
-/* run: flags=-ldl */
+/* run: upto=cpu flags=-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

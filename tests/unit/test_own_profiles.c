@@ -1,4 +1,5 @@
 /* Profiles that a program makes of things of its own. */
+/* run: upto=own */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

@@ -1,5 +1,5 @@
 /* Profiles as files: registry, text, gzip's checksum, saving whole or not at all, emergencies. */
-/* run: flags=-ldl */
+/* run: upto=profile flags=-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

@@ -1,4 +1,5 @@
 /* The sampler: its totals, whose signals it takes, what it survives, and what it leaves alone. */
+/* run: upto=cpu */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

@@ -1,5 +1,5 @@
 /* The calling thread's own stack: pl_callers, pl_stack_write. */
-/* run: flags=-fno-optimize-sibling-calls,-ldl */
+/* run: upto=stack flags=-fno-optimize-sibling-calls,-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

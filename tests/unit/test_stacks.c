@@ -1,5 +1,5 @@
 /* The stacks of all threads: who is where, who waits for what, and that nobody is disturbed. */
-/* run: flags=-fno-optimize-sibling-calls,-ldl */
+/* run: upto=dump flags=-fno-optimize-sibling-calls,-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

@@ -1,5 +1,6 @@
 /* What a program may be doing when a signal comes at 10,000 Hz: none of it crashes or hangs, and
    all of it is in the profile. STRESS=N in the environment makes it N times as long. */
+/* run: upto=cpu */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

@@ -1,5 +1,5 @@
 /* Names for addresses: ranges, aliases, labels, IFUNCs, the vdso, C++, hostile tables. */
-/* run: flags=-ldl */
+/* run: upto=frame flags=-ldl */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

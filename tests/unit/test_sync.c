@@ -1,6 +1,6 @@
 /* The block and mutex profiles against schedules whose waits are known. Bounds are ratios to what
    the threads themselves have measured, so that a busy machine moves both. */
-/* run: without=asan,tsan */
+/* run: upto=profile without=asan,tsan */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

@@ -1,5 +1,5 @@
 /* The registry of threads and the sums over them: other threads, dead threads, forks. */
-/* run: flags=-fno-builtin */
+/* run: upto=malloc flags=-fno-builtin */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

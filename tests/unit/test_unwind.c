@@ -1,6 +1,6 @@
 /* The unwinder: every instruction of many functions is stepped through, and at each the walk has to
    find exactly the calls that are under way. */
-/* run: without=asan,tsan flags=-ldl,-fno-inline,-fno-builtin */
+/* run: upto=frame without=asan,tsan flags=-ldl,-fno-inline,-fno-builtin */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

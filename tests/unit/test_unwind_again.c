@@ -1,5 +1,5 @@
 /* Walks helped by the last one give what a walk of their own gives, wherever they begin. */
-/* run: flags=-fno-optimize-sibling-calls */
+/* run: upto=cpu flags=-fno-optimize-sibling-calls */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"
