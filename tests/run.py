@@ -169,7 +169,7 @@ def run_tap(command: Sequence[str]) -> Outcome:
 
 
 def unit_options(source: Path) -> Dict[str, List[str]]:
-    """Reads the wishes of a test: `/* run: upto=malloc without=tsan,asan flags=-ldl alone=yes */`."""
+    """Reads the wishes of a test: `/* run: upto=malloc without=tsan flags=-ldl alone=yes */`."""
     wishes = re.search(r"/\* run: (.*?) \*/", source.read_text())
     words = wishes.group(1).split() if wishes else []
     options: Dict[str, List[str]] = {"without": [], "flags": [], "alone": [], "upto": []}

@@ -157,7 +157,8 @@ def test_the_closing_line(runner: ModuleType) -> None:
 def test_a_hanging_suite_is_a_failure(runner: ModuleType, tmp_path: Path,
                                       monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "TIME_LIMIT", 1)
-    outcome = runner.X
+    source = unit_test(tmp_path, "for (;;) {}")
+    outcome = runner.run_unit(source, "gcc-O0", runner.unit_options(source))
     assert outcome.failed == 1 and "no end after 1 s" in outcome.text
 
 
