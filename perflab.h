@@ -4380,6 +4380,7 @@ typedef struct pli_walk {
     uintptr_t last_text_start, last_text_end; /* where the last address was found */
     bool exact;          /* pc was interrupted; else it is a return address */
     bool frozen;         /* modules must not be read during this walk */
+    bool guessed;        /* fp is a guess since a frame further in */
     uintptr_t *window;   /* the stack is another thread's: a page of it is copied here. NULL: it is
                             read where it is */
     pli_trail *trail;    /* what was read is noted here; NULL: nowhere */
@@ -4715,6 +4716,7 @@ static bool pli_walk_guess_sig(pli_walk *w)
     uintptr_t pc = w->regs.pc, sp = w->regs.sp, fp = w->regs.fp, ra, up, fp_ra = 0, saved = 0;
     pli_walk_use_sig(w, PLI_KEPT_FP);
     pli_walk_use_sig(w, PLI_KEPT_LR);
+    w->guessed = true;
     if (w->frozen) /* code may not be looked at: trust the frame pointer */
         return fp >= sp && pli_load_sig(w, fp, &up) && pli_load_sig(w, fp + 8, &ra) && up > fp &&
                pli_walk_to_sig(w, fp + 16, ra, up, 0);
@@ -4739,6 +4741,19 @@ static bool pli_walk_guess_sig(pli_walk *w)
     return fp_ra && pli_walk_to_sig(w, fp + 16, fp_ra, up, 0);
 }
 
+/* By a row that may go by an fp which was guessed: code without tables may use that register for
+   anything. Where it leads out of all code, the frame is guessed itself, from sp. */
+static bool pli_walk_doubt_sig(pli_walk *w, pli_row row)
+{
+    pli_walk next = *w;
+    if (pli_walk_row_sig(&next, row) &&
+        (next.regs.pc < PLI_PC_MARKS || pli_text_known_sig(&next, next.regs.pc))) {
+        *w = next;
+        return true;
+    }
+    return pli_walk_guess_sig(w);
+}
+
 /* One frame up. False at the root, and where nothing is known (*cut then). */
 static bool pli_walk_step_sig(pli_walk *w, bool *cut)
 {
@@ -4750,6 +4765,8 @@ static bool pli_walk_step_sig(pli_walk *w, bool *cut)
         moved = pli_walk_guess_sig(w);
     else if (row == PLI_CFA_SIGNAL)
         moved = pli_walk_signal_sig(w);
+    else if (w->guessed && !w->frozen)
+        moved = pli_walk_doubt_sig(w, pli_row_unpack_sig(row));
     else
         moved = pli_walk_row_sig(w, pli_row_unpack_sig(row));
     *cut = !moved;

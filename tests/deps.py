@@ -46,6 +46,7 @@ NEEDS: Sequence[Need] = (
          program="llvm-symbolizer"),
     Need("make", "make", "everything", program="make"),
     Need("libc", "libc6-dev", "C headers", library="crt1.o"),
+    Need("ccache", "ccache", "perflab.h compiled once for many tests", program="ccache"),
     Need("objdump", "binutils", "reading machine code and symbols", program="objdump"),
     Need("musl-gcc", "musl-tools", "the second C library", program="musl-gcc"),
     Need("valgrind", "valgrind", "memory errors", program="valgrind"),

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator, List, Tuple
 
 import pytest
 
@@ -42,14 +42,22 @@ def test_the_thread_has_a_name_and_takes_no_signals(own_host: Host) -> None:
     assert signal.SIGPROF in open_to
 
 
+def switches(status: Path) -> str:
+    """How often a thread was taken off its processor, and went by itself."""
+    return " ".join(line for line in status.read_text().splitlines() if "ctxt_switches" in line)
+
+
 def test_an_idle_server_sleeps(own_host: Host) -> None:
     """It does not look around now and then: the kernel counts how often it went to sleep."""
     connections = [own_host.connect() for _ in range(3)]
     assert own_host.alive()
     status = server_thread(own_host.process.pid) / "status"
-    before = [line for line in status.read_text().splitlines() if "ctxt_switches" in line]
-    time.sleep(1)
-    assert [line for line in status.read_text().splitlines() if "ctxt_switches" in line] == before
+    seconds: List[Tuple[str, str]] = []       # of two in a row, the first may still answer
+    for _ in range(2):
+        before = switches(status)
+        time.sleep(1)
+        seconds.append((before, switches(status)))
+    assert any(before == after for before, after in seconds), seconds
     for connection in connections:
         connection.close()
 
