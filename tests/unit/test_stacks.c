@@ -350,14 +350,15 @@ PL_NOINLINE static void test_states(void)
 
 /* -- In a signal handler, on a stack of its own -- */
 
-static int handled;
+static int handled, looked_at;
 
 PL_NOINLINE static void in_handler(int number)
 {
     struct timespec t = {0, 100000000};
     (void)number;
     PLI_STORE(handled, 1);
-    nanosleep(&t, NULL);
+    while (!PLI_LOAD(looked_at))
+        nanosleep(&t, NULL);
     PL_CLOBBER();
 }
 
@@ -392,6 +393,7 @@ PL_NOINLINE static void test_in_a_handler(void)
        part_has(PLI_LOAD(number), "interrupted_function+0x") &&
        !part_has(PLI_LOAD(number), "[truncated]"),
        "from a handler's stack on to what it has interrupted");
+    PLI_STORE(looked_at, 1);
     pthread_join(thread, NULL);
     signal(SIGUSR1, SIG_DFL);
 }
