@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Callable, NoReturn, Optional, Sequence, Type
 
-from . import check, commands, newlab, profile_commands, quiz, record, stacks, watch as watching
+from . import check, commands, newlab, profile_commands, quiz, record, stacks, trials, watch as watching
 from .model import EXIT_CODES, FAIL, GraderError, SubmissionError
 from .plain import printable
 
@@ -157,8 +157,11 @@ def _authors(subs: "argparse._SubParsersAction[_Parser]") -> None:
     checking = _command(subs, "check", "for authors: what a lab lacks, and whether it does what it "
                         "promises", check.check, lab=False)
     checking.add_argument("lab", nargs="?", default="", metavar="NN", help="one lab (default: all)")
-    checking.add_argument("--all", action="store_true",
+    checking.add_argument("--all", action="store_const", dest="depth", const=trials.EVERYTHING,
+                          default=trials.USUAL,
                           help="grade everything with every compiler and level")
+    checking.add_argument("--quick", action="store_const", dest="depth", const=trials.QUICK,
+                          help="measure time only as shipped and solved, and where it alone decides")
     checking.add_argument("--tap", action="store_true", help="print a TAP report")
     tables = _command(subs, "readme", "for authors: the tables of README.md, made from lab.ini",
                       record.readmes, lab=False)

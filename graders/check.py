@@ -3,6 +3,7 @@
     python3 -m graders check 08         what lab 08 lacks, and whether it does what it promises
     python3 -m graders check            every lab
     python3 -m graders check --all      every grading with every compiler and level
+    python3 -m graders check --quick    time only as shipped and solved, and where it alone decides
 
 A lab that lacks a file that gradings need is not graded: what is missing comes first.
 """
@@ -92,11 +93,11 @@ def check(options: argparse.Namespace) -> int:
         report.heading("All labs")
         report.item("no folder without a lab", lambda: _strangers(options.root))
     for folder in folders:
-        _lab(report, options.root, folder, options.all)
+        _lab(report, options.root, folder, options.depth)
     return report.end()
 
 
-def _lab(report: Report, root: Path, folder: Path, everything: bool) -> None:
+def _lab(report: Report, root: Path, folder: Path, depth: str) -> None:
     report.heading(f"Lab {folder.name[:2]}: {folder.name[3:]}")
     read: List[Lab] = []
     if not report.item("lab.ini can be read", lambda: _read(folder, read)):
@@ -107,7 +108,7 @@ def _lab(report: Report, root: Path, folder: Path, everything: bool) -> None:
     if not anatomy.gradable(lab):
         return
     with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
-        for alone, group in groupby(trials.trials(lab, root, everything), lambda one: one.alone):
+        for alone, group in groupby(trials.trials(lab, root, depth), lambda one: one.alone):
             found = [(one.name, one.run if alone else pool.submit(one.run).result)
                      for one in group]
             for name, run in found:

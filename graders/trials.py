@@ -59,8 +59,16 @@ TIMED = Recipe("gcc", "-O2")
 BUILDS = (TIMED, Recipe("gcc", "-O3"), Recipe("clang", "-O2"), Recipe("clang", "-O3"))
 
 
-def trials(lab: Lab, root: Path, everything: bool) -> Iterator[Trial]:
-    """All of a lab's trials. Not ``everything``: time, and wrong probes, in one build only."""
+# How much is measured. Time is what takes long.
+QUICK, USUAL, EVERYTHING = "quick", "usual", "everything"
+
+
+def trials(lab: Lab, root: Path, depth: str) -> Iterator[Trial]:
+    """All of a lab's trials.
+
+    USUAL has time, and wrong probes, in one build only; EVERYTHING in each of them; QUICK there too
+    leaves out the time of probes, but where nothing else decides.
+    """
     known = probes.read(lab)
     for recipe in BUILDS:
         if shutil.which(recipe.cc) is None:
@@ -68,8 +76,13 @@ def trials(lab: Lab, root: Path, everything: bool) -> Iterator[Trial]:
             continue
         if recipe.optimise == "-O2":
             yield Trial(f"{recipe.cc}: no warnings", partial(_warnings, lab, root, recipe.cc))
-        full = everything or recipe == TIMED
-        yield from _graded(lab, root, recipe, known) if full else _built(lab, root, recipe, known)
+        if depth == EVERYTHING or recipe == TIMED:
+            timed = [probe for probe in known if depth != QUICK or probe.fails == {"time"}]
+            yield from _graded(lab, root, recipe, timed)
+        if depth == QUICK and recipe == TIMED:
+            yield from _built(lab, root, recipe, [one for one in known if one not in timed])
+        elif depth != EVERYTHING and recipe != TIMED:
+            yield from _built(lab, root, recipe, [one for one in known if not one.errors])
     yield Trial("lab.h is clean C99 and C++11", partial(_header, lab))
     yield Trial("the benchmarks run", partial(_benchmarks, lab, root))
 
@@ -89,7 +102,7 @@ def _built(lab: Lab, root: Path, recipe: Recipe, known: Sequence[Probe]) -> Iter
     yield Trial(f"{recipe}: slow.c, untimed", partial(_untimed_slow, lab, failed))
     yield Trial(f"{recipe}: the solution, untimed", partial(_untimed_solution, lab, failed), False)
     for probe in known:
-        if not probe.errors and probe.kind != "moved":      # what moves has slow.c's evidence
+        if probe.kind != "moved":      # what moves has slow.c's evidence
             yield Trial(f"{recipe}: {probe.path.name}, untimed",
                         partial(_untimed_probe, lab, failed, probe), False)
 

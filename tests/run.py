@@ -306,9 +306,9 @@ def pytest_suites(fast: bool) -> Iterator[Suite]:
 
 
 def lab_suites() -> Iterator[Suite]:
-    """Every lab, checked as `make check-labs` does it."""
+    """Every lab, checked as `make check-labs` does it, with less time measured."""
     for folder in sorted((ROOT / "labs").glob("[0-9][0-9]_*")):
-        command = [sys.executable, "-m", "graders", "check", "--tap", folder.name]
+        command = [sys.executable, "-m", "graders", "check", "--tap", "--quick", folder.name]
         yield Suite(f"check-labs {folder.name}", ("cc", "clang", "g++"),
                     partial(run_tap, command), alone=True)
 

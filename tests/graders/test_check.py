@@ -259,10 +259,14 @@ def test_benchmarks_that_fail_are_found(small: Path) -> None:
 
 def test_everything_grades_in_full_with_each_compiler(small: Path) -> None:
     lab = labs.load(small, "90")
-    quick, full = ([one.name for one in trials.trials(lab, small, all_of_it)]
-                   for all_of_it in (False, True))
-    assert "clang -O3: wrong_spaces.c" in full and "clang -O3: wrong_spaces.c" not in quick
+    quick, usual, full = ([one.name for one in trials.trials(lab, small, depth)]
+                          for depth in (trials.QUICK, trials.USUAL, trials.EVERYTHING))
+    assert "clang -O3: wrong_spaces.c" in full and "clang -O3: wrong_spaces.c" not in usual
     assert not any("untimed" in name for name in full)
+    assert "gcc -O2: wrong_spaces.c" in usual and "gcc -O2: the solution passes" in quick
+    assert {"gcc -O2: wrong_spaces.c, untimed", "gcc -O2: kept_slow.c, untimed"} <= set(quick)
+    assert not any(name in usual for name in quick if name.startswith("gcc -O2") and
+                   name.endswith("untimed"))
 
 
 def test_an_undecided_machine_gets_another_chance(small: Path,
