@@ -161,7 +161,7 @@ def _authors(subs: "argparse._SubParsersAction[_Parser]") -> None:
                           default=trials.USUAL,
                           help="grade everything with every compiler and level")
     checking.add_argument("--quick", action="store_const", dest="depth", const=trials.QUICK,
-                          help="measure time only as shipped and solved, and where it alone decides")
+                          help="time only as shipped and solved, and where it alone decides")
     checking.add_argument("--tap", action="store_true", help="print a TAP report")
     tables = _command(subs, "readme", "for authors: the tables of README.md, made from lab.ini",
                       record.readmes, lab=False)
