@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Callable, NoReturn, Optional, Sequence, Type
 
-from . import check, commands, newlab, profile_commands, quiz, record, stacks, trials, watch as watching
+from . import (check, commands, newlab, profile_commands, quiz, record, stacks, trials,
+               watch as watching)
 from .model import EXIT_CODES, FAIL, GraderError, SubmissionError
 from .plain import printable
 
