@@ -15,6 +15,7 @@ import argparse
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -405,6 +406,19 @@ def total(outcomes: Sequence[Outcome]) -> str:
     return f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")
 
 
+def hand_on_signals() -> None:
+    """Programs under test get signals as a terminal would give them.
+
+    What a shell starts in the background, or nohup, ignores some, and hands that on to all its
+    children; a signal that has a handler is the default's again in a child.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="tests/run.py", description="Runs perflab's tests.")
@@ -417,6 +431,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         for suite in suites:
             print(f"{suite.name:40} {', '.join(suite.needs)}")
         return 0
+    hand_on_signals()
     start = time.monotonic()
     outcomes = run_all(suites, absent_tools(suites))
     print(f"\n{len(suites)} suites in {time.monotonic() - start:.0f} s")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -160,6 +161,18 @@ def test_a_hanging_suite_is_a_failure(runner: ModuleType, tmp_path: Path,
     source = unit_test(tmp_path, "for (;;) {}")
     outcome = runner.run_unit(source, "gcc-O0", runner.unit_options(source))
     assert outcome.failed == 1 and "no end after 1 s" in outcome.text
+
+
+def test_what_a_shell_ignores_in_the_background_is_not_handed_on(runner: ModuleType) -> None:
+    code = ("import signal, subprocess, sys; sys.path.insert(0, 'tests'); import run; "
+            "run.hand_on_signals(); "
+            "subprocess.run(['grep', 'SigIgn', '/proc/self/status'])")
+    ignoring = ("import os, signal, sys; "
+                "[signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGHUP)]; "
+                "os.execv(sys.executable, [sys.executable, '-c', sys.argv[1]])")
+    done = subprocess.run([sys.executable, "-c", ignoring, code], cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE, check=True)
+    assert int(done.stdout.split()[1], 16) & 0b11 == 0
 
 
 def test_every_suite_needs_only_known_tools(runner: ModuleType,
