@@ -36,10 +36,10 @@ class Slices:
     """Intervals of one track, in the order of their begin; an outer one before its inner ones."""
     start: "array[int]" = field(default_factory=lambda: array("q"))      # ns since the beginning
     duration: "array[int]" = field(default_factory=lambda: array("q"))   # ns
-    name: "array[int]" = field(default_factory=lambda: array("L"))       # in Timeline.strings
+    name: "array[int]" = field(default_factory=lambda: array("I"))       # in Timeline.strings
     kind: "array[int]" = field(default_factory=lambda: array("B"))       # REGION, WORK, ...
     depth: "array[int]" = field(default_factory=lambda: array("H"))      # 0: the outermost
-    detail: "array[int]" = field(default_factory=lambda: array("L"))     # in Timeline.details
+    detail: "array[int]" = field(default_factory=lambda: array("I"))     # in Timeline.details
 
     def __len__(self) -> int:
         return len(self.start)
@@ -49,9 +49,9 @@ class Slices:
 class Points:
     """Moments on one track, in the order of time."""
     time: "array[int]" = field(default_factory=lambda: array("q"))
-    name: "array[int]" = field(default_factory=lambda: array("L"))
+    name: "array[int]" = field(default_factory=lambda: array("I"))
     kind: "array[int]" = field(default_factory=lambda: array("B"))       # LOG, INSTANT, ...
-    detail: "array[int]" = field(default_factory=lambda: array("L"))
+    detail: "array[int]" = field(default_factory=lambda: array("I"))
 
     def __len__(self) -> int:
         return len(self.time)
@@ -71,15 +71,21 @@ class Sched:
 
 @dataclass
 class Times:
-    """Where a thread's time went, in ns: running + runnable + sum(blocked) + idle is its life."""
+    """Where a thread's time went, in ns: together it is the thread's life.
+
+    Running and runnable are the kernel's counts. A wait as the program sees it ends when the thread
+    runs again, so it holds some of the runnable time: here each moment counts once.
+    """
     running: int = 0
     runnable: int = 0           # it could have run, but no processor was free
     blocked: Dict[str, int] = field(default_factory=dict)       # by cause: "lock", "read", ...
     idle: int = 0               # it slept, and nobody noted why
+    unknown: int = 0            # not blocked, and the kernel's counts are missing
 
     @property
     def life(self) -> int:
-        return self.running + self.runnable + sum(self.blocked.values()) + self.idle
+        return (self.running + self.runnable + sum(self.blocked.values()) + self.idle
+                + self.unknown)
 
 
 @dataclass
@@ -100,8 +106,9 @@ class Thread:
 
     @property
     def label(self) -> str:
-        """What people call it; the tid tells threads of one name apart."""
-        return f"{self.name or 'thread'} {self.tid}"
+        """What people call it; the tid tells threads of one name apart. A track of another
+        producer that is no thread has no tid."""
+        return f"{self.name or 'thread'} {self.tid}" if self.tid else self.name or "track"
 
 
 @dataclass
