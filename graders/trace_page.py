@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from .files import keep
-from .timeline import Detail, FlowPoint, Slices, Task, Thread, Timeline, Value
+from .timeline import Detail, FlowPoint, Process, Slices, Task, Thread, Timeline, Value
+from .trace_findings import Finding
 
 ASSETS = Path(__file__).resolve().parent / "page"
 SCRIPTS = ("unpack.js", "model.js", "format.js", "paint.js", "panel.js", "app.js", "input.js")
@@ -31,14 +32,15 @@ Table = Dict[str, Any]
 LINE = 16384        # characters of base64 on one line: editors like short ones
 
 
-def write(timeline: Timeline, target: Path, title: str = "") -> None:
-    """Writes the page."""
-    keep(target, page(timeline, title))
+def write(timeline: Timeline, target: Path, title: str = "",
+          findings: Sequence[Finding] = ()) -> None:
+    """Writes the page, with what was found in words at its top."""
+    keep(target, page(timeline, title, findings))
 
 
-def page(timeline: Timeline, title: str = "") -> str:
+def page(timeline: Timeline, title: str = "", findings: Sequence[Finding] = ()) -> str:
     """The whole page as text."""
-    data = packed(timeline, title)
+    data = packed(timeline, title, findings)
     parts = {"title": escape(title or "trace"), "style": asset("style.css"),
              "size": str(data.size), "data": data.text,
              "script": "\n".join(asset(name) for name in SCRIPTS)}
@@ -58,15 +60,17 @@ class Packed(NamedTuple):
     size: int
 
 
-def packed(timeline: Timeline, title: str) -> Packed:
+def packed(timeline: Timeline, title: str, findings: Sequence[Finding] = ()) -> Packed:
     """The trace as unpack.js reads it."""
     strings = Strings(timeline.strings)
     columns = Columns()
     tasks = sorted(timeline.tasks, key=lambda task: task.start)
+    process = _process_numbers(timeline)
     _thread_columns(columns, timeline.threads)
-    _other_columns(columns, timeline, tasks, strings)
-    header = _header(timeline, title, tasks, strings)
-    header["tables"] = columns.tables
+    _other_columns(columns, timeline, tasks, strings, process)
+    header = {"version": 1, "title": title, "tables": columns.tables,
+              "findings": [[finding.text, finding.next] for finding in findings],
+              **_header(timeline, tasks, strings, process)}
     text = json.dumps(header, separators=(",", ":")).encode("ascii")
     whole = b"".join([len(text).to_bytes(4, "little"), text, *columns.parts])
     letters = base64.b64encode(zlib.compress(whole, 6)).decode("ascii")
@@ -124,10 +128,13 @@ class Columns:
 
 def _thread_columns(columns: Columns, threads: Sequence[Thread]) -> None:
     """What belongs to threads: one after the other; the header says how many each has."""
-    slices = [thread.slices for thread in threads]
-    _slice_columns(columns, "slices", slices)
-    columns.numbers("depth", *(track.depth for track in slices))
-    _slice_columns(columns, "states", [thread.states for thread in threads])
+    _slice_columns(columns, [thread.slices for thread in threads])
+    sched = [thread.sched for thread in threads]
+    columns.table("sched", sum(map(len, sched)))
+    columns.rising("start", *(track.start for track in sched))
+    columns.times("duration", *(track.duration for track in sched))
+    columns.times("run", *(track.run for track in sched))
+    columns.times("wait", *(track.wait for track in sched))
     points = [thread.points for thread in threads]
     columns.table("points", sum(map(len, points)))
     columns.rising("time", *(track.time for track in points))
@@ -136,19 +143,19 @@ def _thread_columns(columns: Columns, threads: Sequence[Thread]) -> None:
     columns.numbers("detail", *(track.detail for track in points))
 
 
-def _slice_columns(columns: Columns, name: str, tracks: Sequence[Slices]) -> None:
-    columns.table(name, sum(map(len, tracks)))
+def _slice_columns(columns: Columns, tracks: Sequence[Slices]) -> None:
+    columns.table("slices", sum(map(len, tracks)))
     columns.rising("start", *(track.start for track in tracks))
     columns.times("duration", *(track.duration for track in tracks))
     columns.numbers("name", *(track.name for track in tracks))
     columns.numbers("kind", *(track.kind for track in tracks))
+    columns.numbers("depth", *(track.depth for track in tracks))
     columns.numbers("detail", *(track.detail for track in tracks))
 
 
 def _other_columns(columns: Columns, timeline: Timeline, tasks: Sequence[Task],
-                   strings: "Strings") -> None:
+                   strings: "Strings", process: Dict[int, int]) -> None:
     """Tasks, arrows and counters. A parent is the number of its task and 1; 0: none."""
-    process = {item.pid: number for number, item in enumerate(timeline.processes)}
     numbers = {(task.pid, task.id): number for number, task in enumerate(tasks, 1)}
     columns.table("tasks", len(tasks))
     columns.rising("start", [task.start for task in tasks])
@@ -198,26 +205,43 @@ class Strings:
         return number
 
 
-def _header(timeline: Timeline, title: str, tasks: Sequence[Task],
-            strings: Strings) -> Dict[str, object]:
+def _process_numbers(timeline: Timeline) -> Dict[int, int]:
+    """Places in the list of processes, by pid; those that the trace does not name come last."""
+    owners = chain(timeline.processes, timeline.threads, timeline.tasks, timeline.counters)
+    return {pid: number for number, pid in enumerate(dict.fromkeys(item.pid for item in owners))}
+
+
+def _header(timeline: Timeline, tasks: Sequence[Task], strings: Strings,
+            process: Dict[int, int]) -> Column:
     """What is not a column of numbers."""
-    process = {item.pid: number for number, item in enumerate(timeline.processes)}
-    details = [_detail(item, strings) for item in timeline.details]
+    known = {item.pid: item for item in reversed(timeline.processes)}
     return {
-        "version": 1, "title": title, "unix": str(timeline.unix), "duration": timeline.duration,
-        "events": timeline.events, "notes": list(timeline.notes),
-        "processes": [{"pid": item.pid, "name": item.name, "command": item.command,
-                       "program": item.program,
-                       "facts": [[key, _exact(value)] for key, value in item.facts.items()]}
-                      for item in timeline.processes],
-        "threads": [{"process": process[item.pid], "tid": item.tid, "label": item.label,
-                     "start": item.start, "end": item.end, "overwritten": item.overwritten,
-                     "slices": len(item.slices), "states": len(item.states),
-                     "points": len(item.points)} for item in timeline.threads],
+        "unix": str(timeline.unix), "duration": timeline.duration, "events": timeline.events,
+        "notes": list(timeline.notes),
+        "processes": [_process(known.get(pid, Process(pid))) for pid in process],
+        "threads": [_thread(thread, process) for thread in timeline.threads],
         "counters": [{"process": process[item.pid], "name": item.name, "count": len(item.time)}
                      for item in timeline.counters],
         "taskIds": [_exact(task.id) for task in tasks],
-        "details": details, "strings": strings.all}
+        "details": [_detail(item, strings) for item in timeline.details],
+        "strings": strings.all}
+
+
+def _process(process: Process) -> Column:
+    return {"pid": process.pid, "name": process.name, "command": process.command,
+            "program": process.program,
+            "facts": [[key, _exact(value)] for key, value in process.facts.items()
+                      if key != "program"]}
+
+
+def _thread(thread: Thread, process: Dict[int, int]) -> Column:
+    """A thread, with the numbers of its rows in the columns and where its time went."""
+    times = thread.times
+    return {"process": process[thread.pid], "label": thread.label, "tid": thread.tid,
+            "start": thread.start, "end": thread.end, "overwritten": thread.overwritten,
+            "slices": len(thread.slices), "sched": len(thread.sched), "points": len(thread.points),
+            "times": {"running": times.running, "runnable": times.runnable,
+                      "blocked": times.blocked, "idle": times.idle + times.unknown}}
 
 
 def _detail(detail: Detail, strings: Strings) -> List[object]:

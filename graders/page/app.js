@@ -48,7 +48,7 @@ class App {
       for (const tasks of trace.taskRows) rows.push(this.taskRow(tasks));
     trace.processes.forEach((process, number) => {
       const threads = trace.threads.filter(thread => thread.process === number);
-      if (this.section(rows, `process ${number}`, `Threads of ${this.processName(number)}`))
+      if (threads.length && this.section(rows, `process ${number}`, `Threads of ${this.processName(number)}`))
         for (const thread of threads) rows.push(this.threadRow(thread));
     });
     let top = 0;
@@ -213,11 +213,13 @@ class App {
       return;
     }
     if (!this.everything) this.everything = sumUp(trace, 0, trace.duration);
-    const notices = trace.notes.map(note => element('p', {kind: 'notice'}, note));
-    if (!trace.events) notices.push(element('p', {kind: 'notice'}, 'This trace has no events. ' +
-      'Was pl_trace_start called before the work began, and pl_trace_stop after it?'));
-    this.panel.sums(this.everything, `The whole trace: ${formatTime(trace.duration)}`,
-                    ...notices, ...trace.processes.map(processFacts));
+    const notice = (...words) => element('p', {kind: 'notice'}, ...words);
+    const notices = trace.findings.map(([words, next]) => notice(element('b', {}, words), ` ${next}`));
+    notices.push(...trace.notes.map(words => notice(words)));
+    if (!trace.events) notices.push(notice('This trace has no events. Was pl_trace_start called ' +
+                                           'before the work began, and pl_trace_stop after it?'));
+    this.panel.sums(this.everything, `The whole trace: ${formatTime(trace.duration)}`, notices,
+                    trace.processes.map(processFacts));
   }
 
   // Finds a slice, point, task or thread; shows it in the middle and selects it.
@@ -248,13 +250,15 @@ class App {
       return {what, ref, thread, row: `thread ${thread.number}`, depth: 0, start: time, end: time};
     }
     const thread = trace.threadOf(what === 'state' ? 'states' : 'slices', ref);
-    const depth = what === 'state' ? -1 : trace.slices.depth[ref];
-    const lane = what === 'state' ? thread.bar : thread.lanes[depth];
-    return this.placed({what, ref, thread, lane, row: `thread ${thread.number}`, depth});
+    const row = `thread ${thread.number}`, {bar} = thread;
+    if (what === 'state') return this.placed({what, ref, thread, lane: bar, row, depth: -1}, ref - thread.states[0]);
+    if (trace.slices.kind[ref] === BLOCKED)
+      return this.placed({what, ref, thread, lane: bar, row, depth: -1}, bar.pieceOfWait(trace, ref));
+    const depth = trace.slices.depth[ref];
+    return this.placed({what, ref, thread, lane: thread.lanes[depth], row, depth});
   }
 
-  placed(found) {
-    const place = firstAtLeast(found.lane.ref, found.ref);
+  placed(found, place = firstAtLeast(found.lane.ref, found.ref)) {
     return {...found, place, start: found.lane.start[place], end: found.lane.end[place]};
   }
 
@@ -285,7 +289,9 @@ class App {
       if (ref >= from && ref < to) this.goTo('point', ref);
     } else if (selection.lane) {
       const place = selection.place + step;
-      if (place >= 0 && place < selection.lane.count) this.goTo(selection.what, selection.lane.ref[place]);
+      if (place < 0 || place >= selection.lane.count) return;
+      if (selection.lane === selection.thread?.bar) this.goTo('state', selection.thread.states[0] + place);
+      else this.goTo(selection.what, selection.lane.ref[place]);
     }
   }
 
@@ -303,7 +309,7 @@ class App {
     let inside = y + scroll - row.top - GAP;
     if (row.type === 'tasks') return this.inLane('task', row.tasks.lanes[Math.floor(inside / LANE)], time, slack);
     const {thread} = row;
-    if (inside < BAR) return this.inLane('state', thread.bar, time, slack);
+    if (inside < BAR) return this.inLane('state', thread.bar, time, slack, thread.states[0]);
     inside -= BAR + 1;
     if (row.marks) {
       if (inside < MARKS) return this.pointNear(thread, time, 2 * slack);
@@ -313,12 +319,14 @@ class App {
     return depth < row.lanes ? this.inLane('slice', thread.lanes[depth], time, slack) : null;
   }
 
-  inLane(what, lane, time, slack) {
+  // In a bar, things go by their place, since only waits are in a table.
+  inLane(what, lane, time, slack, first) {
     if (!lane || !lane.count) return null;
     const after = Math.min(lane.count - 1, firstAtLeast(lane.end, time));
     const distance = i => Math.max(lane.start[i] - time, time - lane.end[i], 0);
     const place = after > 0 && distance(after - 1) < distance(after) ? after - 1 : after;
-    return distance(place) <= slack ? this.locate(what, lane.ref[place]) : null;
+    if (distance(place) > slack) return null;
+    return this.locate(what, first === undefined ? lane.ref[place] : first + place);
   }
 
   pointNear(thread, time, slack) {
@@ -336,7 +344,7 @@ class App {
       return place < 0 ? '' : `${thing.counter.name}: ${formatValue(thing.counter.value[place], thing.counter.name)}`;
     }
     if (thing.what === 'point') return `${trace.text(trace.points.name[thing.ref])}\n${this.textOf(thing)}`;
-    const name = thing.what === 'state' ? stateName(trace, thing.ref) : thing.what === 'task'
+    const name = thing.what === 'state' ? stateName(trace, thing.lane, thing.place) : thing.what === 'task'
       ? `${trace.text(trace.tasks.name[thing.ref])} ${trace.taskIds[thing.ref]}`
       : trace.text(trace.slices.name[thing.ref]);
     return `${name}\n${formatTime(thing.end - thing.start)}`;
@@ -399,8 +407,9 @@ class App {
       this.setSearch(parts.get('search'));
     }
     const [, what, ref] = (parts.get('select') || '').match(/^(slice|state|point|task)-(\d+)$/) || [];
-    const table = {slice: 'slices', state: 'states', point: 'points', task: 'tasks'}[what];
-    if (what && Number(ref) < this.trace[table].count) this.selection = this.locate(what, Number(ref));
+    const counts = {slice: this.trace.slices.count, state: this.trace.pieces,
+                    point: this.trace.points.count, task: this.trace.tasks.count};
+    if (what && Number(ref) < counts[what]) this.selection = this.locate(what, Number(ref));
     this.afterFirstPaint(Number(parts.get('y')) || 0);
   }
 
@@ -428,9 +437,9 @@ function threadWords(thread) {
 }
 
 function processFacts(process) {
-  return facts([['process', `${process.name || 'process'} (${process.pid})`],
+  return element('div', {}, element('h3', {}, 'Process'), facts([['name', `${process.name || 'process'} (${process.pid})`],
                 ['command', process.command], ['program', process.program],
-                ...process.facts.map(([key, value]) => [key.replaceAll('_', ' '), String(value)])]);
+                ...process.facts.map(([key, value]) => [key.replaceAll('_', ' '), String(value)])]));
 }
 
 function started(unix) {

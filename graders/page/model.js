@@ -5,7 +5,7 @@
 // pixel is known without looking at each interval.
 'use strict';
 
-const REGION = 0, WORK = 1, BLOCKED = 2, OTHER = 3, RUNNING = 4, RUNNABLE = 5, IDLE = 6;
+const REGION = 0, WORK = 1, BLOCKED = 2, OTHER = 3;
 const POINT_KINDS = ['log', 'instant', 'flow', 'CPU sample', 'note'];
 const SLICE_KINDS = ['region', 'work for a task', 'blocked', 'other'];
 const FLOW = 2, SAMPLE = 3;
@@ -22,10 +22,10 @@ const CAUSES = {
 const GROUP_OF_CAUSE = new Map(Object.entries(CAUSES).flatMap(
   ([group, causes]) => causes.map(cause => [cause, Number(group)])));
 
-function groupOf(kind, cause) {
-  if (kind === RUNNING) return 0;
-  if (kind === RUNNABLE) return 1;
-  return kind === BLOCKED ? GROUP_OF_CAUSE.get(cause) ?? 2 : 5;
+const RAN = 0, READY = 1, ASLEEP = 5;     // groups
+
+function groupOf(cause) {
+  return GROUP_OF_CAUSE.get(cause) ?? 2;
 }
 
 // The first place from `from` on with a value of at least (more than) `value`: steps that double,
@@ -87,21 +87,123 @@ class Lane {
   }
 }
 
+// What a thread was doing, side by side: waits as the program noted them, and between them what the
+// kernel counted, by interval. The kernel does not say when in an interval a thread ran, so these
+// pieces are shares: `spent` has, for each group, the time spent in it before each piece. `ref` is
+// the slice of a wait; -1 in a piece of shares.
+class Bar extends Lane {
+  constructor(trace, thread) {
+    const pieces = thread.tid ? piecesOf(trace, thread) : [];
+    super(pieces.length);
+    this.ref = new Int32Array(pieces.length);
+    this.group = new Uint8Array(pieces.length);     // that of the largest share
+    this.spent = GROUPS.map(() => new Float64Array(pieces.length + 1));
+    pieces.forEach(({start, end, ref, shares}, at) => {
+      this.add(start, end, ref);
+      this.group[at] = shares.indexOf(Math.max(...shares));
+      shares.forEach((share, group) => {
+        this.spent[group][at + 1] = this.spent[group][at] + share * (end - start);
+      });
+    });
+  }
+  share(group, at) {
+    return (this.spent[group][at + 1] - this.spent[group][at]) / (this.end[at] - this.start[at] || 1);
+  }
+  // Where a wait is; one inside another wait is where that is.
+  pieceOfWait({slices}, ref) {
+    return Math.min(firstAbove(this.end, slices.start[ref]), this.count - 1);
+  }
+  spentBefore(group, time) {
+    const i = firstAtLeast(this.end, time), before = this.spent[group][i];
+    return i < this.count ? before + this.share(group, i) * Math.max(0, time - this.start[i]) : before;
+  }
+}
+
+const SHARES = GROUPS.map((_, group) => GROUPS.map((_, other) => Number(other === group)));
+
+// Pieces of a thread's life: its waits, and the gaps between them as the kernel counted them. Gaps
+// without a count are sleep, for the kernel was asked of all threads that ran; unless it never was.
+function piecesOf(trace, thread) {
+  const {sched} = trace, waits = waitsOf(trace, thread), pieces = [];
+  const shares = sharesOf(sched, thread, waits);
+  let next = thread.sched[0];
+  const add = (start, end, ref, parts) => {
+    const last = pieces[pieces.length - 1];
+    if (last && ref < 0 && last.shares === parts && last.end === start) last.end = end;
+    else if (end > start) pieces.push({start, end, ref, shares: parts});
+  };
+  const fill = (low, high) => {
+    while (low < high) {
+      while (next < thread.sched[1] && sched.start[next] + sched.duration[next] <= low) next++;
+      const begin = next < thread.sched[1] ? Math.min(high, sched.start[next]) : high;
+      if (begin > low && sched.count) add(low, begin, -1, SHARES[ASLEEP]);
+      low = Math.max(low, begin);
+      if (low >= high) return;
+      const end = Math.min(high, sched.start[next] + sched.duration[next]);
+      add(low, end, -1, shares[next - thread.sched[0]]);
+      low = end;
+    }
+  };
+  let time = thread.start;
+  for (const {start, end, ref, group} of waits) {
+    fill(time, start);
+    add(start, end, ref, SHARES[group]);
+    time = end;
+  }
+  fill(time, thread.end);
+  return pieces;
+}
+
+// The waits of a thread that are in no other wait.
+function waitsOf(trace, {slices: [from, to]}) {
+  const {start, duration, kind, name} = trace.slices, waits = [];
+  let last = -1;
+  for (let i = from; i < to; i++) {
+    if (kind[i] !== BLOCKED || start[i] < last || !duration[i]) continue;
+    last = start[i] + duration[i];
+    waits.push({start: start[i], end: last, ref: i, group: groupOf(trace.text(name[i]))});
+  }
+  return waits;
+}
+
+// For each interval of the kernel's: of the time in it that was no wait, what share of it was spent
+// running, waiting for a processor, and asleep.
+function sharesOf(sched, {sched: [from, to]}, waits) {
+  const all = [];
+  let at = 0;
+  for (let i = from; i < to; i++) {
+    const start = sched.start[i], end = start + sched.duration[i];
+    let free = end - start;
+    for (; at < waits.length && waits[at].start < end; at++) {
+      free -= Math.max(0, Math.min(waits[at].end, end) - Math.max(waits[at].start, start));
+      if (waits[at].end > end) break;
+    }
+    const ran = free > 0 ? Math.min(1, sched.run[i] / free) : 0;
+    const ready = free > 0 ? Math.min(1 - ran, sched.wait[i] / free) : 0;
+    all.push(ran > 0.98 ? SHARES[RAN] : ready > 0.98 ? SHARES[READY]
+             : [ran, ready, 0, 0, 0, Math.max(0, 1 - ran - ready)]);
+  }
+  return all;
+}
+
 class Trace {
   constructor({header, tables}) {
     Object.assign(this, header);
-    Object.assign(this, {slices: tables.slices, states: tables.states, points: tables.points,
+    Object.assign(this, {slices: tables.slices, sched: tables.sched, points: tables.points,
                          tasks: tables.tasks, flows: tables.flows, values: tables.values});
     this.readDetails();
-    let slices = 0, states = 0, points = 0, values = 0;
+    let slices = 0, sched = 0, points = 0, states = 0, values = 0;
     this.threads.forEach((thread, number) => {
       thread.number = number;
       thread.slices = [slices, slices += thread.slices];
-      thread.states = [states, states += thread.states];
+      thread.sched = [sched, sched += thread.sched];
       thread.points = [points, points += thread.points];
       thread.lanes = this.lanesOf(thread);
-      thread.bar = this.barOf(thread);
+      thread.bar = new Bar(this, thread);
+      thread.spent = spentInLife(thread.times);
+      thread.states = [states, states += thread.bar.count];
     });
+    this.pieces = states;
     for (const counter of this.counters) {
       const from = values;
       values += counter.count;
@@ -134,27 +236,15 @@ class Trace {
     return pairs;
   }
 
+  // A lane for each depth. Waits are left out: they stand in the bar.
   lanesOf({slices: [from, to]}) {
-    const {start, duration, depth} = this.slices, counts = [];
-    for (let i = from; i < to; i++) counts[depth[i]] = (counts[depth[i]] || 0) + 1;
+    const {start, duration, depth, kind} = this.slices, counts = [];
+    for (let i = from; i < to; i++)
+      if (kind[i] !== BLOCKED) counts[depth[i]] = (counts[depth[i]] || 0) + 1;
     const lanes = Array.from(counts, count => new Lane(count || 0));
-    for (let i = from; i < to; i++) lanes[depth[i]].add(start[i], start[i] + duration[i], i);
+    for (let i = from; i < to; i++)
+      if (kind[i] !== BLOCKED) lanes[depth[i]].add(start[i], start[i] + duration[i], i);
     return lanes;
-  }
-
-  // The bar also knows, for each group, the time spent in it before each interval.
-  barOf({states: [from, to]}) {
-    const {start, duration, kind, name} = this.states, lane = new Lane(to - from);
-    lane.group = new Uint8Array(to - from);
-    lane.spent = GROUPS.map(() => new Float64Array(to - from + 1));
-    for (let i = from; i < to; i++) {
-      const group = groupOf(kind[i], this.text(name[i])), at = lane.count;
-      lane.add(start[i], start[i] + duration[i], i);
-      lane.group[at] = group;
-      for (let g = 0; g < GROUPS.length; g++)
-        lane.spent[g][at + 1] = lane.spent[g][at] + (g === group ? duration[i] : 0);
-    }
-    return lane;
   }
 
   readTasks() {
@@ -204,7 +294,7 @@ class Trace {
     return null;
   }
 
-  // The thread a slice belongs to: the last one whose entries begin before it.
+  // The thread that an entry of a table belongs to.
   threadOf(table, ref) {
     let low = 0, high = this.threads.length;
     while (low < high) {
@@ -283,7 +373,8 @@ function extremesBetween(counter, from, to) {
 // sums over a range --------------------------------------------------------------------------------
 
 // Regions, tasks and waits count when they share time with the range. Totals are the time inside
-// the range; percentiles and the longest are of whole durations.
+// the range; percentiles and the longest are of whole durations. A region inside another one of its
+// name adds to the count, but not to the total.
 function sumUp(trace, from, to) {
   const regions = new Tally(), tasks = new Tally(), waits = new Tally(), samples = new Tally();
   const {slices, points} = trace;
@@ -291,13 +382,17 @@ function sumUp(trace, from, to) {
     for (const lane of thread.lanes) {
       const [first, last] = lane.between(from, to);
       for (let i = first; i < last; i++) {
-        const ref = lane.ref[i], kind = slices.kind[ref], name = slices.name[ref];
-        const inside = Math.min(lane.end[i], to) - Math.max(lane.start[i], from);
-        if (kind === REGION) regions.add(name, inside, lane.end[i] - lane.start[i], ref);
-        else if (kind === BLOCKED)
-          waits.add(`${name} ${trace.stackOf[slices.detail[ref]]}`, inside,
-                    lane.end[i] - lane.start[i], ref);
+        const ref = lane.ref[i];
+        if (slices.kind[ref] !== WORK)
+          regions.add(slices.name[ref], ...within(lane, i, from, to), ref);
       }
+    }
+    const [first, last] = thread.bar.between(from, to);
+    for (let i = first; i < last; i++) {
+      const ref = thread.bar.ref[i];
+      if (ref >= 0)
+        waits.add(`${slices.name[ref]} ${trace.stackOf[slices.detail[ref]]}`,
+                  ...within(thread.bar, i, from, to), ref);
     }
     const end = firstAbove(points.time, to, thread.points[0], thread.points[1]);
     for (let i = firstAtLeast(points.time, from, thread.points[0], thread.points[1]); i < end; i++)
@@ -326,19 +421,26 @@ function weightOf(trace, detail) {
   return Number(trace.annotation(detail, trace.weightKey) || 0);
 }
 
-// Where a thread's time in a range went, by group, in ns.
+// The part of a lane's interval inside a range, and the whole of it.
+function within(lane, i, from, to) {
+  return [Math.min(lane.end[i], to) - Math.max(lane.start[i], from), lane.end[i] - lane.start[i]];
+}
+
+// Where a thread's time in a range went, by group, in ns. For its whole life these are the sums that
+// `graders trace` prints, which know better than pieces can what a wait has of waiting to run.
 function spentBetween(thread, from, to) {
-  const low = Math.max(from, thread.start), high = Math.min(to, thread.end);
-  const spent = GROUPS.map((_, group) => spentBefore(thread.bar, group, high)
-                                        - spentBefore(thread.bar, group, low));
-  const known = spent.reduce((sum, part) => sum + part, 0);
-  spent[5] += Math.max(0, high - low - known);
+  if (from <= thread.start && to >= thread.end) return thread.spent;
+  const low = Math.max(from, thread.start), high = Math.max(low, Math.min(to, thread.end));
+  const spent = GROUPS.map((_, group) => thread.bar.spentBefore(group, high)
+                                        - thread.bar.spentBefore(group, low));
+  spent[ASLEEP] += Math.max(0, high - low - spent.reduce((sum, part) => sum + part, 0));
   return spent;
 }
 
-function spentBefore(bar, group, time) {
-  const i = firstAtLeast(bar.end, time), before = bar.spent[group][i];
-  return i < bar.count && bar.group[i] === group ? before + Math.max(0, time - bar.start[i]) : before;
+function spentInLife({running, runnable, blocked, idle}) {
+  const spent = [running, runnable, 0, 0, 0, idle];
+  for (const [cause, time] of Object.entries(blocked)) spent[groupOf(cause)] += time;
+  return spent;
 }
 
 class Tally {

@@ -134,11 +134,10 @@ class Painter {
 
   // How a slice looks: its fill, the colour of its letters, its label, whether a search dims it.
   sliceLook = ref => {
-    const {slices} = this.trace, {palette} = this, kind = slices.kind[ref];
-    const name = this.trace.text(slices.name[ref]), state = kind === BLOCKED;
-    return {fill: state ? palette.state[groupOf(kind, name)] : palette.tint(name), name,
-            ink: state ? palette.onState : palette.onTint, work: kind === WORK,
-            label: kind === WORK ? `◆ ${name}` : name,
+    const {slices} = this.trace, name = this.trace.text(slices.name[ref]);
+    const work = slices.kind[ref] === WORK;
+    return {fill: this.palette.tint(name), name, ink: this.palette.onTint, work,
+            label: work ? `◆ ${name}` : name,
             dim: this.isDim(slices.name[ref], slices.detail[ref])};
   };
 
@@ -155,6 +154,7 @@ class Painter {
   }
 
   lane(lane, y, lookOf) {
+    if (y + LANE < 0 || y > this.height) return;
     const {view, scale} = this, {start, end, count} = lane, high = LANE - 3;
     let i = firstAbove(end, view.from);
     while (i > 0 && end[i - 1] === start[i - 1] && end[i - 1] >= view.from) i--;
@@ -281,20 +281,33 @@ class Painter {
     if (this.more.selection && this.more.selection.lane === bar) this.stateOutline(bar, y);
   }
 
+  // One piece: a wait or a plain state with its name; or shares, one above the other.
   state(bar, i, x, wide, y) {
-    const {pen, palette, trace, width} = this, group = bar.group[i], ref = bar.ref[i];
-    const left = Math.max(-2, x), right = Math.min(width + 2, x + wide);
-    pen.fillStyle = palette.state[group];
-    pen.fillRect(left, y, right - left, BAR);
-    const name = stateName(trace, ref);
+    const {pen, palette, trace, width} = this, group = bar.group[i];
+    const left = Math.max(-2, x), right = Math.min(width + 2, x + wide), plain = bar.share(group, i) > 0.98;
+    pen.globalAlpha = bar.ref[i] >= 0 && this.isDim(...nameAndDetail(trace, bar.ref[i])) ? 0.3 : 1;
+    let low = y + BAR;
+    for (let each = 0; each < GROUPS.length; each++) {
+      const high = plain ? BAR * Number(each === group) : BAR * bar.share(each, i);
+      if (high <= 0) continue;
+      pen.fillStyle = palette.state[each];
+      pen.fillRect(left, low -= high, right - left, high);
+    }
+    this.stateLabel(stateName(trace, bar, i), left, right, y, plain ? group : -1);
+    pen.globalAlpha = 1;
+  }
+
+  stateLabel(name, left, right, y, group) {
+    const {pen, palette} = this;
     if (right - left < 30) return;
     const shown = this.fitting(name, right - Math.max(3, left) - 8);
     if (!shown) return;
-    if (palette.state[group] !== palette.solid[group]) {        // letters need a plain ground
-      pen.fillStyle = palette.solid[group];
+    if (group < 0 || palette.state[group] !== palette.solid[group]) {   // letters need a plain ground
+      pen.fillStyle = group < 0 ? palette.ground : palette.solid[group];
       pen.fillRect(Math.max(1, left + 2), y + 1, this.measure(shown) + 6, BAR - 2);
     }
-    this.label(shown, left + 5, right, y + BAR / 2 + 0.5, group === 5 ? palette.soft : palette.onState);
+    pen.fillStyle = group < 0 ? palette.ink : group === ASLEEP ? palette.soft : palette.onState;
+    this.label(shown, left + 5, right, y + BAR / 2 + 0.5, pen.fillStyle);
   }
 
   stateOutline(bar, y) {
@@ -366,7 +379,7 @@ class Painter {
 
   // Arrows of flows, and those of the selected task: from where it was begun to who worked for it.
   arrows(rows, scroll) {
-    const {trace, view} = this, {flows} = trace, places = new Map();
+    const {trace, view, pen} = this, {flows} = trace, places = new Map();
     for (const row of rows) if (row.type === 'thread') places.set(row.thread.number, row.top - scroll);
     const shown = [];
     for (let i = 0; i < flows.count && flows.start[i] <= view.to && shown.length <= ARROWS; i++) {
@@ -374,11 +387,13 @@ class Painter {
         shown.push(i);
     }
     this.tangled = shown.length > ARROWS;
+    pen.globalAlpha = shown.length > 40 ? 0.3 : 0.7;
     for (const i of this.tangled ? [] : shown) {
       const ends = [flows.from[i], flows.to[i]].map(
         thread => (places.get(thread) ?? (thread < rows.firstThread ? -20 : this.height + 20)) + GAP + BAR);
       this.arrow(this.x(flows.start[i]), ends[0], this.x(flows.end[i]), ends[1]);
     }
+    pen.globalAlpha = 1;
   }
 
   arrow(x, y, toX, toY) {
@@ -409,10 +424,15 @@ class Painter {
   }
 }
 
-function stateName(trace, ref) {
-  const {states} = trace;
-  if (states.kind[ref] === BLOCKED) return trace.text(states.name[ref]);
-  return states.kind[ref] === RUNNING ? GROUPS[0] : states.kind[ref] === RUNNABLE ? GROUPS[1] : 'idle';
+// "lock", "running", or the largest share of a piece: "running 60 %".
+function stateName(trace, bar, i) {
+  if (bar.ref[i] >= 0) return trace.text(trace.slices.name[bar.ref[i]]);
+  const group = bar.group[i], share = bar.share(group, i), name = group === ASLEEP ? 'idle' : GROUPS[group];
+  return share > 0.98 ? name : `${name} ${formatShare(share, 1)}`;
+}
+
+function nameAndDetail({slices}, ref) {
+  return [slices.name[ref], slices.detail[ref]];
 }
 
 // The time scale -----------------------------------------------------------------------------------
@@ -456,15 +476,15 @@ class MapPainter {
     const {trace} = this, columns = Math.max(1, Math.floor(width));
     this.running = new Float64Array(columns);
     this.waiting = new Float64Array(columns);
-    const {states, slices, duration} = trace, scale = columns / Math.max(1, duration);
-    for (let i = 0; i < states.count; i++) {
-      const kind = states.kind[i];
-      if (kind === RUNNING) spread(this.running, states.start[i] * scale, states.duration[i] * scale);
-      else if (kind === RUNNABLE) spread(this.waiting, states.start[i] * scale, states.duration[i] * scale);
-    }
-    this.known = states.count > 0;
+    const {slices, duration} = trace, scale = columns / Math.max(1, duration);
+    this.known = trace.sched.count > 0;
+    for (const {bar} of this.known ? trace.threads : [])
+      for (let i = 0; i < bar.count; i++)
+        for (const [target, group] of [[this.running, RAN], [this.waiting, READY]])
+          spread(target, bar.start[i] * scale, (bar.end[i] - bar.start[i]) * scale, bar.share(group, i));
     for (let i = 0; !this.known && i < slices.count; i++)
-      if (slices.depth[i] === 0) spread(this.running, slices.start[i] * scale, slices.duration[i] * scale);
+      if (slices.depth[i] === 0 && slices.kind[i] !== BLOCKED)
+        spread(this.running, slices.start[i] * scale, slices.duration[i] * scale, 1);
     this.most = 0;
     for (let i = 0; i < columns; i++) this.most = Math.max(this.most, this.running[i] + this.waiting[i]);
     this.width = width;
@@ -497,7 +517,7 @@ class MapPainter {
     pen.font = '10px system-ui, sans-serif';
     pen.fillStyle = palette.soft;
     pen.textBaseline = 'top';
-    pen.fillText(this.known ? `running, at most ${trim(this.most, 3)} at once` : 'inside regions', 6, 2);
+    pen.fillText(this.known ? `threads that run or wait for a processor: ${trim(this.most, 3)} at most` : `threads inside regions: ${trim(this.most, 3)} at most`, 6, 2);
   }
 
   frame(pen, palette, left, right, width, height) {
@@ -512,9 +532,9 @@ class MapPainter {
   }
 }
 
-// Adds an interval, in columns, to the columns it covers.
-function spread(columns, start, length) {
-  const end = Math.min(columns.length, start + length);
+// Adds a share of an interval, in columns, to the columns it covers.
+function spread(columns, start, length, share) {
+  const end = share ? Math.min(columns.length, start + length) : 0;
   for (let i = Math.max(0, Math.floor(start)); i < end; i++)
-    columns[i] += Math.min(end, i + 1) - Math.max(start, i);
+    columns[i] += share * (Math.min(end, i + 1) - Math.max(start, i));
 }

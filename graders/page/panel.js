@@ -72,7 +72,7 @@ class Panel {
 
   selection({what, ref, thread, counter, time}) {
     if (what === 'slice') this.slice(thread, ref);
-    else if (what === 'state') this.state(thread, ref);
+    else if (what === 'state') this.state(thread, ref - thread.states[0]);
     else if (what === 'point') this.point(thread, ref);
     else if (what === 'task') this.task(ref);
     else this.counter(counter, time);
@@ -83,33 +83,44 @@ class Panel {
   slice(thread, ref) {
     const {slices} = this.trace, kind = slices.kind[ref], name = this.trace.text(slices.name[ref]);
     const start = slices.start[ref], duration = slices.duration[ref];
-    const task = this.trace.taskOfSlice.get(ref) ?? this.trace.taskAt(thread, start);
+    const task = this.trace.taskOfSlice.get(ref);
     this.details(kind === BLOCKED ? `blocked: ${name}` : name, [
       ['what', SLICE_KINDS[kind]], ['thread', thread.label], ...this.times(start, duration),
-      kind === REGION ? ['of its own', this.own(thread, ref)] : ['', ''],
-      ['task', task === null ? null : this.taskLink(task)],
+      ['of its own', kind === REGION ? this.own(thread, ref) : ''],
+      ...task === undefined ? this.around(thread, start, slices.depth[ref])
+                            : [['task', this.taskLink(task)]],
       ['inside it', kind === BLOCKED ? null : this.spent(thread, start, start + duration)],
     ], slices.detail[ref], [start, start + duration]);
   }
 
-  state(thread, ref) {
-    const {states} = this.trace, start = states.start[ref], duration = states.duration[ref];
-    const task = this.trace.taskAt(thread, start), inner = this.trace.innermost(thread, start);
-    const region = inner === null ? '' : this.trace.text(this.trace.slices.name[inner]);
-    this.details(stateName(this.trace, ref), [
-      ['what', `state: ${GROUPS[groupOf(states.kind[ref], this.trace.text(states.name[ref]))]}`],
-      ['thread', thread.label], ...this.times(start, duration), ['in', region],
-      ['task', task === null ? null : this.taskLink(task)],
-    ], states.detail[ref], [start, start + duration]);
+  // A piece of a thread's bar.
+  state(thread, place) {
+    const {bar} = thread, start = bar.start[place], end = bar.end[place];
+    if (bar.ref[place] >= 0) {
+      this.slice(thread, bar.ref[place]);
+      return;
+    }
+    this.details(stateName(this.trace, bar, place), [
+      ['what', 'state, as the kernel counted it over this time'], ['thread', thread.label],
+      ...this.times(start, end - start),
+      ['shares', spentLine(GROUPS.map((_, group) => bar.share(group, place) * (end - start)))],
+      ...this.around(thread, start),
+    ], 0, [start, end]);
+  }
+
+  // The region and the task in which something on a thread happened.
+  around(thread, time, depth) {
+    const inner = this.trace.innermost(thread, time, depth), task = this.trace.taskAt(thread, time);
+    return [['in', inner === null ? null : link(this.trace.text(this.trace.slices.name[inner]),
+                                                () => this.app.goTo('slice', inner))],
+            ['task', task === null ? null : this.taskLink(task)]];
   }
 
   point(thread, ref) {
     const {points} = this.trace, time = points.time[ref];
-    const task = this.trace.taskAt(thread, time), inner = this.trace.innermost(thread, time);
     this.details(this.trace.text(points.name[ref]), [
       ['what', POINT_KINDS[points.kind[ref]]], ['thread', thread.label], ['at', formatMoment(time)],
-      ['in', inner === null ? '' : this.trace.text(this.trace.slices.name[inner])],
-      ['task', task === null ? null : this.taskLink(task)],
+      ...this.around(thread, time),
     ], points.detail[ref], null);
   }
 
@@ -196,7 +207,7 @@ class Panel {
 
   // sums -------------------------------------------------------------------------------------------
 
-  sums(found, title, ...before) {
+  sums(found, title, before = [], more = []) {
     const {from, to} = found, whole = to - from;
     this.show(
       element('h2', {}, title), ...before,
@@ -210,7 +221,7 @@ class Panel {
         found.samples.length ? table('CPU samples', ['function', 'count', 'time'],
           found.samples.map(row => [row.name, formatCount(row.count), formatTime(row.total)]),
           {id: 'samples'}) : null,
-        this.counterTable(from, to)));
+        this.counterTable(from, to), ...more));
   }
 
   threadTable(found, whole) {

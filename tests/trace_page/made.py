@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import random
 from array import array
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Optional, Sequence
 
-from graders.timeline import (BLOCKED, IDLE, LOG, NO_TASK, REGION, RUNNABLE, RUNNING, SAMPLE, WORK,
-                              Counter, Detail, FlowPoint, Points, Process, Slices, Task, Thread,
-                              Timeline)
+from graders import states
+from graders.timeline import (BLOCKED, LOG, NO_TASK, REGION, SAMPLE, STATE_NAMES, WORK, Counter,
+                              FlowPoint, Points, Process, Slices, Task, Thread, Timeline)
 
 MS = 1_000_000
+TICK = 10 * MS      # how often the kernel is asked
 STACK = "pthread_mutex_lock+0x1c < take (store.c:42) < serve (store.c:90) < main (main.c:12)"
 
 
@@ -61,6 +62,28 @@ class Maker:
         self.timeline.tasks.append(Task(number, number, parent, pid, name, start, end))
         return number
 
+    def ran(self, thread: Thread, start: int, end: int, waited: bool = False) -> None:
+        """The kernel's count: the thread ran, or waited for a processor, from start to end."""
+        track = thread.sched
+        while start < end:
+            interval = start // TICK * TICK
+            stop = min(end, interval + TICK)
+            if not len(track) or track.start[-1] != interval:
+                for column, value in ((track.start, interval), (track.duration, TICK),
+                                      (track.run, 0), (track.wait, 0)):
+                    column.append(value)
+            (track.wait if waited else track.run)[-1] += stop - start
+            start = stop
+
+    def settled(self) -> Timeline:
+        """The finished timeline, with the threads' times."""
+        for text in STATE_NAMES.values():
+            self.text(text)
+        counted = any(len(thread.sched) for thread in self.timeline.threads)
+        for thread in self.timeline.threads:
+            states.settle(thread, self.timeline, counted)
+        return self.timeline
+
     def counter(self, name: str, times: Sequence[int], values: Sequence[float]) -> None:
         self.timeline.counters.append(Counter(1, 4711, name, array("q", times), array("d", values)))
 
@@ -79,29 +102,25 @@ def server(workers: int = 4, requests: int = 60, seed: int = 1) -> Timeline:
         begin = max(arrival, free[worker])
         if begin > maker.timeline.duration - 40 * MS:
             break
-        lock = _request(maker, threads[worker], free[worker], begin, arrival, lock, draw)
+        lock = _request(maker, threads[worker], begin, arrival, lock, draw)
         free[worker] = lock + 2 * MS
         _accept(maker, acceptor, arrival, sock)
-    for thread, until in zip(threads, free):
-        maker.slice(thread.states, until, maker.timeline.duration - until, "", IDLE)
     times = list(range(0, maker.timeline.duration, MS))
     maker.counter("heap live bytes", times, [2e6 + 4e5 * draw.random() + t / 200 for t in times])
     maker.counter("queue", times[::5], [float(draw.randrange(9)) for _ in times[::5]])
     maker.timeline.notes = ("2 regions had no end; they are drawn to the end of the trace",)
-    return maker.timeline
+    return maker.settled()
 
 
 def _accept(maker: Maker, thread: Thread, time: int, detail: int) -> None:
-    last = thread.states
-    before = last.start[-1] + last.duration[-1] if len(last) else 0
-    if time - before > 1000:
-        maker.slice(last, before, time - before, "accept", BLOCKED)
-        maker.slice(thread.slices, before, time - before, "accept", BLOCKED, 0, detail)
-    maker.slice(last, max(before, time), 200_000, "running", RUNNING)
-    maker.point(thread.points, max(before, time) + 10, "accepted")
+    last = thread.slices
+    before = last.start[-1] + last.duration[-1] + 200_000 if len(last) else 0
+    maker.slice(last, before, max(1000, time - before), "accept", BLOCKED, 0, detail)
+    maker.ran(thread, max(before, time), max(before, time) + 200_000)
+    maker.point(thread.points, max(before, time) + 10_000, "accepted")
 
 
-def _request(maker: Maker, thread: Thread, idle_from: int, begin: int, arrival: int, lock: int,
+def _request(maker: Maker, thread: Thread, begin: int, arrival: int, lock: int,
              draw: random.Random) -> int:
     """One request on a worker; returns when it let go of the lock."""
     parse, write = draw.randrange(MS, 3 * MS), draw.randrange(2 * MS, 7 * MS)
@@ -110,7 +129,7 @@ def _request(maker: Maker, thread: Thread, idle_from: int, begin: int, arrival: 
     done = taken + write
     end = done + 2 * MS
     task = maker.task("request", arrival, end)
-    slices, states = thread.slices, thread.states
+    slices = thread.slices
     wait = maker.detail(stack=STACK, object=0x55AA00)
     maker.slice(slices, begin, end - begin, "request", WORK, 0, maker.detail(task=task))
     maker.slice(slices, begin, parse, "parse", REGION, 1)
@@ -119,13 +138,9 @@ def _request(maker: Maker, thread: Thread, idle_from: int, begin: int, arrival: 
     maker.slice(slices, taken + write // 4, write // 2, "write", BLOCKED, 2,
                 maker.detail(stack="write+0x10 < flush (store.c:61) < serve (store.c:90)"))
     maker.slice(slices, done, 2 * MS, "reply", REGION, 1)
-    maker.slice(states, idle_from, begin - idle_from, "", IDLE)
-    maker.slice(states, begin, parse, "", RUNNING)
-    maker.slice(states, ready, taken - ready, "lock", BLOCKED)
-    maker.slice(states, taken, write // 4, "", RUNNABLE if draw.random() < 0.5 else RUNNING)
-    maker.slice(states, taken + write // 4, write // 2, "write", BLOCKED)
-    maker.slice(states, taken + write // 4 + write // 2, end - taken - write // 4 - write // 2, "",
-                RUNNING)
+    maker.ran(thread, begin, ready)
+    maker.ran(thread, taken, taken + write // 4, draw.random() < 0.5)
+    maker.ran(thread, taken + write // 4 + write // 2, end)
     maker.point(thread.points, begin + parse // 2, "user", LOG, maker.detail(text="id 17, from Rome"))
     maker.point(thread.points, done + MS, "memcpy", SAMPLE,
                 maker.detail(stack="memcpy+0x9 < reply (net.c:70)", weight_ns=10 * MS))
@@ -135,34 +150,34 @@ def _request(maker: Maker, thread: Thread, idle_from: int, begin: int, arrival: 
 
 
 def many(events: int, threads: int = 8, seed: int = 3) -> Timeline:
-    """A trace of about so many events: nested regions back to back, states beside them."""
+    """A trace of about so many events: begins and ends of nested regions and of waits."""
     maker, draw = Maker(10 * 10 ** 9), random.Random(seed)
-    names = [maker.text(f"step {i}") for i in range(40)]
-    each = events // (threads * 2 + threads // 2)
     for number in range(threads):
         thread = maker.thread(f"worker-{number}")
-        _fill(thread, each, maker.timeline.duration, names, draw)
+        _fill(maker, thread, events // 2 // threads, draw)
         maker.timeline.events += 2 * len(thread.slices)
-    return maker.timeline
+    return maker.settled()
 
 
-def _fill(thread: Thread, count: int, duration: int, names: List[int], draw: random.Random) -> None:
-    step = duration // count * 3
-    slices, states = thread.slices, thread.states
-    for number in range(count // 3):
-        begin = number * step
-        longest = int(step * draw.uniform(0.5, 0.98))
-        for depth, (start, length) in enumerate(((begin, longest), (begin + 9, longest // 2),
-                                                 (begin + 20, longest // 4))):
-            slices.start.append(start)
-            slices.duration.append(length)
-            slices.name.append(names[draw.randrange(40)])
-            slices.kind.append(REGION)
-            slices.depth.append(depth)
-            slices.detail.append(0)
-        states.start.append(begin)
-        states.duration.append(longest)
-        states.name.append(0)
-        states.kind.append((RUNNING, RUNNABLE, IDLE)[draw.randrange(3)])
-        states.depth.append(0)
-        states.detail.append(0)
+def _fill(maker: Maker, thread: Thread, count: int, draw: random.Random) -> None:
+    """Three nested regions again and again, and now and then a wait after them."""
+    names = [maker.text(f"step {i}") for i in range(40)]
+    lock, detail = maker.text("lock"), maker.detail(stack=STACK)
+    step = maker.timeline.duration // (count // 4)
+    slices = thread.slices
+    for begin in range(0, maker.timeline.duration - step, step):
+        longest = int(step * draw.uniform(0.4, 0.7))
+        for depth, length in enumerate((longest, longest // 2, longest // 4)):
+            _append(slices, begin + 9 * depth, length, names[draw.randrange(40)], REGION, depth, 0)
+        _append(slices, begin + longest, step - longest - 5, lock, BLOCKED, 0, detail)
+        maker.ran(thread, begin, begin + longest, draw.random() < 0.3)
+
+
+def _append(slices: Slices, start: int, length: int, name: int, kind: int, depth: int,
+            detail: int) -> None:
+    slices.start.append(start)
+    slices.duration.append(length)
+    slices.name.append(name)
+    slices.kind.append(kind)
+    slices.depth.append(depth)
+    slices.detail.append(detail)
