@@ -17,6 +17,12 @@ from .tracks import BEGIN, COUNTED, END, PLAIN, PROCESS, THREAD, Trace, Track
 
 SLICES = {"region": REGION, "work": WORK, "blocked": BLOCKED}
 POINTS = {"log": LOG, "instant": INSTANT, "flow": FLOW, "cpu": SAMPLE, "perflab": NOTE}
+COUNTED_NOTES = (
+    ("overwritten", "events overwritten by newer ones", " (a larger buffer keeps more)"),
+    ("lost", "events that found no room", " (a larger buffer has more)"),
+    ("misnested", "regions that ended in another order than they began", ""),
+    ("unclosed", "regions, waits and tasks that were still open at the end", ""),
+    ("dropped_ends", "ends of regions without a begin", " (left out)"))
 DEEPEST = 0xFFFF            # what the column of depths can hold
 
 
@@ -224,20 +230,12 @@ class _Assembler:
         """What was repaired, lost, or not understood."""
         yield from self._trace.notes
         for what, count in sorted(self._trace.skipped.items()):
-            yield f"{count:,} {what}: left out"
-        for key, words in (("overwritten", "older events were overwritten by newer ones: a larger "
-                            "buffer keeps more"),
-                           ("lost", "events found no room"),
-                           ("misnested", "regions ended in another order than they began"),
-                           ("unclosed", "regions and waits were still open at the end")):
+            yield f"left out: {what}: {count:,}"
+        for key, words, more in COUNTED_NOTES:
             count = sum(_whole(process.facts.get(key)) for process in self._out.processes)
-            count += self._unclosed if key == "unclosed" else 0
+            count += {"unclosed": self._unclosed, "dropped_ends": self._dropped}.get(key, 0)
             if count:
-                yield f"{count:,} {words}"
-        ends = self._dropped + sum(_whole(process.facts.get("dropped_ends"))
-                                   for process in self._out.processes)
-        if ends:
-            yield f"{ends:,} ends of regions without a begin: left out"
+                yield f"{words}: {count:,}{more}"
 
 
 def _whole(value: object) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from math import isfinite
 from textwrap import wrap
 from typing import Dict, Iterator, List, Sequence, Tuple
 
@@ -112,7 +113,7 @@ def _threads(timeline: Timeline, rows: int, colour: bool) -> Iterator[str]:
     if not those:
         return
     yield ""
-    yield _paint("Threads      life  running  waiting  blocked     idle  unknown  blocked on",
+    yield _paint("Threads    life  running  waiting  blocked     idle  unknown  blocked on",
                  BOLD, colour)
     for thread in those[:rows]:
         yield _thread(thread, colour)
@@ -132,7 +133,7 @@ def _thread(thread: Thread, colour: bool) -> str:
                       for cause, length in causes[:3] if length)
     cells = " ".join(f"{_percent(share, times.life):>8}" for share in shares)
     name = short(thread.label, 30) + " (its beginning is lost)" * thread.overwritten
-    line = f"  {label(times.life, 'ns'):>15} {cells}  {name}"
+    line = f"  {label(times.life, 'ns'):>13} {cells}  {name}"
     return _paint(line, PLAIN if times.running else DIM, colour) + (f": {words}" if words else "")
 
 
@@ -289,7 +290,7 @@ def _story_json(timeline: Timeline, story: Story) -> Dict[str, object]:
 
 
 def _counter_json(counter: Counter) -> Dict[str, object]:
-    values: List[float] = list(counter.value)
+    values: List[float] = [value for value in counter.value if isfinite(value)]
     return {"name": counter.name, "pid": counter.pid, "count": len(values),
             "min": min(values, default=0.0), "max": max(values, default=0.0),
             "last": values[-1] if values else 0.0}
