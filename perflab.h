@@ -1626,7 +1626,7 @@ static bool pli_os_register(const void *context, int i, const char **name, uint6
 }
 
 /* Where the caller itself is. */
-__attribute__((always_inline)) static inline pli_regs pli_regs_here(void)
+__attribute__((always_inline)) static inline pli_regs pli_regs_here_sig(void)
 {
     pli_regs r = {0, 0, 0, 0, 0};
 #if defined(__x86_64__)
@@ -5550,6 +5550,28 @@ PLI_SOMETIMES static void pli_profile_source_add(pli_profile_source *source)
         continue;
 }
 
+/* -- The stack of a call -- */
+
+#define PLI_CALL_INNER 8 /* at most so many frames are perflab's own */
+
+/* The stack of the program's call that returns to ra, at most max addresses; pcs has room for
+   PLI_CALL_INNER more. What lies before ra is perflab's own. How many frames that are depends on
+   what the compiler inlines, so they are not counted but looked through. Where the address is not
+   found (no tables for perflab itself), the whole stack is taken: better a frame too many than
+   none. */
+static PL_NOINLINE int pli_call_stack_sig(const void *ra, uintptr_t *pcs, int max)
+{
+    uintptr_t caller = pli_os_strip_sig((uintptr_t)ra) - 1; /* walks give addresses in the call */
+    pli_regs here = pli_regs_here_sig();
+    int depth = pli_unwind_sig(&here, pcs, max + PLI_CALL_INNER), inner = 0;
+    while (inner < PLI_CALL_INNER && inner < depth && pcs[inner] != caller)
+        inner++;
+    inner = inner < PLI_CALL_INNER && inner < depth ? inner : 0;
+    depth -= inner;
+    memmove(pcs, pcs + inner, (size_t)depth * sizeof *pcs);
+    return depth > max ? pli_stack_mark_sig(pcs, max, max) : depth;
+}
+
 /* -- Who starts threads --
 
    From the moment anything is collected, each pthread_create notes the stack of its caller, and the
@@ -5562,24 +5584,17 @@ PLI_SOMETIMES static void pli_profile_source_add(pli_profile_source *source)
        thread block: started ───────────────┘      starter: the number of the thread that did it */
 
 #define PLI_STARTED_DEPTH 32
-#define PLI_STARTED_INNER 8 /* at most so many frames are perflab's own */
 #define PLI_STARTED_BUFFER ((size_t)1 << 20)
 
 /* Once open, the table stays: threads point into it. */
 static struct { pli_lock lock; pli_sites sites; const pli_site *unseen; } pli_started;
 
-/* The stack of a call that returns to ra: what lies before that address is perflab's own. */
+/* Where a thread is started, by a call that returns to ra. */
 static PLI_COLD const pli_site *pli_started_site(const void *ra)
 {
-    uintptr_t pcs[PLI_STARTED_DEPTH + PLI_STARTED_INNER];
-    uintptr_t caller = pli_os_strip_sig((uintptr_t)ra) - 1;
-    pli_regs here = pli_regs_here();
-    int depth = pli_unwind_sig(&here, pcs, PLI_STARTED_DEPTH + PLI_STARTED_INNER), inner = 0;
-    while (inner < PLI_STARTED_INNER && inner < depth && pcs[inner] != caller)
-        inner++;
-    inner = inner < PLI_STARTED_INNER && inner < depth ? inner : 0;
-    depth = depth - inner < PLI_STARTED_DEPTH ? depth - inner : PLI_STARTED_DEPTH;
-    pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), depth, pcs + inner};
+    uintptr_t pcs[PLI_STARTED_DEPTH + PLI_CALL_INNER];
+    int depth = pli_call_stack_sig(ra, pcs, PLI_STARTED_DEPTH);
+    pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), depth, pcs};
     return pli_site_find_sig(&pli_started.sites, &key);
 }
 
@@ -7130,7 +7145,7 @@ static const pli_site *pli_live_site_again(pli_memo *memo, const pli_regs *here,
 static PLI_COLD uint64_t pli_live_maker(uint64_t size, const void *ra)
 {
     int saved_errno = errno;
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     pli_memo *memo = pli_live_memo();
     const pli_site *site = NULL;
     if (memo) {
@@ -8689,23 +8704,15 @@ static struct {
 
 /* -- Counting -- */
 
-/* Counts at the stack of the program's call, of which `caller` is the return address: what lies
-   before it is perflab's own. How many frames that are depends on what the compiler inlines, so
-   they are not counted but looked through. Where the address is not found (no tables for perflab
-   itself), the whole stack is taken: better a frame too many than none. Not in a signal handler, so
-   the walk has a buffer of its own: the thread's ring may be in use by the sampler at this moment.
-   */
+/* Counts at the stack of the program's call, of which `caller` is the return address. Not in a
+   signal handler, so the walk has a buffer of its own: the thread's may be in use by the sampler at
+   this moment. */
 static PL_NOINLINE void pli_sync_count(pli_sites *sites, const void *caller, int64_t events,
                                        int64_t ns)
 {
-    uintptr_t pcs[PLI_SYNC_DEPTH + 8], wanted = (uintptr_t)caller;
-    pli_regs here = pli_regs_here();
-    int depth = pli_unwind_sig(&here, pcs, PLI_SYNC_DEPTH + 8), first = 0;
-    for (int i = 0; i < depth && i < 8 && first == 0; i++)
-        if (pcs[i] - wanted + 1 < 2) /* the walk gives addresses inside the call */
-            first = i;
-    pli_site_key key = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth - first,
-                        pcs + first};
+    uintptr_t pcs[PLI_SYNC_DEPTH + PLI_CALL_INNER];
+    int depth = pli_call_stack_sig(caller, pcs, PLI_SYNC_DEPTH);
+    pli_site_key key = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth, pcs};
     pli_sites_count_sig(sites, &key, pli_sync.gated ? 2 : 0, events, ns);
 }
 
@@ -14004,7 +14011,7 @@ PL_NOINLINE pl_result pl_profile_add(pl_profile *p, const void *key, int skip)
     uintptr_t pcs[PLI_OWN_DEPTH];
     if (!p || skip < 0)
         return PL_INVALID;
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     int depth = pli_unwind_sig(&here, pcs, PLI_OWN_DEPTH), first = skip < depth - 1 ? skip + 1 : 0;
     pli_site_key place = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth - first,
                           pcs + first};
@@ -14103,7 +14110,7 @@ PL_NOINLINE int pl_callers(int skip, void **pcs, int max)
     if (skip < 0 || !pcs || max <= 0 || skip > INT32_MAX - 2 - max)
         return 0;
     pli_unwind_prepare(); /* or a library that was just loaded would end the walk */
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     return pli_callers_from(&here, skip + 1, pcs, max);
 #else
     (void)skip, (void)pcs, (void)max;
@@ -14721,7 +14728,7 @@ static pl_result pli_stacks_list(void)
    are at its begin, as the runtime's are in Go's. */
 static PL_NOINLINE void pli_stacks_take_self(void)
 {
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     for (int i = 0; i < pli_stacks.count; i++) {
         pli_taken *t = &pli_stacks.taken[i];
         pli_ask_slot *slot = &pli_ask_slots[i];
