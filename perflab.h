@@ -8678,7 +8678,7 @@ PLI_SOMETIMES static pl_result pli_growth_start(int64_t seconds)
 
 #if PLI_LINUX
 
-enum { PLI_SYNC_BLOCK = 1, PLI_SYNC_MUTEX = 2 };
+enum { PLI_SYNC_BLOCK = 1, PLI_SYNC_MUTEX = 2, PLI_SYNC_TRACE = 4 };
 #define PLI_SYNC_DEPTH 128 /* as Go's */
 #define PLI_SYNC_BUFFER ((size_t)8 << 20)
 #define PLI_SYNC_BUCKETS 256
@@ -8689,6 +8689,7 @@ typedef struct pli_waiter {
     const void *lock;
     uint64_t since; /* ticks: what was waited before is charged already */
     uint64_t began;
+    uint32_t traced; /* the cause, if the tracer has been told; 0: it has not */
 } pli_waiter;
 
 static struct {
@@ -8766,6 +8767,17 @@ static void pli_sync_blocked(uint64_t ticks, const void *caller)
     pli_sync_count(&pli_sync.blocked, caller, (int64_t)events, (int64_t)ns);
 }
 
+/* A thread is about to wait: the tracer hears of it at once, and has the stack before anybody gets
+   what is waited for. Walking later would keep a lock for longer. Returns what to tell at the end.
+   */
+PLI_SOMETIMES static uint32_t pli_sync_trace(uint32_t cause, const void *object, const void *caller)
+{
+    if (!(PLI_LOAD(pli_sync.on) & PLI_SYNC_TRACE))
+        return 0;
+    pli_trace_wait_begin_sig(cause, (uintptr_t)object, caller);
+    return cause;
+}
+
 /* -- Who waits for which lock -- */
 
 /* Locks lie side by side in programs: multiplying spreads them over the buckets. Two locks that
@@ -8777,9 +8789,11 @@ static size_t pli_sync_bucket(const void *lock)
 
 /* From here on the thread counts as waiting for this lock. Between this and the wait itself the
    lock may come free: then libc's function does not wait, and next to nothing is counted. */
-PLI_SOMETIMES static void pli_sync_wait_begin(pli_waiter *w, const void *lock)
+PLI_SOMETIMES static void pli_sync_wait_begin(pli_waiter *w, uint32_t cause, const void *lock,
+                                              const void *caller)
 {
     size_t b = pli_sync_bucket(lock);
+    w->traced = pli_sync_trace(cause, lock, caller);
     w->lock = lock;
     w->since = w->began = pl_ticks();
     pli_lock_take(&pli_sync.bucket[b].lock);
@@ -8794,6 +8808,8 @@ PLI_SOMETIMES static void pli_sync_wait_end(pli_waiter *w, const void *caller)
 {
     uint64_t ticks = pl_ticks() - w->began;
     size_t b = pli_sync_bucket(w->lock);
+    if (w->traced)
+        pli_trace_wait_end_sig(w->traced);
     pli_lock_take(&pli_sync.bucket[b].lock);
     pli_waiter **at = &pli_sync.bucket[b].first;
     while (*at && *at != w)
@@ -8839,6 +8855,15 @@ PLI_SOMETIMES static void pli_sync_charge(const void *lock, const void *caller)
         return;
     pli_sync_count(&pli_sync.charged, caller, fraction,
                    (int64_t)pl_ticks_to_ns(ticks) * fraction);
+}
+
+/* The end of a wait that nobody is charged for. */
+PLI_SOMETIMES static void pli_sync_over(uint32_t traced, uint64_t began, const void *caller)
+{
+    uint64_t ticks = pl_ticks() - began;
+    if (traced)
+        pli_trace_wait_end_sig(traced);
+    pli_sync_blocked(ticks, caller);
 }
 
 /* -- The profiles -- */
@@ -9118,24 +9143,25 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
    the lock that has just come, before those who wait: libc's own mutexes allow that as well, and
    locks that go by priority are given by the kernel in either case. The macro ends the function,
    since the caller's address can only be asked for there. */
-#define PLI_SYNC_LOCK(attempt, lock, name, arguments)                                              \
+#define PLI_SYNC_LOCK(cause, attempt, lock, name, arguments)                                       \
     if (PLI_SYNC_OFF)                                                                              \
         PLI_SYNC_HAND_ON(name, arguments);                                                         \
     int error = attempt(lock);                                                                     \
     if (error != EBUSY)                                                                            \
         return error;                                                                              \
     pli_waiter waiter;                                                                             \
-    pli_sync_wait_begin(&waiter, lock);                                                            \
+    pli_sync_wait_begin(&waiter, PLI_CAUSE_##cause, lock, PLI_CALLER);                              \
     error = PLI_SYNC_NEXT(name) arguments;                                                         \
     pli_sync_wait_end(&waiter, PLI_CALLER);                                                        \
     return error;
 
 /* For the others: nobody is charged. They may be cancelled on the way, and then count nothing. */
-#define PLI_SYNC_WAIT(name, arguments)                                                             \
+#define PLI_SYNC_WAIT(cause, object, name, arguments)                                              \
+    uint32_t traced = pli_sync_trace(PLI_CAUSE_##cause, object, PLI_CALLER);                        \
     uint64_t began = pl_ticks();                                                                   \
     int result = PLI_SYNC_NEXT(name) arguments;                                                    \
     int saved_errno = errno;                                                                       \
-    pli_sync_blocked(pl_ticks() - began, PLI_CALLER);                                              \
+    pli_sync_over(traced, began, PLI_CALLER);                                                      \
     errno = saved_errno;                                                                           \
     return result;
 
@@ -9144,12 +9170,12 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
    EDEADLK. */
 PLI_HOOK int pthread_mutex_lock(pthread_mutex_t *m)
 {
-    PLI_SYNC_LOCK(pthread_mutex_trylock, m, pthread_mutex_lock, (m))
+    PLI_SYNC_LOCK(LOCK, pthread_mutex_trylock, m, pthread_mutex_lock, (m))
 }
 
 PLI_HOOK int pthread_mutex_timedlock(pthread_mutex_t *m, PLI_UNTIL)
 {
-    PLI_SYNC_LOCK(pthread_mutex_trylock, m, pthread_mutex_timedlock, (m, until))
+    PLI_SYNC_LOCK(LOCK, pthread_mutex_trylock, m, pthread_mutex_timedlock, (m, until))
 }
 
 /* Charged before it is unlocked: see pli_sync_charge. */
@@ -9163,22 +9189,22 @@ PLI_HOOK int pthread_mutex_unlock(pthread_mutex_t *m)
 /* A reader waits for the writer that holds the lock, or for one that waits before it. */
 PLI_HOOK int pthread_rwlock_rdlock(pthread_rwlock_t *l)
 {
-    PLI_SYNC_LOCK(pthread_rwlock_tryrdlock, l, pthread_rwlock_rdlock, (l))
+    PLI_SYNC_LOCK(READ_LOCK, pthread_rwlock_tryrdlock, l, pthread_rwlock_rdlock, (l))
 }
 
 PLI_HOOK int pthread_rwlock_timedrdlock(pthread_rwlock_t *l, PLI_UNTIL)
 {
-    PLI_SYNC_LOCK(pthread_rwlock_tryrdlock, l, pthread_rwlock_timedrdlock, (l, until))
+    PLI_SYNC_LOCK(READ_LOCK, pthread_rwlock_tryrdlock, l, pthread_rwlock_timedrdlock, (l, until))
 }
 
 PLI_HOOK int pthread_rwlock_wrlock(pthread_rwlock_t *l)
 {
-    PLI_SYNC_LOCK(pthread_rwlock_trywrlock, l, pthread_rwlock_wrlock, (l))
+    PLI_SYNC_LOCK(WRITE_LOCK, pthread_rwlock_trywrlock, l, pthread_rwlock_wrlock, (l))
 }
 
 PLI_HOOK int pthread_rwlock_timedwrlock(pthread_rwlock_t *l, PLI_UNTIL)
 {
-    PLI_SYNC_LOCK(pthread_rwlock_trywrlock, l, pthread_rwlock_timedwrlock, (l, until))
+    PLI_SYNC_LOCK(WRITE_LOCK, pthread_rwlock_trywrlock, l, pthread_rwlock_timedwrlock, (l, until))
 }
 
 /* Every reader's unlock is charged with what writers wait: who of several readers was the last is
@@ -9195,7 +9221,7 @@ PLI_HOOK int pthread_rwlock_unlock(pthread_rwlock_t *l)
     if (PLI_SYNC_OFF)                                                                              \
         PLI_SYNC_HAND_ON(name, arguments);                                                         \
     pli_sync_charge(m, PLI_CALLER);                                                                \
-    PLI_SYNC_WAIT(name, arguments)
+    PLI_SYNC_WAIT(CONDITION, c, name, arguments)
 
 /* What the thread waits for the mutex at the end is part of this: libc takes it without asking. */
 PLI_HOOK int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
@@ -9213,10 +9239,13 @@ PLI_HOOK int pthread_barrier_wait(pthread_barrier_t *b)
 {
     if (PLI_SYNC_OFF)
         PLI_SYNC_HAND_ON(pthread_barrier_wait, (b));
-    uint64_t began = pl_ticks();
+    pli_blocking blocking;
+    pli_blocking_begin_sig(&blocking, PLI_LOAD(pli_sync.on) & PLI_SYNC_TRACE, PLI_CAUSE_BARRIER,
+                       (uintptr_t)b, PLI_CALLER);
     int result = PLI_SYNC_NEXT(pthread_barrier_wait)(b);
+    pli_blocking_end_sig(&blocking, PLI_CALLER, result == 0);
     if (result == 0)
-        pli_sync_blocked(pl_ticks() - began, PLI_CALLER);
+        pli_sync_blocked(pl_ticks() - blocking.began, PLI_CALLER);
     return result;
 }
 
@@ -9228,9 +9257,10 @@ PLI_HOOK int pthread_join(pthread_t thread, void **result)
     int error = pthread_tryjoin_np(thread, result);
     if (error != EBUSY)
         return error;
+    uint32_t traced = pli_sync_trace(PLI_CAUSE_JOIN, (const void *)thread, PLI_CALLER);
     uint64_t began = pl_ticks();
     error = PLI_SYNC_NEXT(pthread_join)(thread, result);
-    pli_sync_blocked(pl_ticks() - began, PLI_CALLER);
+    pli_sync_over(traced, began, PLI_CALLER);
     return error;
 }
 
@@ -9243,7 +9273,7 @@ PLI_HOOK int pthread_join(pthread_t thread, void **result)
     if (sem_trywait(s) == 0)                                                                       \
         return 0;                                                                                  \
     errno = saved;                                                                                 \
-    PLI_SYNC_WAIT(name, arguments)
+    PLI_SYNC_WAIT(SEMAPHORE, s, name, arguments)
 
 /* A semaphore has no owner: nobody is charged. */
 PLI_HOOK int sem_wait(sem_t *s)
@@ -9260,7 +9290,7 @@ PLI_HOOK int sem_timedwait(sem_t *s, PLI_UNTIL)
 
 PLI_HOOK int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, PLI_UNTIL)
 {
-    PLI_SYNC_LOCK(pthread_mutex_trylock, m, pthread_mutex_clocklock, (m, clock, until))
+    PLI_SYNC_LOCK(LOCK, pthread_mutex_trylock, m, pthread_mutex_clocklock, (m, clock, until))
 }
 
 PLI_HOOK int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
