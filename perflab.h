@@ -6002,8 +6002,8 @@ typedef struct pli_payload_sched {
 
 typedef struct pli_payload_name { int32_t tid; char name[16]; } pli_payload_name;
 
-/* Written by its owner; `used` is read by anyone. The wait is a call that may still last: see
-   >>calls. */
+/* Written by its owner; `used` is read by anyone. The wait is a call that still lasts if wait_used
+   is `used`, and it is its thread's last chunk: see >>calls. */
 typedef struct pli_chunk {
     uint64_t serial;      /* in the order of taking, from 1 on; 0: never, or it is being taken */
     uint32_t used;        /* bytes of whole records behind this header */
@@ -6012,7 +6012,9 @@ typedef struct pli_chunk {
     uint32_t dropped;     /* that were in it earlier, and were overwritten */
     uint64_t wait_ticks, wait_object;
     uint32_t wait_cause;  /* 0: none */
-    uint32_t padding[5];
+    uint32_t wait_used;   /* `used` when it began */
+    uint64_t wait_pc;     /* in the call */
+    uint64_t padding;
     char data[];
 } pli_chunk;
 
@@ -6518,7 +6520,8 @@ PLI_SOMETIMES static pli_chunks pli_pool_copy(const pli_pool *p, char *to)
         uint32_t used = PLI_LOAD_ACQUIRE(from->used);
         *copy = (pli_chunk){serial, used, PLI_LOAD(from->state), PLI_LOAD(from->records),
                             PLI_LOAD(from->dropped), PLI_LOAD(from->wait_ticks),
-                            PLI_LOAD(from->wait_object), PLI_LOAD(from->wait_cause), {0}};
+                            PLI_LOAD(from->wait_object), PLI_LOAD(from->wait_cause),
+                            PLI_LOAD(from->wait_used), PLI_LOAD(from->wait_pc), 0};
         for (uint32_t at = 0; at < used; at += 8)
             *(uint64_t *)(void *)(copy->data + at) = PLI_LOAD(*(uint64_t *)(void *)(from->data + at));
         /* Adding 0, unlike a load, cannot be done before the loads above it. */
@@ -6847,6 +6850,95 @@ PLI_SOMETIMES static void pli_record_counter(uint64_t ticks, const char *literal
     pli_note note = {.ticks = ticks, .kind = PLI_RECORD_COUNTER, .literal = literal, .words = 1};
     memcpy(note.word, &value, sizeof value);
     pli_note_record(&note);
+}
+
+/* -- Calls that may block --
+
+   Most calls that may block do not: what comes back within 5 us is no wait, and leaves no record.
+   So nothing is written before the call is over, but a note that the thread waits:
+
+       program ──► hook: ticks, the note ──► libc's call
+                                                 │
+                  no record ◄── under 5 us? ── ticks, note gone
+                  WAIT_BEGIN with the ticks from before, and the stack; WAIT_END
+
+   The note is for those who do not come back: a thread that still waits when the trace is written,
+   or when the program is killed. It lies in the head of the thread's chunk, and so in the file:
+   since when, for what, where. It counts as long as no record was written behind it: so a call that
+   was left by longjmp or by cancellation shows as a wait until the thread's next record, and no
+   longer. A signal handler that calls such a function wipes out the note of the call it interrupts.
+
+   All of this may happen in a signal handler, and leaves errno as it is. */
+
+#define PLI_BLOCKING_SHORT_NS 5000
+#define PLI_BLOCKING_DEPTH 64
+
+/* A call that is under way, on its thread's stack. */
+typedef struct pli_blocking {
+    uint64_t began, object;
+    uint32_t cause;    /* 0: it is not recorded */
+    uint32_t life;     /* of the pool, when it began */
+    pli_chunk *chunk;  /* where it is noted; NULL: nowhere */
+} pli_blocking;
+
+/* The cause goes first and comes last: a reader finds all of it or nothing. */
+static inline void pli_blocking_note_sig(pli_chunk *c, const pli_blocking *b, const void *ra)
+{
+    PLI_STORE(c->wait_cause, 0);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    PLI_STORE(c->wait_ticks, b->began);
+    PLI_STORE(c->wait_object, b->object);
+    PLI_STORE(c->wait_pc, pli_os_strip_sig((uintptr_t)ra) - 1);
+    PLI_STORE(c->wait_used, c->used);
+    PLI_STORE_RELEASE(c->wait_cause, b->cause);
+}
+
+/* Before the call; ra: where it returns to in the program. cause 0: not to be recorded. */
+PLI_SOMETIMES static void pli_blocking_begin(pli_blocking *b, uint32_t cause, uint64_t object,
+                                             const void *ra)
+{
+    pli_target at = pli_record_target_sig(pli_self);
+    *b = (pli_blocking){pl_ticks(), object, PLI_LOAD(at.thread->own) ? 0 : cause, 0, NULL};
+    if (b->cause == 0 || !pli_recorder_enter_sig(at.pool, at.writer))
+        return;
+    b->chunk = pli_recorder_room_sig(at, 0);
+    b->life = at.writer->life;
+    if (b->chunk)
+        pli_blocking_note_sig(b->chunk, b, ra);
+    pli_recorder_leave_sig(at);
+}
+
+/* The stack of a call of the program that returns to ra. */
+static pli_site_key pli_blocking_where(const void *ra, uintptr_t *pcs)
+{
+    int depth = pli_call_stack_sig(ra, pcs, PLI_BLOCKING_DEPTH);
+    return (pli_site_key){NULL, 0, pli_modules_epoch_sig(), depth, pcs};
+}
+
+static PL_NOINLINE void pli_blocking_record(const pli_blocking *b, uint64_t ended, const void *ra)
+{
+    uintptr_t pcs[PLI_BLOCKING_DEPTH + PLI_CALL_INNER];
+    pli_site_key key = pli_blocking_where(ra, pcs);
+    pli_record_wait_begin(b->began, b->cause, (const void *)(uintptr_t)b->object, &key);
+    pli_record_wait_end(ended, b->cause, NULL);
+}
+
+/* After the call. waited: whether it may have. */
+PLI_SOMETIMES static void pli_blocking_end(pli_blocking *b, bool waited, const void *ra)
+{
+    pli_target at = pli_record_target_sig(pli_self);
+    uint64_t ended = pl_ticks();
+    if (b->cause == 0)
+        return;
+    if (b->chunk && pli_recorder_enter_sig(at.pool, at.writer)) {
+        if (at.writer->life == b->life && at.writer->chunk == b->chunk)
+            PLI_STORE(b->chunk->wait_cause, 0);
+        pli_recorder_leave_sig(at);
+    }
+    int saved_errno = errno;
+    if (waited && pl_ticks_to_ns(ended - b->began) >= PLI_BLOCKING_SHORT_NS)
+        pli_blocking_record(b, ended, ra);
+    errno = saved_errno;
 }
 
 /* -- For the program. The API calls these when pl_trace_on says so -- */
@@ -10067,16 +10159,51 @@ static void pli_sync_blocked(uint64_t ticks, const void *caller)
     pli_sync_count(&pli_sync.blocked, caller, (int64_t)events, (int64_t)ns);
 }
 
+#if PLI_TRACE
+
+/* Switches waits on and off for the tracer. */
+PLI_SOMETIMES static void pli_sync_trace_switch(bool on)
+{
+    pli_lock_take(&pli_sync.lock);
+    uint32_t now = PLI_LOAD(pli_sync.on);
+    PLI_STORE_RELEASE(pli_sync.on, on ? now | PLI_SYNC_TRACE : now & ~(uint32_t)PLI_SYNC_TRACE);
+    pli_lock_give(&pli_sync.lock);
+}
+
 /* A thread is about to wait: the tracer hears of it at once, and has the stack before anybody gets
    what is waited for. Walking later would keep a lock for longer. Returns what to tell at the end.
    */
 PLI_SOMETIMES static uint32_t pli_sync_trace(uint32_t cause, const void *object, const void *caller)
 {
-    if (!(PLI_LOAD(pli_sync.on) & PLI_SYNC_TRACE))
+    uintptr_t pcs[PLI_BLOCKING_DEPTH + PLI_CALL_INNER];
+    if (!(PLI_LOAD(pli_sync.on) & PLI_SYNC_TRACE) || PLI_LOAD(pli_self->own))
         return 0;
-    pli_trace_wait_begin_sig(cause, (uintptr_t)object, caller);
+    uint64_t began = pl_ticks();
+    pli_site_key key = pli_blocking_where(caller, pcs);
+    pli_record_wait_begin(began, cause, object, &key);
     return cause;
 }
+
+static void pli_sync_trace_end(uint32_t cause)
+{
+    if (cause)
+        pli_record_wait_end(0, cause, NULL);
+}
+
+#else
+
+PLI_SOMETIMES static uint32_t pli_sync_trace(uint32_t cause, const void *object, const void *caller)
+{
+    (void)cause, (void)object, (void)caller;
+    return 0;
+}
+
+static void pli_sync_trace_end(uint32_t cause)
+{
+    (void)cause;
+}
+
+#endif
 
 /* -- Who waits for which lock -- */
 
@@ -10108,8 +10235,7 @@ PLI_SOMETIMES static void pli_sync_wait_end(pli_waiter *w, const void *caller)
 {
     uint64_t ticks = pl_ticks() - w->began;
     size_t b = pli_sync_bucket(w->lock);
-    if (w->traced)
-        pli_trace_wait_end_sig(w->traced);
+    pli_sync_trace_end(w->traced);
     pli_lock_take(&pli_sync.bucket[b].lock);
     pli_waiter **at = &pli_sync.bucket[b].first;
     while (*at && *at != w)
@@ -10161,8 +10287,7 @@ PLI_SOMETIMES static void pli_sync_charge(const void *lock, const void *caller)
 PLI_SOMETIMES static void pli_sync_over(uint32_t traced, uint64_t began, const void *caller)
 {
     uint64_t ticks = pl_ticks() - began;
-    if (traced)
-        pli_trace_wait_end_sig(traced);
+    pli_sync_trace_end(traced);
     pli_sync_blocked(ticks, caller);
 }
 
@@ -10540,10 +10665,10 @@ PLI_HOOK int pthread_barrier_wait(pthread_barrier_t *b)
     if (PLI_SYNC_OFF)
         PLI_SYNC_HAND_ON(pthread_barrier_wait, (b));
     pli_blocking blocking;
-    pli_blocking_begin_sig(&blocking, PLI_LOAD(pli_sync.on) & PLI_SYNC_TRACE, PLI_CAUSE_BARRIER,
-                       (uintptr_t)b, PLI_CALLER);
+    bool traced = (PLI_LOAD(pli_sync.on) & PLI_SYNC_TRACE) != 0;
+    pli_blocking_begin(&blocking, traced ? PLI_CAUSE_BARRIER : 0, (uintptr_t)b, PLI_CALLER);
     int result = PLI_SYNC_NEXT(pthread_barrier_wait)(b);
-    pli_blocking_end_sig(&blocking, PLI_CALLER, result == 0);
+    pli_blocking_end(&blocking, result == 0, PLI_CALLER);
     if (result == 0)
         pli_sync_blocked(pl_ticks() - blocking.began, PLI_CALLER);
     return result;
