@@ -42,6 +42,8 @@
        >>pprof       profiles as the protobuf that other tools read
        >>text        profiles as text
        >>profile     from a name to bytes and files; what happened since a snapshot
+       >>perfetto    traces as the protobuf that Perfetto reads
+       >>trace       from the start of a trace to its file
        >>own         profiles of what a program holds, made by itself
        >>stack       the calling thread's own stack
        >>stacks      where every thread is, without disturbing any
@@ -1718,6 +1720,19 @@ PLI_SOMETIMES static void pli_os_thread_name_sig(char name[16])
     syscall(SYS_prctl, (unsigned long)PR_GET_NAME, name, 0UL, 0UL, 0UL);
 }
 
+/* Whether pli_os_fence will work from now on. */
+PLI_SOMETIMES static bool pli_os_fence_prepare(void)
+{
+    return syscall(SYS_membarrier, 1 << 4, 0, 0) == 0; /* REGISTER_PRIVATE_EXPEDITED */
+}
+
+/* Every thread of this process has passed a full barrier when this returns; false: it has not. A
+   thread that would pay for one with each record can do with an order that binds the compiler. */
+PLI_SOMETIMES static bool pli_os_fence(void)
+{
+    return syscall(SYS_membarrier, 1 << 3, 0, 0) == 0; /* PRIVATE_EXPEDITED */
+}
+
 /* Writes the first `max` numbers that name files of a directory to out and returns how many there
    are: more than max means that some are missing. /proc/self/task lists the threads of this process
    so, /proc/self/fd its descriptors; what comes or goes meanwhile may be in it or not. */
@@ -1831,7 +1846,7 @@ static bool pli_os_register(const void *context, int i, const char **name, uint6
 }
 
 /* Where the caller itself is. */
-__attribute__((always_inline)) static inline pli_regs pli_regs_here(void)
+__attribute__((always_inline)) static inline pli_regs pli_regs_here_sig(void)
 {
     pli_regs r = {0, 0, 0, 0, 0};
 #if defined(__x86_64__)
@@ -2144,6 +2159,18 @@ static void pli_os_wait(uint32_t *word, uint32_t value)
 #else
     (void)word, (void)value;
     sched_yield();
+#endif
+}
+
+/* The same for at most `ns` nanoseconds. */
+PLI_SOMETIMES static void pli_os_wait_for(uint32_t *word, uint32_t value, uint64_t ns)
+{
+    const struct timespec most = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+#if PLI_LINUX
+    syscall(SYS_futex, word, PLI_FUTEX_WAIT_PRIVATE, value, &most, NULL, 0);
+#else
+    if (__atomic_load_n(word, __ATOMIC_RELAXED) == value)
+        nanosleep(&most, NULL);
 #endif
 }
 
@@ -2894,7 +2921,8 @@ typedef struct pli_counts {
 } pli_counts;
 
 enum { PLI_THREAD_FREE, PLI_THREAD_USED };
-enum { PLI_WANT_CPU = 1, PLI_WANT_LEAK = 2, PLI_WANT_STARTS = 4, PLI_WANT_CRASH = 8 };
+enum { PLI_WANT_CPU = 1, PLI_WANT_LEAK = 2, PLI_WANT_STARTS = 4, PLI_WANT_CRASH = 8,
+       PLI_WANT_TRACE = 16 };
 
 /* What the recorder keeps of a thread: see >>event. The thread itself writes it, and handlers that
    interrupt the thread. */
@@ -5473,6 +5501,17 @@ static pl_result pli_sites_open(pli_sites *s, size_t bytes)
     return PL_OK;
 }
 
+/* The same with an arena that is there, all zeros, and stays when the table is closed. */
+PLI_SOMETIMES static pl_result pli_sites_open_at(pli_sites *s, char *arena, size_t bytes)
+{
+    size_t slots = 64;
+    while (slots * 512 < bytes)
+        slots *= 2;
+    *s = (pli_sites){pli_os_reserve(slots * sizeof *s->slots), slots - 1, slots * sizeof *s->slots,
+                     arena, bytes, 0, 0};
+    return s->slots ? PL_OK : PL_NOMEM;
+}
+
 /* Nobody may be at work in it any more. */
 PLI_SOMETIMES static void pli_sites_close(pli_sites *s)
 {
@@ -5786,6 +5825,28 @@ PLI_SOMETIMES static void pli_profile_source_add(pli_profile_source *source)
         continue;
 }
 
+/* -- The stack of a call -- */
+
+#define PLI_CALL_INNER 8 /* at most so many frames are perflab's own */
+
+/* The stack of the program's call that returns to ra, at most max addresses; pcs has room for
+   PLI_CALL_INNER more. What lies before ra is perflab's own. How many frames that are depends on
+   what the compiler inlines, so they are not counted but looked through. Where the address is not
+   found (no tables for perflab itself), the whole stack is taken: better a frame too many than
+   none. */
+static PL_NOINLINE int pli_call_stack_sig(const void *ra, uintptr_t *pcs, int max)
+{
+    uintptr_t caller = pli_os_strip_sig((uintptr_t)ra) - 1; /* walks give addresses in the call */
+    pli_regs here = pli_regs_here_sig();
+    int depth = pli_unwind_sig(&here, pcs, max + PLI_CALL_INNER), inner = 0;
+    while (inner < PLI_CALL_INNER && inner < depth && pcs[inner] != caller)
+        inner++;
+    inner = inner < PLI_CALL_INNER && inner < depth ? inner : 0;
+    depth -= inner;
+    memmove(pcs, pcs + inner, (size_t)depth * sizeof *pcs);
+    return depth > max ? pli_stack_mark_sig(pcs, max, max) : depth;
+}
+
 /* -- Who starts threads --
 
    From the moment anything is collected, each pthread_create notes the stack of its caller, and the
@@ -5798,24 +5859,17 @@ PLI_SOMETIMES static void pli_profile_source_add(pli_profile_source *source)
        thread block: started ───────────────┘      starter: the number of the thread that did it */
 
 #define PLI_STARTED_DEPTH 32
-#define PLI_STARTED_INNER 8 /* at most so many frames are perflab's own */
 #define PLI_STARTED_BUFFER ((size_t)1 << 20)
 
 /* Once open, the table stays: threads point into it. */
 static struct { pli_lock lock; pli_sites sites; const pli_site *unseen; } pli_started;
 
-/* The stack of a call that returns to ra: what lies before that address is perflab's own. */
+/* Where a thread is started, by a call that returns to ra. */
 static PLI_COLD const pli_site *pli_started_site(const void *ra)
 {
-    uintptr_t pcs[PLI_STARTED_DEPTH + PLI_STARTED_INNER];
-    uintptr_t caller = pli_os_strip_sig((uintptr_t)ra) - 1;
-    pli_regs here = pli_regs_here();
-    int depth = pli_unwind_sig(&here, pcs, PLI_STARTED_DEPTH + PLI_STARTED_INNER), inner = 0;
-    while (inner < PLI_STARTED_INNER && inner < depth && pcs[inner] != caller)
-        inner++;
-    inner = inner < PLI_STARTED_INNER && inner < depth ? inner : 0;
-    depth = depth - inner < PLI_STARTED_DEPTH ? depth - inner : PLI_STARTED_DEPTH;
-    pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), depth, pcs + inner};
+    uintptr_t pcs[PLI_STARTED_DEPTH + PLI_CALL_INNER];
+    int depth = pli_call_stack_sig(ra, pcs, PLI_STARTED_DEPTH);
+    pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), depth, pcs};
     return pli_site_find_sig(&pli_started.sites, &key);
 }
 
@@ -5987,8 +6041,8 @@ typedef struct pli_payload_sched {
 
 typedef struct pli_payload_name { int32_t tid; char name[16]; } pli_payload_name;
 
-/* Written by its owner; `used` is read by anyone. The wait is a call that may still last: see
-   >>calls. */
+/* Written by its owner; `used` is read by anyone. The wait is a call that still lasts if wait_used
+   is `used`, and it is its thread's last chunk: see >>calls. */
 typedef struct pli_chunk {
     uint64_t serial;      /* in the order of taking, from 1 on; 0: never, or it is being taken */
     uint32_t used;        /* bytes of whole records behind this header */
@@ -5997,7 +6051,9 @@ typedef struct pli_chunk {
     uint32_t dropped;     /* that were in it earlier, and were overwritten */
     uint64_t wait_ticks, wait_object;
     uint32_t wait_cause;  /* 0: none */
-    uint32_t padding[5];
+    uint32_t wait_used;   /* `used` when it began */
+    uint64_t wait_pc;     /* in the call */
+    uint64_t padding;
     char data[];
 } pli_chunk;
 
@@ -6503,7 +6559,8 @@ PLI_SOMETIMES static pli_chunks pli_pool_copy(const pli_pool *p, char *to)
         uint32_t used = PLI_LOAD_ACQUIRE(from->used);
         *copy = (pli_chunk){serial, used, PLI_LOAD(from->state), PLI_LOAD(from->records),
                             PLI_LOAD(from->dropped), PLI_LOAD(from->wait_ticks),
-                            PLI_LOAD(from->wait_object), PLI_LOAD(from->wait_cause), {0}};
+                            PLI_LOAD(from->wait_object), PLI_LOAD(from->wait_cause),
+                            PLI_LOAD(from->wait_used), PLI_LOAD(from->wait_pc), 0};
         for (uint32_t at = 0; at < used; at += 8)
             *(uint64_t *)(void *)(copy->data + at) = PLI_LOAD(*(uint64_t *)(void *)(from->data + at));
         /* Adding 0, unlike a load, cannot be done before the loads above it. */
@@ -6710,8 +6767,15 @@ static struct {
     pli_sites sites;
     pli_ring *ring;       /* the start of its memory; NULL: closed */
     size_t bytes;
-    char path[4096];      /* of the file; "": in memory */
+    char path[4096 + 8];  /* of the file; "": in memory */
     uint64_t tasks;       /* numbers given so far; atomic */
+    unsigned leave_out;   /* PL_TRACE_NO_...; atomic */
+    const struct pli_module *module; /* the last one that the file tells of; NULL: none */
+    pthread_t watcher;    /* the tracer's own thread */
+    bool watched;         /* there is one */
+    uint32_t stopping;    /* it is to end; atomic */
+    bool fenced;          /* quietening can be certain: see pli_os_fence */
+    bool quiet;           /* and was */
 } pli_trace = {.pool = {.life = PLI_POOL_CLOSED}};
 
 /* Where the calling thread's records go; it has a block. */
@@ -6736,40 +6800,41 @@ static PLI_COLD void pli_note_record(pli_note *n)
     errno = saved_errno;
 }
 
-/* What has no payload, in the usual case: the thread is known, its chunk has room, and the name was
-   met before. literal may be NULL. */
-static inline bool pli_record_bare_sig(pli_thread *t, int kind, const char *literal)
+/* Writes a record of a few words in the usual case: the thread is known, its chunk has room, and the
+   name was met before. literal may be NULL. False: nothing was written. */
+static inline bool pli_record_plain_sig(pli_thread *t, int kind, const char *literal,
+                                        const uint64_t *word, size_t words)
 {
+    const size_t bytes = words * sizeof *word;
     pli_target at = pli_record_target_sig(t);
     if (PLI_UNLIKELY(!pli_recorder_enter_sig(at.pool, at.writer)))
         return false;
     uint32_t name = literal ? pli_name_known_sig(&at.pool->names, literal) : 0;
     pli_chunk *c = at.writer->chunk;
     bool usual = (name || !literal) && at.writer->life == PLI_LOAD(at.pool->life) &&
-                 c->used + sizeof(pli_record) <= pli_pool_room_sig(at.pool);
+                 c->used + pli_record_bytes_sig(bytes) <= pli_pool_room_sig(at.pool);
     if (PLI_LIKELY(usual)) {
         uint32_t used = c->used;
-        pli_head_sig(c->data + used, (pli_record){pli_ticks_sig(), name, 0, (uint8_t)kind, 0});
-        pli_chunk_move_sig(c, used, sizeof(pli_record));
+        pli_record r = {pli_ticks_sig(), name, (uint16_t)bytes, (uint8_t)kind, 0};
+        uint64_t *to = (uint64_t *)(void *)pli_head_sig(c->data + used, r);
+        for (size_t i = 0; i < words + words % 2; i++)
+            PLI_STORE(to[i], i < words ? word[i] : 0);
+        pli_chunk_move_sig(c, used, pli_record_bytes_sig(bytes));
     }
     pli_recorder_leave_sig(at);
     return usual;
 }
 
-/* A name alone: a region, an instant. */
-static inline void pli_record_name_only(int kind, const char *literal)
+/* The same in all cases: up to four words, and a name that may be NULL. */
+static inline void pli_record_words(int kind, const char *literal, const uint64_t *word,
+                                    size_t words)
 {
-    if (PLI_LIKELY(pli_record_bare_sig(pli_self, kind, literal)))
+    if (PLI_LIKELY(pli_record_plain_sig(pli_self, kind, literal, word, words)))
         return;
-    pli_note note = {.ticks = pl_ticks(), .kind = (uint8_t)kind, .literal = literal};
-    pli_note_record(&note);
-}
-
-/* A word, and a name that may be NULL. */
-static void pli_record_word(int kind, const char *literal, uint64_t word)
-{
     pli_note note = {.ticks = pl_ticks(), .kind = (uint8_t)kind, .literal = literal,
-                     .words = 1, .word = {word}};
+                     .words = words};
+    for (size_t i = 0; i < words; i++)
+        note.word[i] = word[i];
     pli_note_record(&note);
 }
 
@@ -6834,16 +6899,105 @@ PLI_SOMETIMES static void pli_record_counter(uint64_t ticks, const char *literal
     pli_note_record(&note);
 }
 
+/* -- Calls that may block --
+
+   Most calls that may block do not: what comes back within 5 us is no wait, and leaves no record.
+   So nothing is written before the call is over, but a note that the thread waits:
+
+       program ──► hook: ticks, the note ──► libc's call
+                                                 │
+                  no record ◄── under 5 us? ── ticks, note gone
+                  WAIT_BEGIN with the ticks from before, and the stack; WAIT_END
+
+   The note is for those who do not come back: a thread that still waits when the trace is written,
+   or when the program is killed. It lies in the head of the thread's chunk, and so in the file:
+   since when, for what, where. It counts as long as no record was written behind it: so a call that
+   was left by longjmp or by cancellation shows as a wait until the thread's next record, and no
+   longer. A signal handler that calls such a function wipes out the note of the call it interrupts.
+
+   All of this may happen in a signal handler, and leaves errno as it is. */
+
+#define PLI_BLOCKING_SHORT_NS 5000
+#define PLI_BLOCKING_DEPTH 64
+
+/* A call that is under way, on its thread's stack. */
+typedef struct pli_blocking {
+    uint64_t began, object;
+    uint32_t cause;    /* 0: it is not recorded */
+    uint32_t life;     /* of the pool, when it began */
+    pli_chunk *chunk;  /* where it is noted; NULL: nowhere */
+} pli_blocking;
+
+/* The cause goes first and comes last: a reader finds all of it or nothing. */
+static inline void pli_blocking_note_sig(pli_chunk *c, const pli_blocking *b, const void *ra)
+{
+    PLI_STORE(c->wait_cause, 0);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    PLI_STORE(c->wait_ticks, b->began);
+    PLI_STORE(c->wait_object, b->object);
+    PLI_STORE(c->wait_pc, pli_os_strip_sig((uintptr_t)ra) - 1);
+    PLI_STORE(c->wait_used, c->used);
+    PLI_STORE_RELEASE(c->wait_cause, b->cause);
+}
+
+/* Before the call; ra: where it returns to in the program. cause 0: not to be recorded. */
+PLI_SOMETIMES static void pli_blocking_begin(pli_blocking *b, uint32_t cause, uint64_t object,
+                                             const void *ra)
+{
+    pli_target at = pli_record_target_sig(pli_self);
+    *b = (pli_blocking){pl_ticks(), object, PLI_LOAD(at.thread->own) ? 0 : cause, 0, NULL};
+    if (b->cause == 0 || !pli_recorder_enter_sig(at.pool, at.writer))
+        return;
+    b->chunk = pli_recorder_room_sig(at, 0);
+    b->life = at.writer->life;
+    if (b->chunk)
+        pli_blocking_note_sig(b->chunk, b, ra);
+    pli_recorder_leave_sig(at);
+}
+
+/* The stack of a call of the program that returns to ra. */
+static pli_site_key pli_blocking_where(const void *ra, uintptr_t *pcs)
+{
+    int depth = pli_call_stack_sig(ra, pcs, PLI_BLOCKING_DEPTH);
+    return (pli_site_key){NULL, 0, pli_modules_epoch_sig(), depth, pcs};
+}
+
+static PL_NOINLINE void pli_blocking_record(const pli_blocking *b, uint64_t ended, const void *ra)
+{
+    uintptr_t pcs[PLI_BLOCKING_DEPTH + PLI_CALL_INNER];
+    pli_site_key key = pli_blocking_where(ra, pcs);
+    pli_record_wait_begin(b->began, b->cause, (const void *)(uintptr_t)b->object, &key);
+    pli_record_wait_end(ended, b->cause, NULL);
+}
+
+/* After the call. waited: whether it may have. */
+PLI_SOMETIMES static void pli_blocking_end(pli_blocking *b, bool waited, const void *ra)
+{
+    pli_target at = pli_record_target_sig(pli_self);
+    uint64_t ended = pl_ticks();
+    if (b->cause == 0)
+        return;
+    if (b->chunk && pli_recorder_enter_sig(at.pool, at.writer)) {
+        if (at.writer->life == b->life && at.writer->chunk == b->chunk)
+            PLI_STORE(b->chunk->wait_cause, 0);
+        pli_recorder_leave_sig(at);
+    }
+    int saved_errno = errno;
+    if (waited && pl_ticks_to_ns(ended - b->began) >= PLI_BLOCKING_SHORT_NS)
+        pli_blocking_record(b, ended, ra);
+    errno = saved_errno;
+}
+
 /* -- For the program. The API calls these when pl_trace_on says so -- */
 
 void pli_region_begin(const char *literal)
 {
-    pli_record_name_only(PLI_RECORD_BEGIN, literal ? literal : "");
+    pli_record_words(PLI_RECORD_BEGIN, literal ? literal : "", NULL, 0);
 }
 
 void pli_region_end(void)
 {
-    pli_record_name_only(PLI_RECORD_END, NULL);
+    pli_record_words(PLI_RECORD_END, NULL, NULL, 0);
 }
 
 void pli_region_begin_copy(const char *name)
@@ -6855,17 +7009,19 @@ void pli_region_begin_copy(const char *name)
 
 void pli_trace_instant(const char *name)
 {
-    pli_record_name_only(PLI_RECORD_INSTANT, name ? name : "");
+    pli_record_words(PLI_RECORD_INSTANT, name ? name : "", NULL, 0);
 }
 
 void pli_trace_counter(const char *name, double value)
 {
-    pli_record_counter(pl_ticks(), name ? name : "", value);
+    uint64_t word;
+    memcpy(&word, &value, sizeof word);
+    pli_record_words(PLI_RECORD_COUNTER, name ? name : "", &word, 1);
 }
 
 void pli_flow(int out, const char *name, uint64_t id)
 {
-    pli_record_word(out ? PLI_RECORD_FLOW_OUT : PLI_RECORD_FLOW_IN, name ? name : "", id);
+    pli_record_words(out ? PLI_RECORD_FLOW_OUT : PLI_RECORD_FLOW_IN, name ? name : "", &id, 1);
 }
 
 /* Numbers are never given twice, so that a task of an earlier trace is no other one in this. */
@@ -6881,12 +7037,12 @@ uint64_t pli_task_begin(const char *name, uint64_t parent)
 
 void pli_task_end(uint64_t id)
 {
-    pli_record_word(PLI_RECORD_TASK_END, NULL, id);
+    pli_record_words(PLI_RECORD_TASK_END, NULL, &id, 1);
 }
 
 void pli_task_work(int enter, uint64_t id)
 {
-    pli_record_word(enter ? PLI_RECORD_TASK_ENTER : PLI_RECORD_TASK_LEAVE, NULL, id);
+    pli_record_words(enter ? PLI_RECORD_TASK_ENTER : PLI_RECORD_TASK_LEAVE, NULL, &id, 1);
 }
 
 #define PLI_LOG_BYTES 1024 /* that need no memory of their own */
@@ -8430,7 +8586,7 @@ static const pli_site *pli_live_site_again(pli_memo *memo, const pli_regs *here,
 static PLI_COLD uint64_t pli_live_maker(uint64_t size, const void *ra)
 {
     int saved_errno = errno;
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     pli_memo *memo = pli_live_memo();
     const pli_site *site = NULL;
     if (memo) {
@@ -9963,7 +10119,7 @@ PLI_SOMETIMES static pl_result pli_growth_start(int64_t seconds)
 
 #if PLI_LINUX
 
-enum { PLI_SYNC_BLOCK = 1, PLI_SYNC_MUTEX = 2 };
+enum { PLI_SYNC_BLOCK = 1, PLI_SYNC_MUTEX = 2, PLI_SYNC_TRACE = 4 };
 #define PLI_SYNC_DEPTH 128 /* as Go's */
 #define PLI_SYNC_BUFFER ((size_t)8 << 20)
 #define PLI_SYNC_BUCKETS 256
@@ -9974,6 +10130,7 @@ typedef struct pli_waiter {
     const void *lock;
     uint64_t since; /* ticks: what was waited before is charged already */
     uint64_t began;
+    uint32_t traced; /* the cause, if the tracer has been told; 0: it has not */
 } pli_waiter;
 
 static struct {
@@ -9989,23 +10146,15 @@ static struct {
 
 /* -- Counting -- */
 
-/* Counts at the stack of the program's call, of which `caller` is the return address: what lies
-   before it is perflab's own. How many frames that are depends on what the compiler inlines, so
-   they are not counted but looked through. Where the address is not found (no tables for perflab
-   itself), the whole stack is taken: better a frame too many than none. Not in a signal handler, so
-   the walk has a buffer of its own: the thread's ring may be in use by the sampler at this moment.
-   */
+/* Counts at the stack of the program's call, of which `caller` is the return address. Not in a
+   signal handler, so the walk has a buffer of its own: the thread's may be in use by the sampler at
+   this moment. */
 static PL_NOINLINE void pli_sync_count(pli_sites *sites, const void *caller, int64_t events,
                                        int64_t ns)
 {
-    uintptr_t pcs[PLI_SYNC_DEPTH + 8], wanted = (uintptr_t)caller;
-    pli_regs here = pli_regs_here();
-    int depth = pli_unwind_sig(&here, pcs, PLI_SYNC_DEPTH + 8), first = 0;
-    for (int i = 0; i < depth && i < 8 && first == 0; i++)
-        if (pcs[i] - wanted + 1 < 2) /* the walk gives addresses inside the call */
-            first = i;
-    pli_site_key key = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth - first,
-                        pcs + first};
+    uintptr_t pcs[PLI_SYNC_DEPTH + PLI_CALL_INNER];
+    int depth = pli_call_stack_sig(caller, pcs, PLI_SYNC_DEPTH);
+    pli_site_key key = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth, pcs};
     pli_sites_count_sig(sites, &key, pli_sync.gated ? 2 : 0, events, ns);
 }
 
@@ -10059,6 +10208,52 @@ static void pli_sync_blocked(uint64_t ticks, const void *caller)
     pli_sync_count(&pli_sync.blocked, caller, (int64_t)events, (int64_t)ns);
 }
 
+#if PLI_TRACE
+
+/* Switches waits on and off for the tracer. */
+PLI_SOMETIMES static void pli_sync_trace_switch(bool on)
+{
+    pli_lock_take(&pli_sync.lock);
+    uint32_t now = PLI_LOAD(pli_sync.on);
+    PLI_STORE_RELEASE(pli_sync.on, on ? now | PLI_SYNC_TRACE : now & ~(uint32_t)PLI_SYNC_TRACE);
+    pli_lock_give(&pli_sync.lock);
+}
+
+/* A thread is about to wait: the tracer hears of it at once, and has the stack before anybody gets
+   what is waited for. Walking later would keep a lock for longer. Returns what to tell at the end.
+   */
+PLI_SOMETIMES static uint32_t pli_sync_trace(uint32_t cause, const void *object, const void *caller)
+{
+    uintptr_t pcs[PLI_BLOCKING_DEPTH + PLI_CALL_INNER];
+    if (!(PLI_LOAD(pli_sync.on) & PLI_SYNC_TRACE) || PLI_LOAD(pli_self->own))
+        return 0;
+    uint64_t began = pl_ticks();
+    pli_site_key key = pli_blocking_where(caller, pcs);
+    pli_record_wait_begin(began, cause, object, &key);
+    return cause;
+}
+
+static void pli_sync_trace_end(uint32_t cause)
+{
+    if (cause)
+        pli_record_wait_end(0, cause, NULL);
+}
+
+#else
+
+PLI_SOMETIMES static uint32_t pli_sync_trace(uint32_t cause, const void *object, const void *caller)
+{
+    (void)cause, (void)object, (void)caller;
+    return 0;
+}
+
+static void pli_sync_trace_end(uint32_t cause)
+{
+    (void)cause;
+}
+
+#endif
+
 /* -- Who waits for which lock -- */
 
 /* Locks lie side by side in programs: multiplying spreads them over the buckets. Two locks that
@@ -10070,9 +10265,11 @@ static size_t pli_sync_bucket(const void *lock)
 
 /* From here on the thread counts as waiting for this lock. Between this and the wait itself the
    lock may come free: then libc's function does not wait, and next to nothing is counted. */
-PLI_SOMETIMES static void pli_sync_wait_begin(pli_waiter *w, const void *lock)
+PLI_SOMETIMES static void pli_sync_wait_begin(pli_waiter *w, uint32_t cause, const void *lock,
+                                              const void *caller)
 {
     size_t b = pli_sync_bucket(lock);
+    w->traced = pli_sync_trace(cause, lock, caller);
     w->lock = lock;
     w->since = w->began = pl_ticks();
     pli_lock_take(&pli_sync.bucket[b].lock);
@@ -10087,6 +10284,7 @@ PLI_SOMETIMES static void pli_sync_wait_end(pli_waiter *w, const void *caller)
 {
     uint64_t ticks = pl_ticks() - w->began;
     size_t b = pli_sync_bucket(w->lock);
+    pli_sync_trace_end(w->traced);
     pli_lock_take(&pli_sync.bucket[b].lock);
     pli_waiter **at = &pli_sync.bucket[b].first;
     while (*at && *at != w)
@@ -10132,6 +10330,14 @@ PLI_SOMETIMES static void pli_sync_charge(const void *lock, const void *caller)
         return;
     pli_sync_count(&pli_sync.charged, caller, fraction,
                    (int64_t)pl_ticks_to_ns(ticks) * fraction);
+}
+
+/* The end of a wait that nobody is charged for. */
+PLI_SOMETIMES static void pli_sync_over(uint32_t traced, uint64_t began, const void *caller)
+{
+    uint64_t ticks = pl_ticks() - began;
+    pli_sync_trace_end(traced);
+    pli_sync_blocked(ticks, caller);
 }
 
 /* -- The profiles -- */
@@ -10411,24 +10617,25 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
    the lock that has just come, before those who wait: libc's own mutexes allow that as well, and
    locks that go by priority are given by the kernel in either case. The macro ends the function,
    since the caller's address can only be asked for there. */
-#define PLI_SYNC_LOCK(attempt, lock, name, arguments)                                              \
+#define PLI_SYNC_LOCK(cause, attempt, lock, name, arguments)                                       \
     if (PLI_SYNC_OFF)                                                                              \
         PLI_SYNC_HAND_ON(name, arguments);                                                         \
     int error = attempt(lock);                                                                     \
     if (error != EBUSY)                                                                            \
         return error;                                                                              \
     pli_waiter waiter;                                                                             \
-    pli_sync_wait_begin(&waiter, lock);                                                            \
+    pli_sync_wait_begin(&waiter, PLI_CAUSE_##cause, lock, PLI_CALLER);                              \
     error = PLI_SYNC_NEXT(name) arguments;                                                         \
     pli_sync_wait_end(&waiter, PLI_CALLER);                                                        \
     return error;
 
 /* For the others: nobody is charged. They may be cancelled on the way, and then count nothing. */
-#define PLI_SYNC_WAIT(name, arguments)                                                             \
+#define PLI_SYNC_WAIT(cause, object, name, arguments)                                              \
+    uint32_t traced = pli_sync_trace(PLI_CAUSE_##cause, object, PLI_CALLER);                        \
     uint64_t began = pl_ticks();                                                                   \
     int result = PLI_SYNC_NEXT(name) arguments;                                                    \
     int saved_errno = errno;                                                                       \
-    pli_sync_blocked(pl_ticks() - began, PLI_CALLER);                                              \
+    pli_sync_over(traced, began, PLI_CALLER);                                                      \
     errno = saved_errno;                                                                           \
     return result;
 
@@ -10437,12 +10644,12 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
    EDEADLK. */
 PLI_HOOK int pthread_mutex_lock(pthread_mutex_t *m)
 {
-    PLI_SYNC_LOCK(pthread_mutex_trylock, m, pthread_mutex_lock, (m))
+    PLI_SYNC_LOCK(LOCK, pthread_mutex_trylock, m, pthread_mutex_lock, (m))
 }
 
 PLI_HOOK int pthread_mutex_timedlock(pthread_mutex_t *m, PLI_UNTIL)
 {
-    PLI_SYNC_LOCK(pthread_mutex_trylock, m, pthread_mutex_timedlock, (m, until))
+    PLI_SYNC_LOCK(LOCK, pthread_mutex_trylock, m, pthread_mutex_timedlock, (m, until))
 }
 
 /* Charged before it is unlocked: see pli_sync_charge. */
@@ -10456,22 +10663,22 @@ PLI_HOOK int pthread_mutex_unlock(pthread_mutex_t *m)
 /* A reader waits for the writer that holds the lock, or for one that waits before it. */
 PLI_HOOK int pthread_rwlock_rdlock(pthread_rwlock_t *l)
 {
-    PLI_SYNC_LOCK(pthread_rwlock_tryrdlock, l, pthread_rwlock_rdlock, (l))
+    PLI_SYNC_LOCK(READ_LOCK, pthread_rwlock_tryrdlock, l, pthread_rwlock_rdlock, (l))
 }
 
 PLI_HOOK int pthread_rwlock_timedrdlock(pthread_rwlock_t *l, PLI_UNTIL)
 {
-    PLI_SYNC_LOCK(pthread_rwlock_tryrdlock, l, pthread_rwlock_timedrdlock, (l, until))
+    PLI_SYNC_LOCK(READ_LOCK, pthread_rwlock_tryrdlock, l, pthread_rwlock_timedrdlock, (l, until))
 }
 
 PLI_HOOK int pthread_rwlock_wrlock(pthread_rwlock_t *l)
 {
-    PLI_SYNC_LOCK(pthread_rwlock_trywrlock, l, pthread_rwlock_wrlock, (l))
+    PLI_SYNC_LOCK(WRITE_LOCK, pthread_rwlock_trywrlock, l, pthread_rwlock_wrlock, (l))
 }
 
 PLI_HOOK int pthread_rwlock_timedwrlock(pthread_rwlock_t *l, PLI_UNTIL)
 {
-    PLI_SYNC_LOCK(pthread_rwlock_trywrlock, l, pthread_rwlock_timedwrlock, (l, until))
+    PLI_SYNC_LOCK(WRITE_LOCK, pthread_rwlock_trywrlock, l, pthread_rwlock_timedwrlock, (l, until))
 }
 
 /* Every reader's unlock is charged with what writers wait: who of several readers was the last is
@@ -10488,7 +10695,7 @@ PLI_HOOK int pthread_rwlock_unlock(pthread_rwlock_t *l)
     if (PLI_SYNC_OFF)                                                                              \
         PLI_SYNC_HAND_ON(name, arguments);                                                         \
     pli_sync_charge(m, PLI_CALLER);                                                                \
-    PLI_SYNC_WAIT(name, arguments)
+    PLI_SYNC_WAIT(CONDITION, c, name, arguments)
 
 /* What the thread waits for the mutex at the end is part of this: libc takes it without asking. */
 PLI_HOOK int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
@@ -10506,10 +10713,13 @@ PLI_HOOK int pthread_barrier_wait(pthread_barrier_t *b)
 {
     if (PLI_SYNC_OFF)
         PLI_SYNC_HAND_ON(pthread_barrier_wait, (b));
-    uint64_t began = pl_ticks();
+    pli_blocking blocking;
+    bool traced = (PLI_LOAD(pli_sync.on) & PLI_SYNC_TRACE) != 0;
+    pli_blocking_begin(&blocking, traced ? PLI_CAUSE_BARRIER : 0, (uintptr_t)b, PLI_CALLER);
     int result = PLI_SYNC_NEXT(pthread_barrier_wait)(b);
+    pli_blocking_end(&blocking, result == 0, PLI_CALLER);
     if (result == 0)
-        pli_sync_blocked(pl_ticks() - began, PLI_CALLER);
+        pli_sync_blocked(pl_ticks() - blocking.began, PLI_CALLER);
     return result;
 }
 
@@ -10521,9 +10731,10 @@ PLI_HOOK int pthread_join(pthread_t thread, void **result)
     int error = pthread_tryjoin_np(thread, result);
     if (error != EBUSY)
         return error;
+    uint32_t traced = pli_sync_trace(PLI_CAUSE_JOIN, (const void *)thread, PLI_CALLER);
     uint64_t began = pl_ticks();
     error = PLI_SYNC_NEXT(pthread_join)(thread, result);
-    pli_sync_blocked(pl_ticks() - began, PLI_CALLER);
+    pli_sync_over(traced, began, PLI_CALLER);
     return error;
 }
 
@@ -10536,7 +10747,7 @@ PLI_HOOK int pthread_join(pthread_t thread, void **result)
     if (sem_trywait(s) == 0)                                                                       \
         return 0;                                                                                  \
     errno = saved;                                                                                 \
-    PLI_SYNC_WAIT(name, arguments)
+    PLI_SYNC_WAIT(SEMAPHORE, s, name, arguments)
 
 /* A semaphore has no owner: nobody is charged. */
 PLI_HOOK int sem_wait(sem_t *s)
@@ -10553,7 +10764,7 @@ PLI_HOOK int sem_timedwait(sem_t *s, PLI_UNTIL)
 
 PLI_HOOK int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, PLI_UNTIL)
 {
-    PLI_SYNC_LOCK(pthread_mutex_trylock, m, pthread_mutex_clocklock, (m, clock, until))
+    PLI_SYNC_LOCK(LOCK, pthread_mutex_trylock, m, pthread_mutex_clocklock, (m, clock, until))
 }
 
 PLI_HOOK int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
@@ -15206,6 +15417,1626 @@ pl_result pl_profile_save(const char *name, const char *path)
 #endif
 }
 
+/* ==== >>perfetto =================================================================================
+   A trace leaves as Perfetto's protobuf, which ui.perfetto.dev, its trace processor and
+   `python3 -m graders trace` read. A file is a row of packets, field 1 each, in sequences: one of
+   the process, one a thread, and one a thread for what the scheduler did with it. What a sequence
+   says once holds for all of its packets behind: a clock, a track, texts by number.
+
+       first packet      clocks: 6 (BOOTTIME) and 64, which counts from packet to packet;
+                         defaults: clock 64, the thread's track
+       second            the track: its number, its parent, what it is called
+       all others        an event
+
+   The region "parse", begun 5 us after the event before, is 16 bytes, and its end 12; the text
+   stands before the first of them, and is known by its number from there on:
+
+       0a 0e             a packet of 14 bytes
+          40 88 27       timestamp(8): 5000 ns later
+          50 02          trusted_packet_sequence_id(10): 2, a thread's
+          68 02          sequence_flags(13): needs what was said before
+          5a 06          track_event(11), 6 bytes
+             48 01          type(9): 1 begin; 2 end, 3 instant, 4 counter
+             18 16          category_iids(3): 22, "region"
+             50 40          name_iid(10): 64, "parse"
+
+   Records are written one thread after the other. Each chunk is walked twice: first to find which
+   threads and tasks there are, since what is written of a thread's work needs the names of tasks
+   that others have begun; then to write. Readers sort by time.
+
+   Regions, waits and work for tasks share the thread's track, where an END ends what was begun
+   last. Threads do not always keep to that (longjmp, two scopes that overlap), and the oldest
+   records may be overwritten. A stack of what is open repairs it, and says so:
+
+       BEGIN a, ENTER task, END, LEAVE      the task's slice is ended before a's: "misnested"
+       BEGIN a, end of trace                a is ended with the trace: "unclosed"
+       END                                  its BEGIN was overwritten: left out, and counted
+       BEGIN a, start of what is written    a begins at the start; "clipped_ns" is what is missing
+
+   Nothing here uses malloc or waits: a program that dies writes its trace, too. */
+
+#if PLI_TRACE
+
+/* -- Texts that any trace may have: known by a number, and written when they are first used -- */
+
+/* Where a text stands in InternedData. Each of them counts for itself, but the numbers below are
+   unique in all. */
+enum { PLI_PF_CATEGORY = 1, PLI_PF_NAME = 2, PLI_PF_KEY = 3, PLI_PF_TEXT = 29 };
+
+/* First the causes of waits, whose numbers are those in the records. */
+#define PLI_PF_WORDS(X)                                                                            \
+    X(LOCK, NAME, "lock") X(RDLOCK, NAME, "rwlock (read)") X(WRLOCK, NAME, "rwlock (write)")       \
+    X(COND, NAME, "condition") X(JOIN, NAME, "join") X(SEM, NAME, "semaphore")                     \
+    X(BARRIER, NAME, "barrier") X(READ, NAME, "read") X(WRITE, NAME, "write")                      \
+    X(POLL, NAME, "poll") X(EPOLL, NAME, "epoll") X(SELECT, NAME, "select")                        \
+    X(ACCEPT, NAME, "accept") X(CONNECT, NAME, "connect") X(SEND, NAME, "send")                    \
+    X(RECEIVE, NAME, "receive") X(SLEEP, NAME, "sleep") X(CHILD, NAME, "wait for a child")         \
+    X(RUNNING, NAME, "running") X(RUNNABLE, NAME, "waiting for a processor")                       \
+    X(IDLE, NAME, "blocked or idle")                                                               \
+    X(REGION, CATEGORY, "region") X(LOG, CATEGORY, "log") X(INSTANT, CATEGORY, "instant")          \
+    X(TASK, CATEGORY, "task") X(WORK, CATEGORY, "work") X(FLOW, CATEGORY, "flow")                  \
+    X(BLOCKED, CATEGORY, "blocked") X(SCHED, CATEGORY, "sched") X(CPU, CATEGORY, "cpu")            \
+    X(PERFLAB, CATEGORY, "perflab")                                                                \
+    X(TEXT_KEY, KEY, "text") X(TASK_KEY, KEY, "task") X(PARENT_KEY, KEY, "parent")                 \
+    X(STACK_KEY, KEY, "stack") X(OBJECT_KEY, KEY, "object") X(RUN_KEY, KEY, "run_ns")              \
+    X(WAIT_KEY, KEY, "wait_ns") X(WEIGHT_KEY, KEY, "weight_ns") X(REPAIRED_KEY, KEY, "repaired")   \
+    X(CLIPPED_KEY, KEY, "clipped_ns")
+
+#define PLI_PF_NUMBER(name, field, text) PLI_PF_##name,
+enum { PLI_PF_NONE, PLI_PF_WORDS(PLI_PF_NUMBER) PLI_PF_WORD_COUNT };
+#undef PLI_PF_NUMBER
+
+#define PLI_PF_ROW(name, field, text) {PLI_PF_##field, text},
+static const struct { unsigned field; const char *text; } pli_pf_words[] = {
+    {0, ""}, PLI_PF_WORDS(PLI_PF_ROW)};
+#undef PLI_PF_ROW
+#undef PLI_PF_WORDS
+
+/* Other texts of a sequence have the numbers behind: `words` below has a bit for each word. */
+#define PLI_PF_STRINGS 64
+_Static_assert(PLI_PF_WORD_COUNT <= PLI_PF_STRINGS, "a bit for each word");
+
+/* -- What is being written -- */
+
+enum { PLI_PF_BEGIN = 1, PLI_PF_END, PLI_PF_INSTANT_EVENT, PLI_PF_COUNTER_EVENT }; /* types */
+enum { PLI_PF_PROCESS = 1, PLI_PF_THREAD, PLI_PF_STATES, PLI_PF_TASKS, PLI_PF_COUNTERS }; /* tracks */
+
+/* What is to be written: chunks that do not change, and which time of theirs, in ticks. */
+typedef struct pli_trace_view {
+    const pli_ring *ring;
+    pli_chunks chunks;
+    uint64_t from, to;
+    bool emergency, flight; /* flight: as it was kept by the flight recorder */
+} pli_trace_view;
+
+/* What a reader knows of a sequence so far. */
+typedef struct pli_pf_sequence {
+    uint64_t number, track; /* the track of events that name none */
+    uint64_t last_ns;       /* where its clock stands */
+    uint64_t words;         /* that it has: a bit each */
+    uint64_t strings;       /* how many others it has */
+} pli_pf_sequence;
+
+/* A record, with its text in one piece. */
+typedef struct pli_pf_item {
+    const pli_record *record; /* its first piece */
+    const char *payload;
+    size_t size;
+    uint64_t ns;
+} pli_pf_item;
+
+/* What is open on a thread's track, the outermost first. One that was ended early, to mend the
+   nesting, stays as a ghost: the END that belongs to it ends nothing else. */
+typedef struct pli_pf_open {
+    const pli_record *begin;
+    bool ghost, stacked; /* stacked: its begin had a stack */
+} pli_pf_open;
+
+/* A thread that there are records of, or that the scheduler's figures are about. */
+typedef struct pli_pf_thread {
+    uint32_t instance;
+    int32_t tid;
+    uint64_t since, end; /* ticks of its first and last record; end 0: it goes on */
+    bool met, cut;       /* there are records of it; the first of them are gone */
+    char name[16];
+    pli_pf_sequence own, states;
+    uint64_t ticks, run_ns, wait_ns; /* of its last figures; ticks 0: none yet */
+} pli_pf_thread;
+
+/* In the payloads of many kinds: id and parent; object and site; site and weight. */
+typedef struct pli_pf_pair { uint64_t first, second; } pli_pf_pair;
+
+/* A record that nobody has written down. */
+typedef struct pli_pf_made { pli_record begin; pli_pf_pair pair; } pli_pf_made;
+
+/* A task; begin is NULL when it was overwritten. */
+typedef struct pli_pf_task {
+    const pli_record *begin;
+    uint64_t id, end; /* in ticks; 0: not ended */
+    size_t at, size;  /* its name, in `texts` */
+} pli_pf_task;
+
+/* The text of a site's stack, and its innermost function, which the text begins with. */
+typedef struct pli_pf_stack { size_t at, size, leaf; } pli_pf_stack;
+
+/* An event is put together in `event`, the texts that it is the first to use in `interned`, and
+   what is inside of these in `part`. */
+typedef struct pli_pf {
+    const pli_trace_view *view;
+    pli_bytes *out;
+    pli_bytes event, interned, part, text;
+    pli_bytes threads, tasks, names, stacks, texts; /* arrays: see above */
+    pli_bytes open, pending;          /* of the thread that is being written */
+    pli_map thread_at, task_at, stack_at, string_at, counter_at;
+    pli_pf_sequence process, *sequence;
+    pli_pf_item item;                 /* whose text is being put together; record NULL: none */
+    pli_pf_made waiting;
+    pli_pf_task *named;               /* whose name goes on */
+    bool entered;                     /* what was open at the start has been begun */
+    uint64_t rate;                    /* nanoseconds a tick, as in >>clock */
+    uint64_t from_ns, to_ns;
+    pli_records reader;
+    uint64_t records, lost, dropped_ends, unclosed, misnested;
+} pli_pf;
+
+/* -- Packets -- */
+
+/* As pli_put_varint, where it is known that there is room. */
+static unsigned char *pli_pf_varint(unsigned char *at, uint64_t value)
+{
+    for (; value >= 128; value >>= 7)
+        *at++ = (unsigned char)(value | 128);
+    *at++ = (unsigned char)value;
+    return at;
+}
+
+/* A number that may be 0, which pli_put_number would leave out. */
+static void pli_pf_put(pli_bytes *b, unsigned field, uint64_t value)
+{
+    pli_put_varint(b, field << 3);
+    pli_put_varint(b, value);
+}
+
+/* Eight bytes as they are. */
+static void pli_pf_put_fixed(pli_bytes *b, unsigned field, const void *value)
+{
+    pli_put_varint(b, field << 3 | 1);
+    pli_bytes_add(b, value, 8);
+}
+
+/* Whether no byte is beyond ASCII: then it need not be looked at as UTF-8. */
+static bool pli_pf_is_ascii(const char *text, size_t size)
+{
+    unsigned char all = 0;
+    for (size_t i = 0; i < size; i++)
+        all |= (unsigned char)text[i];
+    return all < 128;
+}
+
+/* Text of any size and any bytes. Protobuf allows UTF-8 only: other bytes become U+FFFD. */
+static void pli_pf_put_text(pli_pf *w, pli_bytes *b, unsigned field, const char *text, size_t size)
+{
+    if (pli_pf_is_ascii(text, size)) {
+        pli_put_bytes(b, field, text, size);
+        return;
+    }
+    w->text.size = 0;
+    pli_bytes_expect(&w->text, 4 * size + 4); /* the copy behind three times as much, and an end */
+    if (w->text.failed)
+        return;
+    char *copy = (char *)memcpy(w->text.data + 3 * size, text, size);
+    copy[size] = '\0';
+    for (const char *at = copy; at < copy + size;) {
+        uint32_t rune;
+        int length = *at ? pli_utf8_decode(at, &rune) : 1;
+        bool bad = *at && rune == 0xfffd;
+        pli_bytes_add(&w->text, bad ? "\xef\xbf\xbd" : at, bad ? 3 : (size_t)length);
+        at += length;
+    }
+    pli_put_bytes(b, field, w->text.data, w->text.size);
+}
+
+/* A packet of a sequence without a time: only what is said once has none. */
+static void pli_pf_put_packet(pli_pf *w, const pli_pf_sequence *s, unsigned flags,
+                              pli_bytes *message)
+{
+    pli_put_number(message, 10, s->number);
+    pli_put_number(message, 13, flags);
+    pli_put_message(w->out, 1, message);
+}
+
+/* Completes an event. Its clock cannot go back: what was written down late, as a wait that turned
+   out to be long, has its time on the clock of the system. */
+static void pli_pf_put_event(pli_pf *w, pli_pf_sequence *s, uint64_t ns)
+{
+    unsigned char head[64], body[12], *at = head;
+    *at++ = 8 << 3;
+    if (ns >= s->last_ns) {
+        at = pli_pf_varint(at, ns - s->last_ns);
+        s->last_ns = ns;
+    } else {
+        at = pli_pf_varint(at, ns);
+        at = pli_pf_varint(pli_pf_varint(at, 58 << 3), 6);
+    }
+    *at++ = 10 << 3;
+    at = pli_pf_varint(at, s->number);
+    *at++ = 13 << 3, *at++ = 2;
+    if (w->interned.size) {
+        *at++ = 12 << 3 | 2;
+        at = pli_pf_varint(at, w->interned.size);
+    }
+    body[0] = 11 << 3 | 2;
+    size_t heads = (size_t)(at - head);
+    size_t bodies = (size_t)(pli_pf_varint(body + 1, w->event.size) - body);
+    pli_put_varint(w->out, 1 << 3 | 2);
+    pli_put_varint(w->out, heads + w->interned.size + bodies + w->event.size);
+    pli_bytes_add(w->out, head, heads);
+    pli_bytes_add(w->out, w->interned.data, w->interned.size);
+    pli_bytes_add(w->out, body, bodies);
+    pli_bytes_add(w->out, w->event.data, w->event.size);
+    w->interned.size = w->event.size = 0;
+}
+
+/* -- Texts -- */
+
+/* Tells the reader what a number means. */
+static void pli_pf_intern(pli_pf *w, unsigned field, uint64_t number, const char *text, size_t size)
+{
+    pli_put_number(&w->part, 1, number);
+    pli_pf_put_text(w, &w->part, 2, text, size);
+    pli_put_message(&w->interned, field, &w->part);
+}
+
+/* The number of a word, told when the sequence has not had it. */
+static uint64_t pli_pf_word(pli_pf *w, pli_pf_sequence *s, unsigned word)
+{
+    if (!(s->words >> word & 1)) {
+        s->words |= (uint64_t)1 << word;
+        const char *text = pli_pf_words[word].text;
+        pli_pf_intern(w, pli_pf_words[word].field, word, text, strlen(text));
+    }
+    return word;
+}
+
+/* The number of a text in a sequence, by a key that is unique among those of `field`. */
+static uint64_t pli_pf_string(pli_pf *w, pli_pf_sequence *s, unsigned field, uint64_t key,
+                              const char *text, size_t size)
+{
+    uint64_t *number = pli_map_at(&w->string_at, s->number << 8 | field, key);
+    if (!number)
+        return w->out->failed = true, 0;
+    if (*number == 0) {
+        *number = PLI_PF_STRINGS + s->strings++;
+        pli_pf_intern(w, field, *number, text, size);
+    }
+    return *number;
+}
+
+/* A literal by its number in the table of names. */
+static const char *pli_pf_literal(const pli_pf *w, uint32_t name, size_t *size)
+{
+    const char *ring = (const char *)w->view->ring;
+    const pli_name_slot *slot = (const void *)(ring + w->view->ring->names_at);
+    *size = PLI_LOAD_ACQUIRE(slot[name].size);
+    return ring + w->view->ring->texts_at + slot[name].text;
+}
+
+/* A hash of text, for what is the same in several files when it is called the same. */
+static uint64_t pli_pf_hash(const char *text, size_t size)
+{
+    uint64_t hash = size;
+    for (size_t i = 0; i < size; i++)
+        hash = pli_mix_sig(hash, (unsigned char)text[i]);
+    return hash;
+}
+
+/* The number of a track: another one in each process, so that files can be put together. 56 bits,
+   which are a byte and a half shorter than 64. */
+static uint64_t pli_pf_track(const pli_pf *w, unsigned kind, uint64_t number)
+{
+    const pli_ring *ring = w->view->ring;
+    uint64_t process = pli_mix_sig(ring->start_unix_ns, (uint64_t)ring->pid);
+    return pli_mix_sig(process + kind, number) >> 8 | 1;
+}
+
+/* -- Events -- */
+
+/* Begins one; the category is a word. */
+static void pli_pf_event(pli_pf *w, pli_pf_sequence *s, unsigned type, unsigned category)
+{
+    pli_put_number(&w->event, 9, type);
+    if (category)
+        pli_put_number(&w->event, 3, pli_pf_word(w, s, category));
+}
+
+/* The name of an event: a literal, or the text itself, which may never come again. */
+static void pli_pf_name(pli_pf *w, uint32_t name, const char *text, size_t size)
+{
+    if (name) {
+        text = pli_pf_literal(w, name, &size);
+        pli_put_number(&w->event, 10, pli_pf_string(w, w->sequence, PLI_PF_NAME, name, text, size));
+    } else {
+        pli_pf_put_text(w, &w->event, 23, text, size);
+    }
+}
+
+/* Adds a number under a key. */
+static void pli_pf_number(pli_pf *w, pli_pf_sequence *s, unsigned key, uint64_t value)
+{
+    uint64_t iid = pli_pf_word(w, s, key);
+    pli_put_number(&w->part, 1, iid);
+    pli_pf_put(&w->part, 3, value);
+    pli_put_message(&w->event, 4, &w->part);
+}
+
+/* Adds text under a key. */
+static void pli_pf_text(pli_pf *w, pli_pf_sequence *s, unsigned key, const char *text, size_t size)
+{
+    uint64_t iid = pli_pf_word(w, s, key);
+    pli_put_number(&w->part, 1, iid);
+    pli_pf_put_text(w, &w->part, 6, text, size);
+    pli_put_message(&w->event, 4, &w->part);
+}
+
+/* -- Stacks -- */
+
+/* Appends "function (file.c:42)", or "function+0x1c" where no line is known. The file without its
+   folders: stacks are for people. */
+static void pli_pf_frame(pli_pf *w, const char *function, const pli_line *line, uintptr_t offset)
+{
+    pli_bytes_text(&w->texts, function);
+    if (line && line->file) {
+        const char *slash = strrchr(line->file, '/');
+        pli_bytes_text(&w->texts, " (");
+        pli_bytes_text(&w->texts, slash ? slash + 1 : line->file);
+        pli_bytes_format(&w->texts, ":%d)", line->line);
+    } else {
+        pli_bytes_format(&w->texts, "+0x%" PRIxPTR, offset);
+    }
+}
+
+/* The functions at an address, those that were inlined first; returns how many, at most `max`. */
+static int pli_pf_frames(pli_pf *w, const pli_site *site, int at, int max, pli_pf_stack *stack)
+{
+    char made[PLI_UNNAMED_MAX];
+    pli_line line[PLI_INLINED_MAX] = {{NULL, NULL, 0}};
+    uintptr_t pc = site->pcs[at];
+    bool emergency = w->view->emergency;
+    pli_place place = pc < PLI_PC_MARKS ? pli_place_of_mark(pc) :
+                      pli_place_at(pc, site->epoch, emergency);
+    bool own = place.module && (place.module->is_main || pli_debug_is_own(place.module));
+    int most = max < PLI_INLINED_MAX ? max : PLI_INLINED_MAX;
+    int count = own ? pli_lines_at(place.module, pc, emergency, line, most) : 0;
+    pli_place_text(&place, pc, made, sizeof made);
+    for (int i = 0; i < (count ? count : 1); i++) {
+        const char *inner = line[i].function ? pli_string_shown(line[i].function, emergency) :
+                            place.shown;
+        if (at > 0 || i > 0)
+            pli_bytes_text(&w->texts, " < ");
+        else
+            stack->leaf = strlen(inner);
+        pli_pf_frame(w, inner, &line[i], pc - place.start);
+    }
+    return count ? count : 1;
+}
+
+#define PLI_PF_FRAMES 32
+
+/* The text of a site's stack, made when it is first asked for; NULL: no memory. */
+static const pli_pf_stack *pli_pf_stack_of(pli_pf *w, uint64_t site)
+{
+    const pli_site *from = (const pli_site *)(uintptr_t)site;
+    uint64_t *number = pli_map_at(&w->stack_at, site, 0);
+    if (!number)
+        return NULL;
+    if (*number == 0) {
+        pli_pf_stack stack = {w->texts.size, 0, 0};
+        for (int i = 0, frames = 0; i < from->depth && frames < PLI_PF_FRAMES; i++)
+            frames += pli_pf_frames(w, from, i, PLI_PF_FRAMES - frames, &stack);
+        stack.size = w->texts.size - stack.at;
+        pli_bytes_add(&w->stacks, &stack, sizeof stack);
+        *number = w->stacks.size / sizeof stack;
+    }
+    if (w->stacks.failed || w->texts.failed)
+        return NULL;
+    return (const pli_pf_stack *)(const void *)w->stacks.data + *number - 1;
+}
+
+/* Adds a stack to an event; returns whether there was one. */
+static bool pli_pf_add_stack(pli_pf *w, uint64_t site)
+{
+    const pli_pf_stack *stack = site ? pli_pf_stack_of(w, site) : NULL;
+    w->out->failed |= site && !stack;
+    if (!stack)
+        return false;
+    uint64_t key = pli_pf_word(w, w->sequence, PLI_PF_STACK_KEY);
+    uint64_t text = pli_pf_string(w, w->sequence, PLI_PF_TEXT, site,
+                                  (const char *)w->texts.data + stack->at, stack->size);
+    pli_put_number(&w->part, 1, key);
+    pli_put_number(&w->part, 17, text);
+    pli_put_message(&w->event, 4, &w->part);
+    return true;
+}
+
+/* -- Time -- */
+
+/* The rate of the line through the start and the newest anchor. */
+static uint64_t pli_pf_rate(const pli_ring *ring)
+{
+    uint32_t now = PLI_LOAD_ACQUIRE(ring->now) & 1;
+    uint64_t ticks = ring->now_ticks[now] - ring->start_ticks;
+    uint64_t ns = ring->now_mono_ns[now] - ring->start_mono_ns;
+    return ticks ? (uint64_t)(((pli_wide)ns << PLI_RATE_SHIFT) / ticks) : 1;
+}
+
+/* The moment of a tick on BOOTTIME. The rate is the line from the start to the newest anchor, as
+   long as there is one; see >>clock. */
+static uint64_t pli_pf_ns(const pli_pf *w, uint64_t ticks)
+{
+    const pli_ring *ring = w->view->ring;
+    uint64_t start = ring->start_ticks, since = ticks > start ? ticks - start : 0;
+    return ring->start_boot_ns + (uint64_t)(((pli_wide)since * w->rate) >> PLI_RATE_SHIFT);
+}
+
+/* -- Finding the threads and tasks -- */
+
+/* The element of an array that a map knows by a number; NULL when it is not there. */
+static void *pli_pf_find(pli_map *map, const pli_bytes *array, size_t size, uint64_t number)
+{
+    if (map->count == 0)
+        return NULL;
+    const pli_map_entry *entry = pli_map_probe(map->entry, map->capacity, number, 0);
+    return entry->id ? array->data + (entry->id - 1) * size : NULL;
+}
+
+/* The same, which is put there, zeroed, when it is new; NULL when there is no memory. */
+static void *pli_pf_at(pli_map *map, pli_bytes *array, size_t size, uint64_t number)
+{
+    uint64_t *id = pli_map_at(map, number, 0);
+    if (!id)
+        return NULL;
+    if (*id == 0) {
+        unsigned char *made = pli_bytes_extend(array, size);
+        if (!made)
+            return NULL;
+        memset(made, 0, size);
+        *id = array->size / size;
+    }
+    return array->data + (*id - 1) * size;
+}
+
+/* The thread with this number; NULL: no memory. */
+static pli_pf_thread *pli_pf_thread_at(pli_pf *w, uint32_t instance, int32_t tid, uint64_t ticks)
+{
+    pli_pf_thread *t = pli_pf_at(&w->thread_at, &w->threads, sizeof *t, instance);
+    w->out->failed |= !t;
+    if (t && t->instance == 0)
+        *t = (pli_pf_thread){.instance = instance, .tid = tid, .since = ticks};
+    return t;
+}
+
+/* Its begin and its end may be in two threads' chunks, met in any order. The first end counts. */
+static void pli_pf_meet_task(pli_pf *w, const pli_record *record)
+{
+    const pli_pf_pair *pair = (const void *)(record + 1);
+    pli_pf_task *task = pli_pf_at(&w->task_at, &w->tasks, sizeof *task, pair->first);
+    const char *name = (const char *)(pair + 1);
+    w->out->failed |= !task;
+    w->named = NULL;
+    if (task && record->kind == PLI_RECORD_TASK_BEGIN) {
+        task->size = record->bytes - sizeof *pair;
+        if (record->name)
+            name = pli_pf_literal(w, record->name, &task->size);
+        task->begin = record, task->id = pair->first, task->at = w->texts.size;
+        pli_bytes_add(&w->texts, name, task->size);
+        if (record->flags & PLI_RECORD_MORE)
+            w->named = task;
+    } else if (task && (task->end == 0 || record->ticks < task->end)) {
+        task->end = record->ticks;
+    }
+}
+
+/* The rest of a task's name; no other task was met meanwhile. */
+static void pli_pf_meet_text(pli_pf *w, const pli_record *record)
+{
+    if (!w->named)
+        return;
+    pli_bytes_add(&w->texts, record + 1, record->bytes);
+    w->named->size += record->bytes;
+    if (!(record->flags & PLI_RECORD_MORE))
+        w->named = NULL;
+}
+
+/* Who a thread is. Its first record here tells whether there were others before. */
+static void pli_pf_meet_thread(pli_pf *w, const pli_record *record)
+{
+    const pli_payload_thread *who = (const void *)(record + 1);
+    pli_pf_thread *t = pli_pf_find(&w->thread_at, &w->threads, sizeof *t, who->instance);
+    bool fresh = !t || !t->met;
+    t = pli_pf_thread_at(w, who->instance, who->tid, record->ticks);
+    if (!t)
+        return;
+    if (fresh)
+        t->met = true, t->cut = record->flags & PLI_RECORD_CONTINUED, t->since = record->ticks;
+    if (who->name[0])
+        memcpy(t->name, who->name, sizeof t->name);
+}
+
+/* What has to be known of a record before anything is written. */
+static void pli_pf_meet(pli_pf *w, uint32_t instance, const pli_record *record)
+{
+    const void *payload = record + 1;
+    const pli_payload_sched *figures = payload;
+    pli_pf_thread *t = NULL;
+    w->records += record->ticks >= w->view->from;
+    switch (record->kind) {
+    case PLI_RECORD_THREAD:
+        pli_pf_meet_thread(w, record);
+        break;
+    case PLI_RECORD_THREAD_END:
+        if ((t = pli_pf_find(&w->thread_at, &w->threads, sizeof *t, instance)) != NULL)
+            t->end = record->ticks;
+        break;
+    case PLI_RECORD_SCHED:
+        pli_pf_thread_at(w, figures->instance, figures->tid, record->ticks);
+        break;
+    case PLI_RECORD_NAME:
+        pli_bytes_add(&w->names, &record, sizeof record);
+        break;
+    case PLI_RECORD_LOST:
+        w->lost += *(const uint64_t *)payload;
+        break;
+    case PLI_RECORD_TASK_BEGIN:
+    case PLI_RECORD_TASK_END:
+        pli_pf_meet_task(w, record);
+        break;
+    case PLI_RECORD_TEXT:
+        pli_pf_meet_text(w, record);
+        break;
+    }
+}
+
+/* A name that the tracer's thread has read, for whoever had that number then: the youngest thread
+   of those that began before. */
+static void pli_pf_rename(pli_pf *w, const pli_record *record)
+{
+    const pli_payload_name *named = (const void *)(record + 1);
+    pli_pf_thread *t = (pli_pf_thread *)(void *)w->threads.data, *found = NULL;
+    for (size_t i = 0; i < w->threads.size / sizeof *t; i++)
+        if (t[i].tid == named->tid && t[i].since <= record->ticks &&
+            (!found || t[i].since >= found->since))
+            found = &t[i];
+    if (found)
+        memcpy(found->name, named->name, sizeof found->name);
+}
+
+/* The first walk. */
+static void pli_pf_meet_all(pli_pf *w)
+{
+    const pli_record *record;
+    while (pli_records_thread(&w->reader))
+        while ((record = pli_records_next(&w->reader)) != NULL)
+            if (record->ticks <= w->view->to)
+                pli_pf_meet(w, w->reader.instance, record);
+    for (size_t i = 0; i < w->names.size / sizeof record; i++)
+        pli_pf_rename(w, ((const pli_record **)(void *)w->names.data)[i]);
+    w->reader.next = 0;
+}
+
+/* -- What is said once -- */
+
+/* The first packet of a sequence: its clock begins at `ns`. */
+static void pli_pf_sequence_begin(pli_pf *w, pli_pf_sequence *s, bool dropped, uint64_t ns)
+{
+    pli_bytes *clock = &w->part, *all = &w->interned, *packet = &w->event;
+    const pli_ring *ring = w->view->ring;
+    const uint64_t known[4][2] = {{6, ns}, {64, ns}, {3, ring->start_mono_ns},
+                                  {1, ring->start_unix_ns}};
+    bool process = s == &w->process; /* which has all clocks, of the same moment */
+    for (int i = 0; i < (process ? 4 : 2); i++) {
+        pli_put_number(clock, 1, known[i][0]);
+        pli_put_number(clock, 2, known[i][1]);
+        pli_put_number(clock, 3, known[i][0] == 64); /* each time is told from the last one on */
+        pli_put_message(all, 1, clock);
+    }
+    pli_put_message(packet, 6, all);
+    pli_put_number(clock, 11, s->track);
+    pli_put_number(all, 58, 64);
+    pli_put_message(all, 11, clock);
+    pli_put_message(packet, 59, all);
+    pli_put_number(packet, 42, dropped);
+    pli_pf_put_packet(w, s, 1, packet);
+    s->last_ns = ns;
+}
+
+/* The descriptor of a track, whose particulars are field `kind` with what is in `part`; 0: none. */
+static void pli_pf_describe(pli_pf *w, const pli_pf_sequence *s, uint64_t track, uint64_t parent,
+                            const char *name, size_t size, unsigned kind)
+{
+    pli_put_number(&w->interned, 1, track);
+    pli_put_number(&w->interned, 5, parent);
+    if (name)
+        pli_pf_put_text(w, &w->interned, 2, name, size);
+    if (kind)
+        pli_put_message(&w->interned, kind, &w->part);
+    pli_put_message(&w->event, 60, &w->interned);
+    pli_pf_put_packet(w, s, 2, &w->event);
+}
+
+/* The process: its number, its program and its arguments. */
+static void pli_pf_process(pli_pf *w)
+{
+    const pli_ring *ring = w->view->ring;
+    const char *slash = strrchr(ring->program, '/'), *name = slash ? slash + 1 : ring->program;
+    w->process = (pli_pf_sequence){.number = 1, .track = pli_pf_track(w, PLI_PF_PROCESS, 0)};
+    pli_pf_sequence_begin(w, &w->process, false, ring->start_boot_ns);
+    pli_put_number(&w->part, 1, (uint64_t)ring->pid);
+    pli_pf_put_text(w, &w->part, 2, ring->command, strlen(ring->command));
+    pli_pf_put_text(w, &w->part, 6, name, strlen(name));
+    pli_pf_describe(w, &w->process, w->process.track, 0, NULL, 0, 3);
+}
+
+/* A thread, unless it ended before the time that is written. */
+static void pli_pf_thread_begin(pli_pf *w, pli_pf_thread *t)
+{
+    uint64_t ns = pli_pf_ns(w, t->since);
+    size_t index = (size_t)(t - (pli_pf_thread *)(void *)w->threads.data);
+    t->own = (pli_pf_sequence){.number = 2 + index,
+                               .track = pli_pf_track(w, PLI_PF_THREAD, t->instance)};
+    if (t->end && t->end < w->view->from)
+        return;
+    pli_pf_sequence_begin(w, &t->own, t->cut, ns > w->from_ns ? ns : w->from_ns);
+    pli_put_number(&w->part, 1, (uint64_t)w->view->ring->pid);
+    pli_put_number(&w->part, 2, (uint64_t)t->tid);
+    if (t->name[0])
+        pli_pf_put_text(w, &w->part, 5, t->name, strnlen(t->name, sizeof t->name));
+    pli_pf_describe(w, &t->own, t->own.track, w->process.track, NULL, 0, 4);
+}
+
+/* -- Slices of a thread -- */
+
+/* The name of a task; "task" when its begin was overwritten. */
+static void pli_pf_task_name(pli_pf *w, const pli_pf_task *task)
+{
+    const char *name = (const char *)w->texts.data;
+    pli_pf_put_text(w, &w->event, 23, task && task->begin ? name + task->at : "task",
+                    task && task->begin ? task->size : strlen("task"));
+}
+
+/* Begins the slice of a BEGIN, a TASK_ENTER or a WAIT_BEGIN, now or at the start of what is
+   written; returns whether it has a stack. */
+static bool pli_pf_begin(pli_pf *w, const pli_pf_item *item, uint64_t ns)
+{
+    pli_pf_sequence *s = w->sequence;
+    const pli_pf_pair *pair = (const void *)item->payload;
+    bool stacked = false;
+    if (item->record->kind == PLI_RECORD_BEGIN) {
+        pli_pf_event(w, s, PLI_PF_BEGIN, PLI_PF_REGION);
+        pli_pf_name(w, item->record->name, item->payload, item->size);
+    } else if (item->record->kind == PLI_RECORD_WAIT_BEGIN) {
+        uint32_t cause = item->record->name <= PLI_PF_CHILD ? item->record->name : PLI_PF_LOCK;
+        pli_pf_event(w, s, PLI_PF_BEGIN, PLI_PF_BLOCKED);
+        pli_put_number(&w->event, 10, pli_pf_word(w, s, cause));
+        if (pair->first)
+            pli_pf_number(w, s, PLI_PF_OBJECT_KEY, pair->first);
+        stacked = pli_pf_add_stack(w, pair->second);
+    } else {
+        uint64_t flow = pli_pf_track(w, PLI_PF_TASKS, pair->first);
+        pli_pf_event(w, s, PLI_PF_BEGIN, PLI_PF_WORK);
+        pli_pf_task_name(w, pli_pf_find(&w->task_at, &w->tasks, sizeof(pli_pf_task), pair->first));
+        pli_pf_number(w, s, PLI_PF_TASK_KEY, pair->first);
+        pli_pf_put_fixed(&w->event, 47, &flow);
+    }
+    if (ns > item->ns)
+        pli_pf_number(w, s, PLI_PF_CLIPPED_KEY, ns - item->ns);
+    pli_pf_put_event(w, s, ns);
+    return stacked;
+}
+
+/* Ends the innermost slice; `repaired` is NULL for what has ended by itself. */
+static void pli_pf_end(pli_pf *w, uint64_t ns, uint64_t site, const char *repaired)
+{
+    pli_pf_event(w, w->sequence, PLI_PF_END, 0);
+    if (site)
+        pli_pf_add_stack(w, site);
+    if (repaired)
+        pli_pf_text(w, w->sequence, PLI_PF_REPAIRED_KEY, repaired, strlen(repaired));
+    pli_pf_put_event(w, w->sequence, ns);
+}
+
+/* A record as an item, with what there is of its text in one piece. */
+static pli_pf_item pli_pf_item_of(const pli_pf *w, const pli_record *record)
+{
+    return (pli_pf_item){record, (const char *)(record + 1), record->bytes,
+                         pli_pf_ns(w, record->ticks)};
+}
+
+/* The slices that were open at the start of what is written begin there. */
+static void pli_pf_enter(pli_pf *w)
+{
+    pli_pf_open *open = (pli_pf_open *)(void *)w->open.data;
+    w->entered = true;
+    for (size_t i = 0; i < w->open.size / sizeof *open; i++) {
+        pli_pf_item item = pli_pf_item_of(w, open[i].begin);
+        if (!open[i].ghost)
+            open[i].stacked = pli_pf_begin(w, &item, w->from_ns);
+    }
+}
+
+/* BEGIN, TASK_ENTER, WAIT_BEGIN. */
+static void pli_pf_push(pli_pf *w, const pli_pf_item *item)
+{
+    pli_pf_open open = {item->record, false, false};
+    if (w->entered)
+        open.stacked = pli_pf_begin(w, item, item->ns);
+    pli_bytes_add(&w->open, &open, sizeof open);
+}
+
+/* END, TASK_LEAVE, WAIT_END: the innermost slice of its kind ends. Those inside it, of other kinds,
+   end with it; their own ends, which come later, then find a ghost. */
+static void pli_pf_pop(pli_pf *w, const pli_pf_item *item)
+{
+    pli_pf_open *open = (pli_pf_open *)(void *)w->open.data;
+    size_t count = w->open.size / sizeof *open, at = count;
+    unsigned kind = item->record->kind - 1u; /* of its begin */
+    while (at > 0 && open[at - 1].begin->kind != kind)
+        at--;
+    if (at-- == 0) {
+        w->dropped_ends += w->entered;
+        return;
+    }
+    for (size_t i = count; i-- > at + 1 && !open[at].ghost;) {
+        if (!open[i].ghost && w->entered)
+            pli_pf_end(w, item->ns, 0, "misnested"), w->misnested++;
+        open[i].ghost = true;
+    }
+    uint64_t site = kind == PLI_RECORD_WAIT_BEGIN && !open[at].stacked ?
+                    *(const uint64_t *)(const void *)item->payload : 0;
+    if (!open[at].ghost && w->entered)
+        pli_pf_end(w, item->ns, site, NULL);
+    memmove(open + at, open + at + 1, (count - at - 1) * sizeof *open);
+    w->open.size -= sizeof *open;
+}
+
+/* Ends all that is open. */
+static void pli_pf_leave(pli_pf *w, uint64_t ns)
+{
+    const pli_pf_open *open = (const pli_pf_open *)(const void *)w->open.data;
+    for (size_t i = w->open.size / sizeof *open; i-- > 0;)
+        if (!open[i].ghost)
+            pli_pf_end(w, ns, 0, "unclosed"), w->unclosed++;
+    w->open.size = 0;
+}
+
+/* -- Events of a moment -- */
+
+/* INSTANT, FLOW_OUT and FLOW_IN, LOG. A log without a literal has its key in front of its text. */
+static void pli_pf_instant(pli_pf *w, const pli_pf_item *item)
+{
+    pli_pf_sequence *s = w->sequence;
+    unsigned kind = item->record->kind;
+    bool log = kind == PLI_RECORD_LOG, flow = !log && kind != PLI_RECORD_INSTANT;
+    uint32_t name = item->record->name;
+    size_t key = name ? 0 : log ? strnlen(item->payload, item->size) :
+                 item->size - (flow ? sizeof(uint64_t) : 0);
+    pli_pf_event(w, s, PLI_PF_INSTANT_EVENT, log ? PLI_PF_LOG : flow ? PLI_PF_FLOW :
+                 PLI_PF_INSTANT);
+    pli_pf_name(w, name, item->payload + (flow ? sizeof(uint64_t) : 0), key);
+    if (log) {
+        size_t text = name ? 0 : key < item->size ? key + 1 : key;
+        pli_pf_text(w, s, PLI_PF_TEXT_KEY, item->payload + text, item->size - text);
+    } else if (flow) {
+        pli_pf_put_fixed(&w->event, 47, item->payload);
+    }
+    pli_pf_put_event(w, s, item->ns);
+}
+
+/* COUNTER: on a track of the process, by its name, whoever counts. */
+static void pli_pf_counter(pli_pf *w, const pli_pf_item *item)
+{
+    uint32_t literal = item->record->name;
+    size_t size = item->size - sizeof(double);
+    const char *name = item->payload + sizeof(double);
+    if (literal)
+        name = pli_pf_literal(w, literal, &size);
+    uint64_t hash = pli_pf_hash(name, size), *track = pli_map_at(&w->counter_at, hash, 0);
+    w->out->failed |= !track;
+    if (track && *track == 0) {
+        *track = pli_pf_track(w, PLI_PF_COUNTERS, hash);
+        w->part.size = 0;
+        pli_pf_describe(w, w->sequence, *track, w->process.track, name, size, 8);
+    }
+    pli_pf_event(w, w->sequence, PLI_PF_COUNTER_EVENT, 0);
+    pli_put_number(&w->event, 11, track ? *track : 0);
+    pli_pf_put_fixed(&w->event, 44, item->payload);
+    pli_pf_put_event(w, w->sequence, item->ns);
+}
+
+/* SAMPLE: called as the innermost function. */
+static void pli_pf_sample(pli_pf *w, const pli_pf_item *item)
+{
+    const pli_pf_pair *pair = (const void *)item->payload;
+    const pli_pf_stack *stack = pair->first ? pli_pf_stack_of(w, pair->first) : NULL;
+    pli_pf_event(w, w->sequence, PLI_PF_INSTANT_EVENT, PLI_PF_CPU);
+    if (stack) {
+        const char *text = (const char *)w->texts.data + stack->at;
+        pli_put_number(&w->event, 10, pli_pf_string(w, w->sequence, PLI_PF_NAME, pair->first, text,
+                                                    stack->leaf));
+        pli_pf_add_stack(w, pair->first);
+    }
+    pli_pf_number(w, w->sequence, PLI_PF_WEIGHT_KEY, pair->second);
+    pli_pf_put_event(w, w->sequence, item->ns);
+}
+
+/* -- Tasks: each has a track, on the sequence of the process -- */
+
+/* A task's slice, as far as it is in the time that is written. */
+static void pli_pf_task_slice(pli_pf *w, const pli_pf_task *task)
+{
+    pli_pf_sequence *s = &w->process;
+    uint64_t track = pli_pf_track(w, PLI_PF_TASKS, task->id), ns = pli_pf_ns(w, task->begin->ticks);
+    uint64_t parent = ((const pli_pf_pair *)(const void *)(task->begin + 1))->second;
+    uint64_t begin = ns > w->from_ns ? ns : w->from_ns;
+    uint64_t end = task->end ? pli_pf_ns(w, task->end) : w->to_ns;
+    pli_pf_describe(w, s, track, w->process.track, (const char *)w->texts.data + task->at,
+                    task->size, 0);
+    pli_pf_event(w, s, PLI_PF_BEGIN, PLI_PF_TASK);
+    pli_put_number(&w->event, 11, track);
+    pli_pf_task_name(w, task);
+    pli_pf_number(w, s, PLI_PF_TASK_KEY, task->id);
+    if (parent)
+        pli_pf_number(w, s, PLI_PF_PARENT_KEY, parent);
+    if (begin > ns)
+        pli_pf_number(w, s, PLI_PF_CLIPPED_KEY, begin - ns);
+    pli_pf_put_event(w, s, begin);
+    pli_pf_event(w, s, PLI_PF_END, 0);
+    pli_put_number(&w->event, 11, track);
+    if (!task->end)
+        pli_pf_text(w, s, PLI_PF_REPAIRED_KEY, "unclosed", strlen("unclosed")), w->unclosed++;
+    pli_pf_put_event(w, s, end > begin ? end : begin);
+}
+
+/* All tasks that were at work in that time. */
+static void pli_pf_tasks(pli_pf *w)
+{
+    const pli_pf_task *task = (const pli_pf_task *)(const void *)w->tasks.data;
+    for (size_t i = 0; i < w->tasks.size / sizeof *task; i++) {
+        if (task[i].end && task[i].end < w->view->from)
+            continue;
+        if (task[i].begin)
+            pli_pf_task_slice(w, &task[i]);
+        else
+            w->dropped_ends++;
+    }
+}
+
+/* -- What the scheduler did: each thread has a track below its own -- */
+
+/* The first packets of a thread's states. */
+static void pli_pf_states_begin(pli_pf *w, pli_pf_thread *t, uint64_t ns)
+{
+    char name[sizeof t->name + 32];
+    if (t->name[0])
+        snprintf(name, sizeof name, "%.16s state", t->name);
+    else
+        snprintf(name, sizeof name, "%d state", (int)t->tid);
+    t->states = (pli_pf_sequence){.number = t->own.number + w->threads.size / sizeof *t,
+                                  .track = pli_pf_track(w, PLI_PF_STATES, t->instance)};
+    pli_pf_sequence_begin(w, &t->states, false, ns);
+    pli_pf_describe(w, &t->states, t->states.track, t->own.track, name, strlen(name), 0);
+}
+
+/* SCHED: what a thread did since the figures before, called after what was most of it. */
+static void pli_pf_sched(pli_pf *w, const pli_pf_item *item)
+{
+    const pli_payload_sched *f = (const void *)item->payload;
+    pli_pf_thread *t = pli_pf_find(&w->thread_at, &w->threads, sizeof *t, f->instance);
+    uint64_t since = t->ticks, run = f->run_ns - t->run_ns, wait = f->wait_ns - t->wait_ns;
+    t->ticks = item->record->ticks, t->run_ns = f->run_ns, t->wait_ns = f->wait_ns;
+    if (since == 0 || since < w->view->from || run + wait == 0)
+        return;
+    uint64_t begin = pli_pf_ns(w, since), span = item->ns - begin;
+    uint64_t rest = span > run + wait ? span - run - wait : 0;
+    if (t->states.number == 0)
+        pli_pf_states_begin(w, t, begin);
+    pli_pf_event(w, &t->states, PLI_PF_BEGIN, PLI_PF_SCHED);
+    pli_put_number(&w->event, 10, pli_pf_word(w, &t->states,
+                   run >= wait && run >= rest ? PLI_PF_RUNNING : wait >= rest ? PLI_PF_RUNNABLE :
+                   PLI_PF_IDLE));
+    pli_pf_number(w, &t->states, PLI_PF_RUN_KEY, run);
+    pli_pf_number(w, &t->states, PLI_PF_WAIT_KEY, wait);
+    pli_pf_put_event(w, &t->states, begin);
+    pli_pf_event(w, &t->states, PLI_PF_END, 0);
+    pli_pf_put_event(w, &t->states, item->ns);
+}
+
+/* -- From records to events -- */
+
+/* Of what came before the time that is written, only what may reach into it counts. */
+static void pli_pf_write(pli_pf *w, const pli_pf_item *item)
+{
+    static void (*const before[])(pli_pf *w, const pli_pf_item *item) = {
+        [PLI_RECORD_BEGIN] = pli_pf_push, [PLI_RECORD_END] = pli_pf_pop,
+        [PLI_RECORD_TASK_ENTER] = pli_pf_push, [PLI_RECORD_TASK_LEAVE] = pli_pf_pop,
+        [PLI_RECORD_WAIT_BEGIN] = pli_pf_push, [PLI_RECORD_WAIT_END] = pli_pf_pop,
+        [PLI_RECORD_SCHED] = pli_pf_sched, [PLI_RECORD_TEXT] = NULL};
+    static void (*const within[])(pli_pf *w, const pli_pf_item *item) = {
+        [PLI_RECORD_INSTANT] = pli_pf_instant, [PLI_RECORD_LOG] = pli_pf_instant,
+        [PLI_RECORD_FLOW_OUT] = pli_pf_instant, [PLI_RECORD_FLOW_IN] = pli_pf_instant,
+        [PLI_RECORD_COUNTER] = pli_pf_counter, [PLI_RECORD_SAMPLE] = pli_pf_sample,
+        [PLI_RECORD_TEXT] = NULL};
+    unsigned kind = item->record->kind;
+    if (kind > PLI_RECORD_TEXT || item->record->ticks > w->view->to)
+        return;
+    if (!w->entered && item->record->ticks >= w->view->from)
+        pli_pf_enter(w);
+    if (before[kind])
+        before[kind](w, item);
+    else if (within[kind] && w->entered)
+        within[kind](w, item);
+    else if (kind == PLI_RECORD_THREAD_END && w->entered)
+        pli_pf_leave(w, item->ns);
+}
+
+/* A call that the thread has not come back from is written as what it is: a wait that goes on. */
+static void pli_pf_waiting(pli_pf *w, const pli_pf_thread *t)
+{
+    const pli_records *r = &w->reader;
+    const pli_piece *last = &r->piece[r->order[r->next - 1].value];
+    const pli_chunk *c = last->chunk;
+    if (t->end || c->wait_cause == 0 || last->to != c->used || c->wait_ticks > w->view->to)
+        return;
+    w->waiting.begin = (pli_record){c->wait_ticks, c->wait_cause, sizeof(pli_pf_pair),
+                                    PLI_RECORD_WAIT_BEGIN, 0};
+    w->waiting.pair = (pli_pf_pair){c->wait_object, 0};
+    pli_pf_item item = pli_pf_item_of(w, &w->waiting.begin);
+    pli_pf_write(w, &item);
+}
+
+/* The item whose text is being put together is complete, or will never be. */
+static void pli_pf_complete(pli_pf *w)
+{
+    w->item.payload = (const char *)w->pending.data, w->item.size = w->pending.size;
+    if (!w->pending.failed)
+        pli_pf_write(w, &w->item);
+    w->item.record = NULL;
+    w->pending.size = 0;
+}
+
+/* A record of the thread that is being written. */
+static void pli_pf_take(pli_pf *w, const pli_record *record)
+{
+    pli_pf_item item = pli_pf_item_of(w, record);
+    bool rest = record->kind == PLI_RECORD_TEXT;
+    if (record->kind == PLI_RECORD_THREAD)
+        return; /* a text may go on in another chunk */
+    if (w->item.record && !rest)
+        pli_pf_complete(w);
+    if (!rest && !(record->flags & PLI_RECORD_MORE)) {
+        pli_pf_write(w, &item);
+        return;
+    }
+    if (!rest)
+        w->item = item;
+    pli_bytes_add(&w->pending, item.payload, item.size);
+    if (w->item.record && !(record->flags & PLI_RECORD_MORE))
+        pli_pf_complete(w);
+}
+
+/* All records of a thread, the one that the reader is at. */
+static void pli_pf_thread_write(pli_pf *w, pli_pf_thread *t)
+{
+    const pli_record *record;
+    w->sequence = &t->own;
+    w->entered = false;
+    while ((record = pli_records_next(&w->reader)) != NULL)
+        pli_pf_take(w, record);
+    if (w->item.record)
+        pli_pf_complete(w);
+    pli_pf_waiting(w, t);
+    if (!t->end && !w->entered)
+        pli_pf_enter(w);
+    if (w->entered)
+        pli_pf_leave(w, w->to_ns);
+    w->open.size = 0;
+}
+
+/* -- The whole -- */
+
+/* Adds a fact about the trace: text, or a number when that is NULL. */
+static void pli_pf_fact(pli_pf *w, const char *key, const char *text, uint64_t number)
+{
+    pli_put_bytes(&w->part, 10, key, strlen(key));
+    if (text)
+        pli_pf_put_text(w, &w->part, 6, text, strlen(text));
+    else
+        pli_pf_put(&w->part, 3, number);
+    pli_put_message(&w->event, 4, &w->part);
+}
+
+/* The last event: how the trace was taken, and what is missing. */
+static void pli_pf_facts(pli_pf *w)
+{
+    const pli_ring *ring = w->view->ring;
+    uint64_t overwritten = 0;
+    for (size_t i = 0; i < w->view->chunks.count; i++)
+        overwritten += pli_chunks_at(w->view->chunks, i)->dropped;
+    pli_pf_event(w, &w->process, PLI_PF_INSTANT_EVENT, PLI_PF_PERFLAB);
+    pli_put_bytes(&w->event, 23, "trace", 5);
+    pli_pf_fact(w, "records", NULL, w->records);
+    pli_pf_fact(w, "overwritten", NULL, overwritten);
+    pli_pf_fact(w, "lost", NULL, w->lost);
+    pli_pf_fact(w, "dropped_ends", NULL, w->dropped_ends);
+    pli_pf_fact(w, "unclosed", NULL, w->unclosed);
+    pli_pf_fact(w, "misnested", NULL, w->misnested);
+    pli_pf_fact(w, "ticks_per_second", NULL,
+                (uint64_t)(((pli_wide)1000000000 << PLI_RATE_SHIFT) / w->rate));
+    pli_pf_fact(w, "clock", pli_clock.source == PLI_TICKS_COUNTER ? "tsc" : "clock", 0);
+    pli_pf_fact(w, "program", ring->program, 0);
+    pli_pf_fact(w, "perflab", PL_VERSION, 0);
+    if (w->view->flight)
+        pli_pf_fact(w, "flight", "1", 0);
+    pli_pf_put_event(w, &w->process, w->to_ns);
+}
+
+/* The second walk. */
+static void pli_pf_write_all(pli_pf *w)
+{
+    pli_pf_thread *t = (pli_pf_thread *)(void *)w->threads.data;
+    pli_pf_process(w);
+    for (size_t i = 0; i < w->threads.size / sizeof *t; i++)
+        pli_pf_thread_begin(w, &t[i]);
+    for (const pli_piece *p; (p = pli_records_thread(&w->reader)) != NULL;) {
+        t = pli_pf_find(&w->thread_at, &w->threads, sizeof *t, p->thread->instance);
+        if (t) /* it began later than what is written */
+            pli_pf_thread_write(w, t);
+    }
+    pli_pf_tasks(w);
+    pli_pf_facts(w);
+}
+
+/* Gives all memory back. */
+static void pli_pf_free(pli_pf *w)
+{
+    pli_bytes *bytes[] = {&w->event, &w->interned, &w->part, &w->text, &w->threads, &w->tasks,
+                          &w->names, &w->stacks, &w->texts, &w->open, &w->pending};
+    pli_map *maps[] = {&w->thread_at, &w->task_at, &w->stack_at, &w->string_at, &w->counter_at};
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
+        w->out->failed |= bytes[i]->failed;
+        pli_bytes_free(bytes[i]);
+    }
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
+        pli_map_free(maps[i]);
+    pli_records_close(&w->reader);
+}
+
+/* Appends a trace; out->failed says that there was no memory for it. */
+static void pli_perfetto_write(const pli_trace_view *view, pli_bytes *out)
+{
+    pli_pf w;
+    memset(&w, 0, sizeof w);
+    w.view = view, w.out = out;
+    w.rate = pli_pf_rate(view->ring);
+    if (!pli_records_open(&w.reader, view->chunks)) {
+        out->failed = true;
+        return;
+    }
+    w.from_ns = pli_pf_ns(&w, view->from), w.to_ns = pli_pf_ns(&w, view->to);
+    pli_pf_meet_all(&w);
+    pli_pf_write_all(&w);
+    pli_pf_free(&w);
+}
+
+#endif /* PLI_TRACE */
+
+/* ==== >>trace ====================================================================================
+   From start to stop:
+
+       pl_trace_start ──► pli_trace_open     the memory, or FILE.ring; the first user only
+                          a thread of its own ticks every 10 ms: clocks, states, counters
+       ...                records (>>record)
+       pl_trace_stop  ──► pli_trace_halt     the last user only: off, and nobody is busy any more
+                          pli_trace_export   from this trace's start on, as Perfetto reads it
+                          pli_trace_close    the memory is given back, the file removed
+
+   A trace and the flight recorder have one session together: whoever comes second uses the memory
+   of the first, and takes from it what is younger than its own start. */
+
+#if PLI_TRACE
+
+#define PLI_TRACE_BUFFER ((size_t)64 << 20)
+#define PLI_TRACE_LEAST ((size_t)256 << 10)
+#define PLI_TRACE_MOST ((size_t)4 << 30)
+#define PLI_TRACE_MODULES ((size_t)256 << 10)
+#define PLI_TRACE_TICK_NS 10000000
+#define PLI_TRACE_QUIET_NS 100000000u /* so long is waited for writers */
+
+/* What only one trace has, beside the session. */
+static struct {
+    pli_lock lock;          /* starting and stopping */
+    bool running;
+    uint64_t start_ticks;
+    char path[4096], ring[4096 + 8]; /* of the trace; the same with .ring behind it */
+} pli_tracing;
+
+/* -- Memory -- */
+
+/* The greatest power of two that is at most n. */
+static size_t pli_trace_power(size_t n)
+{
+    size_t power = 1;
+    while (power * 2 <= n)
+        power *= 2;
+    return power;
+}
+
+/* Divides the memory among the parts; most of it is for chunks. */
+static void pli_ring_divide(pli_ring *ring, size_t bytes, size_t page)
+{
+    ring->base = (uintptr_t)ring;
+    ring->bytes = bytes, ring->page_bytes = (uint32_t)page;
+    ring->names_at = page;
+    ring->names_slots = pli_trace_power(bytes / 128 / sizeof(pli_name_slot));
+    ring->texts_at = ring->names_at + ring->names_slots * sizeof(pli_name_slot);
+    ring->texts_bytes = bytes / 64;
+    ring->modules_at = ring->texts_at + ring->texts_bytes;
+    ring->modules_bytes = bytes / 32 < PLI_TRACE_MODULES ? bytes / 32 : PLI_TRACE_MODULES;
+    ring->sites_at = (ring->modules_at + ring->modules_bytes + 63) & ~(uint64_t)63;
+    ring->sites_bytes = bytes / 16 & ~(uint64_t)63;
+    ring->chunks_at = (ring->sites_at + ring->sites_bytes + page - 1) & ~(uint64_t)(page - 1);
+    ring->chunk_bytes = PLI_CHUNK_BYTES;
+    ring->chunks = (uint32_t)((bytes - ring->chunks_at) / PLI_CHUNK_BYTES);
+}
+
+/* A file of that size whose room is the program's from here on, open for reading and writing; -1
+   when the disk has no room, or the program may not write files of that size: a signal would say
+   so. An old file is replaced, not written to: somebody may be reading it. */
+static int pli_ring_create(const char *path, size_t bytes)
+{
+    struct rlimit limit;
+    int error = EINTR;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < bytes)
+        return -1;
+    unlink(path);
+    int fd = pli_os_open(path, O_RDWR | O_CREAT | O_EXCL);
+    for (int tries = 0; fd >= 0 && error == EINTR && tries < 100; tries++)
+        error = posix_fallocate(fd, 0, (off_t)bytes);
+    if (fd >= 0 && error) {
+        close(fd);
+        unlink(path);
+        return -1;
+    }
+    return fd;
+}
+
+/* The memory of a session, all zeros; its pages are there, so that no record waits for one. */
+static pl_result pli_ring_map(const char *path, size_t bytes, pli_ring **out)
+{
+    int fd = -1, flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    if (path[0]) {
+        flags = MAP_SHARED;
+        if ((fd = pli_ring_create(path, bytes)) < 0)
+            return PL_IO;
+    }
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    if (memory == MAP_FAILED) {
+        if (path[0])
+            unlink(path);
+        return PL_NOMEM;
+    }
+    for (size_t at = 0; at < bytes; at += PLI_PAGE)
+        PLI_STORE(memory[at], 0);
+    *out = (pli_ring *)(void *)memory;
+    return PL_OK;
+}
+
+/* -- What the file says of the program -- */
+
+/* Clocks, of one moment. The rate is as good as it is known until the next tick. */
+static void pli_ring_begin(pli_ring *ring)
+{
+    const uint64_t ahead = (uint64_t)1 << 30;
+    pli_anchor now = pli_anchor_take_sig();
+    uint64_t mono = pli_os_clock_ns_sig(CLOCK_MONOTONIC);
+    if (PLI_LOAD(pli_clock.source) != PLI_TICKS_COUNTER)
+        now.ticks = now.ns;
+    ring->start_ticks = now.ticks, ring->start_mono_ns = now.ns;
+    ring->start_boot_ns = now.ns + pli_os_clock_ns_sig(CLOCK_BOOTTIME) - mono;
+    ring->start_unix_ns = now.ns + pli_os_clock_ns_sig(CLOCK_REALTIME) - mono;
+    ring->now_ticks[0] = now.ticks + ahead;
+    ring->now_mono_ns[0] = now.ns + pl_ticks_to_ns(ahead);
+}
+
+/* The clocks as they are now, for the rate: with a distance of less than a tick, what stands there
+   is better. Of the two places, the one that nobody is told of is written. */
+static void pli_ring_anchor(pli_ring *ring)
+{
+    pli_anchor now = pli_anchor_take_sig();
+    uint32_t other = !PLI_LOAD(ring->now);
+    if (now.ns - ring->start_mono_ns < PLI_TRACE_TICK_NS)
+        return;
+    PLI_STORE(ring->now_ticks[other],
+              PLI_LOAD(pli_clock.source) == PLI_TICKS_COUNTER ? now.ticks : now.ns);
+    PLI_STORE(ring->now_mono_ns[other], now.ns);
+    PLI_STORE_RELEASE(ring->now, other);
+}
+
+/* Who runs: the path, and the arguments with blanks in between. */
+static void pli_ring_name(pli_ring *ring)
+{
+    ssize_t n = readlink("/proc/self/exe", ring->program, sizeof ring->program - 1);
+    ring->program[n > 0 ? n : 0] = '\0';
+    int fd = pli_os_open("/proc/self/cmdline", O_RDONLY);
+    n = fd >= 0 ? read(fd, ring->command, sizeof ring->command - 1) : 0;
+    if (fd >= 0)
+        close(fd);
+    for (ssize_t i = 0; i < n - 1; i++)
+        ring->command[i] = ring->command[i] ? ring->command[i] : ' ';
+    ring->command[n > 0 ? n : 0] = '\0';
+}
+
+/* One line for each executable segment of a module; as much of it as there is room for, or none:
+
+       0 55d0c8f3a000 55d0c8f41000 1000 5f3c...9a /home/me/server
+
+   epoch from which on it was there, its addresses, their offset in the file, build id, path. */
+static bool pli_ring_module(pli_ring *ring, const pli_module *m)
+{
+    char id[2 * PLI_BUILD_ID_MAX + 1] = "-";
+    char *at = (char *)ring + ring->modules_at + ring->modules_used;
+    size_t room = ring->modules_bytes - ring->modules_used, used = 0;
+    for (int i = 0; i < m->build_id_size; i++)
+        snprintf(id + 2 * i, 3, "%02x", m->build_id[i]);
+    for (int i = 0; i < m->texts && used < room; i++)
+        used += (size_t)snprintf(at + used, room - used,
+                                 "%" PRIu32 " %" PRIxPTR " %" PRIxPTR " %" PRIx64 " %s %s\n",
+                                 m->first_epoch, m->text[i].start, m->text[i].end,
+                                 (uint64_t)m->text[i].offset, id, m->path);
+    if (used < room)
+        PLI_STORE_RELEASE(ring->modules_used, ring->modules_used + used);
+    return used < room;
+}
+
+/* Adds the modules that were loaded since the last call: the list grows at its end. A module that
+   has come back to its place goes on under its old line. */
+static void pli_ring_modules(pli_ring *ring)
+{
+    pli_modules_refresh();
+    pli_module *m = pli_trace.module ? pli_trace.module->next : PLI_LOAD_ACQUIRE(pli_modules.all);
+    for (; m && pli_ring_module(ring, m); m = PLI_LOAD_ACQUIRE(m->next))
+        pli_trace.module = m;
+}
+
+/* -- The tracer's own thread -- */
+
+/* What it does every 10 ms. */
+static void pli_trace_tick(pli_ring *ring, uint32_t ticks)
+{
+    pli_ring_anchor(ring);
+    if (ticks % 10 == 0)
+        pli_ring_modules(ring);
+}
+
+static void *pli_trace_watch(void *unused)
+{
+    pli_thread_make_own("perflab trace");
+    for (uint32_t ticks = 1; !PLI_LOAD_ACQUIRE(pli_trace.stopping); ticks++) {
+        pli_trace_tick(pli_trace.ring, ticks);
+        pli_os_wait_for(&pli_trace.stopping, 0, PLI_TRACE_TICK_NS);
+    }
+    return unused;
+}
+
+/* Ends it, and what it is doing at the moment. */
+static void pli_trace_watch_end(void)
+{
+    if (!pli_trace.watched)
+        return;
+    PLI_STORE_RELEASE(pli_trace.stopping, 1);
+    pli_os_wake(&pli_trace.stopping);
+    pthread_join(pli_trace.watcher, NULL);
+    pli_trace.watched = false;
+}
+
+/* -- Threads -- */
+
+/* A thread ends: its block may soon be another's. */
+static void pli_trace_death(pli_thread *t)
+{
+    pli_note note = {.ticks = pl_ticks(), .kind = PLI_RECORD_THREAD_END};
+    if (PLI_LOAD(pl_trace_on) && t->trace.began == PLI_LOAD(pli_trace.pool.life))
+        pli_note_write_sig(pli_record_target_sig(t), &note);
+    pli_chunk_give_sig(t->trace.chunk_life == PLI_LOAD(pli_trace.pool.life) ? t->trace.left : NULL);
+    t->trace.left = NULL;
+}
+
+/* The session is the parent's. Where its memory was is memory of the child's own: a handler that
+   forks may have interrupted a writer, who goes on there. */
+static void pli_trace_fork_child(pli_thread *t)
+{
+    (void)t;
+    if (pli_trace.ring)
+        mmap(pli_trace.ring, pli_trace.bytes, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    pli_trace.ring = NULL;
+    pli_trace.lock.state = pli_tracing.lock.state = pli_trace.pool.common_lock.state = 0;
+    PLI_STORE(pli_trace.pool.life, PLI_POOL_CLOSED);
+    pli_trace.users = 0;
+    pli_trace.watched = pli_tracing.running = false;
+    if (pli_trace.sites.slots)
+        pli_sites_close(&pli_trace.sites);
+    pli_threads_want(PLI_WANT_TRACE, false);
+}
+
+static const pli_thread_hooks pli_trace_hooks = {
+    NULL, pli_trace_death, NULL, NULL, pli_trace_fork_child};
+
+/* -- Opening and closing. All under pli_trace.lock -- */
+
+/* Where the parts of the memory are, for those who write. */
+static void pli_trace_attach(pli_ring *ring)
+{
+    char *memory = (char *)ring;
+    pli_pool *p = &pli_trace.pool;
+    p->names = (pli_names){(pli_name_slot *)(void *)(memory + ring->names_at), ring->names_slots - 1,
+                           memory + ring->texts_at, ring->texts_bytes, &ring->texts_used};
+    p->sites = &pli_trace.sites;
+    pli_pool_open(p, memory + ring->chunks_at, (size_t)ring->chunks * PLI_CHUNK_BYTES,
+                  PLI_CHUNK_BYTES, &ring->lost);
+}
+
+/* Gives the memory back. Not when somebody may still be writing to it: it is small beside a
+   crash. */
+static void pli_trace_free(bool quiet)
+{
+    pli_ring *ring = pli_trace.ring;
+    pli_trace.ring = NULL;
+    if (!quiet)
+        return;
+    pli_sites_close(&pli_trace.sites);
+    munmap(ring, pli_trace.bytes);
+}
+
+/* The memory, what it says of the program, and the thread; the records come last. */
+static pl_result pli_trace_begin(size_t bytes, const char *path)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    pl_result result = pli_unwind_prepare();
+    if (result == PL_OK)
+        result = pli_ring_map(path, bytes, &pli_trace.ring);
+    if (result != PL_OK)
+        return result;
+    pli_ring *ring = pli_trace.ring;
+    pli_trace.bytes = bytes, pli_trace.module = NULL;
+    pli_ring_divide(ring, bytes, page);
+    result = pli_sites_open_at(&pli_trace.sites, (char *)ring + ring->sites_at, ring->sites_bytes);
+    if (result != PL_OK) {
+        munmap(ring, bytes);
+        pli_trace.ring = NULL;
+        if (path[0])
+            unlink(path);
+        return result;
+    }
+    ring->pid = getpid();
+    pli_ring_name(ring);
+    pli_ring_begin(ring);
+    pli_ring_modules(ring);
+    pli_trace_attach(ring);
+    memcpy(ring->magic, PLI_RING_MAGIC, sizeof ring->magic);
+    return PL_OK;
+}
+
+/* Switches on: from here on there are records. */
+static void pli_trace_switch_on(void)
+{
+    pli_trace.stopping = 0;
+    pli_trace.fenced = pli_os_fence_prepare();
+    pli_collector_add(&pli_trace_hooks);
+    pli_started_watch();
+    pli_threads_want(PLI_WANT_TRACE, true);
+    pli_threads_meet();
+    PLI_STORE_RELEASE(pl_trace_on, 1);
+    pli_trace.watched = pli_thread_start_own(&pli_trace.watcher, pli_trace_watch, NULL) == 0;
+}
+
+/* Switches off, and waits until nobody writes any more; false when that takes too long: a thread
+   that was stopped in the middle of it, or this one, which a handler interrupted. */
+static bool pli_trace_quieten(bool emergency)
+{
+    uint64_t end = pl_now_ns() + (emergency ? PLI_TRACE_QUIET_NS / 10 : PLI_TRACE_QUIET_NS);
+    PLI_STORE(pl_trace_on, 0);
+    __atomic_store_n(&pli_trace.pool.life, PLI_POOL_CLOSED, __ATOMIC_SEQ_CST);
+    bool quiet = pli_trace.fenced && pli_os_fence();
+    for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
+        while (PLI_LOAD_ACQUIRE(t->trace.busy) && (quiet = quiet && pl_now_ns() < end))
+            pli_os_nap();
+    while (PLI_LOAD_ACQUIRE(pli_trace.pool.common_lock.state) &&
+           (quiet = quiet && pl_now_ns() < end))
+        pli_os_nap();
+    return quiet;
+}
+
+/* The records end here, and stay to be read. */
+static void pli_trace_halt(bool emergency)
+{
+    if (!pli_trace.ring || PLI_LOAD(pli_trace.pool.life) == PLI_POOL_CLOSED)
+        return;
+    if (!emergency) {
+        pli_trace_watch_end();
+        pli_ring_modules(pli_trace.ring);
+    }
+    pli_ring_anchor(pli_trace.ring);
+    pli_trace.quiet = pli_trace_quieten(emergency);
+    pli_threads_want(PLI_WANT_TRACE, false);
+}
+
+/* A session of `bytes`, in a file (NULL: in memory); one that is there is used. */
+PLI_SOMETIMES static pl_result pli_trace_open(size_t bytes, const char *path)
+{
+    pl_result result = PL_OK;
+    if (bytes < PLI_TRACE_LEAST || bytes > PLI_TRACE_MOST)
+        return PL_INVALID;
+    pli_lock_take(&pli_trace.lock);
+    if (pli_trace.users == 0) {
+        result = pli_path_absolute(pli_trace.path, sizeof pli_trace.path, path);
+        if (result == PL_OK)
+            result = pli_trace_begin(bytes & ~(size_t)(PLI_CHUNK_BYTES - 1), pli_trace.path);
+        if (result == PL_OK)
+            pli_trace_switch_on();
+    }
+    pli_trace.users += result == PL_OK;
+    pli_lock_give(&pli_trace.lock);
+    return result;
+}
+
+/* Who opened it does not need it any more. The last one may have the file stay: for graders. */
+static void pli_trace_leave(bool keep)
+{
+    if (--pli_trace.users > 0)
+        return;
+    pli_trace_halt(false);
+    pli_trace_free(pli_trace.quiet);
+    if (pli_trace.path[0] && !keep)
+        unlink(pli_trace.path);
+}
+
+PLI_SOMETIMES static void pli_trace_close(void)
+{
+    pli_lock_take(&pli_trace.lock);
+    pli_trace_leave(false);
+    pli_lock_give(&pli_trace.lock);
+}
+
+/* -- What comes of it -- */
+
+/* Appends what is in the session between two ticks, as Perfetto reads it. While others go on
+   recording, it is made of a copy. Under the lock. */
+static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bool emergency)
+{
+    const pli_pool *p = &pli_trace.pool;
+    pli_ring *ring = pli_trace.ring;
+    size_t size = (size_t)p->chunks * p->chunk_bytes;
+    pli_chunks chunks = {p->memory, p->chunk_bytes, p->chunks};
+    char *copy = NULL;
+    if (!ring)
+        return PL_INVALID;
+    if (PLI_LOAD(p->life) != PLI_POOL_CLOSED) {
+        if ((copy = pli_os_map(size)) == NULL)
+            return PL_NOMEM;
+        chunks = pli_pool_copy(p, copy);
+        pli_ring_anchor(ring);
+    }
+    pli_trace_view view = {ring, chunks, from, to, emergency, false};
+    pli_perfetto_write(&view, out);
+    if (copy)
+        munmap(copy, size);
+    return out->failed ? PL_NOMEM : PL_OK;
+}
+
+/* The same for those without the lock. PL_INVALID when nothing is recorded; PL_BUSY in an
+   emergency, when the lock cannot be had. */
+PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, pli_bytes *out,
+                                                bool emergency)
+{
+    if (!pli_lock_take_or_try(&pli_trace.lock, emergency))
+        return PL_BUSY;
+    pl_result result = pli_trace_encode(from, to, out, emergency);
+    pli_lock_give(&pli_trace.lock);
+    return result;
+}
+
+/* -- One trace -- */
+
+static pl_result pli_trace_start(const pl_trace_desc *desc)
+{
+    const char *path = desc->path && desc->path[0] ? desc->path : "trace.pftrace";
+    size_t bytes = desc->buffer_bytes ? desc->buffer_bytes : PLI_TRACE_BUFFER;
+    if (desc->leave_out & ~(PL_TRACE_NO_WAITS | PL_TRACE_NO_STATES | PL_TRACE_NO_COUNTERS))
+        return PL_INVALID;
+    pl_result result = pli_path_absolute(pli_tracing.path, sizeof pli_tracing.path, path);
+    if (result != PL_OK)
+        return result;
+    snprintf(pli_tracing.ring, sizeof pli_tracing.ring, "%s.ring", pli_tracing.path);
+    PLI_STORE(pli_trace.leave_out, desc->leave_out);
+    return pli_trace_open(bytes, pli_tracing.ring);
+}
+
+pl_result pl_trace_start(const pl_trace_desc *desc)
+{
+    static const pl_trace_desc defaults;
+    pl_result result = PL_BUSY;
+    pli_lock_take(&pli_tracing.lock);
+    if (!pli_tracing.running) {
+        uint64_t now = pl_ticks();
+        result = pli_trace_start(desc ? desc : &defaults);
+        pli_tracing.running = result == PL_OK;
+        pli_tracing.start_ticks = now;
+    }
+    pli_lock_give(&pli_tracing.lock);
+    return result;
+}
+
+/* Ends the records if nobody else needs them, and writes the file. In an emergency nothing is given
+   back: the program ends. */
+static pl_result pli_trace_finish(bool emergency)
+{
+    pli_bytes bytes = {NULL, 0, 0, false};
+    char *beside = pli_os_map(4096);
+    uint64_t from = pli_tracing.start_ticks, to = pl_ticks();
+    if (pli_trace.users == 1)
+        pli_trace_halt(emergency);
+    pl_result result = beside ? pli_trace_encode(from, to, &bytes, emergency) : PL_NOMEM;
+    if (result == PL_OK)
+        result = pli_file_save(pli_tracing.path, &bytes, beside, 4096);
+    pli_bytes_free(&bytes);
+    if (beside)
+        munmap(beside, 4096);
+    if (!emergency)
+        pli_trace_leave(result != PL_OK);
+    else if (result == PL_OK && pli_trace.users == 1 && pli_trace.path[0])
+        unlink(pli_trace.path);
+    return result;
+}
+
+/* pl_trace_stop, also for emergencies: PL_BUSY then when a lock cannot be had. */
+static pl_result pli_trace_stop(bool emergency)
+{
+    pl_result result = PL_INVALID;
+    if (!pli_lock_take_or_try(&pli_tracing.lock, emergency))
+        return PL_BUSY;
+    if (pli_tracing.running && !pli_lock_take_or_try(&pli_trace.lock, emergency)) {
+        result = PL_BUSY;
+    } else if (pli_tracing.running) {
+        result = pli_trace_finish(emergency);
+        pli_tracing.running = false;
+        pli_lock_give(&pli_trace.lock);
+    }
+    pli_lock_give(&pli_tracing.lock);
+    return result;
+}
+
+pl_result pl_trace_stop(void)
+{
+    return pli_trace_stop(false);
+}
+
+#else /* !PLI_TRACE */
+
+pl_result pl_trace_start(const pl_trace_desc *desc)
+{
+    (void)desc;
+    return PL_UNSUPPORTED;
+}
+
+pl_result pl_trace_stop(void)
+{
+    return PL_INVALID;
+}
+
+#endif /* PLI_TRACE */
+
 /* ==== >>own ======================================================================================
    A profile of what a program holds: connections, locks, handles. Each thing is a key that is
    counted at the stack where it was got, until it is given back:
@@ -15322,7 +17153,7 @@ PL_NOINLINE pl_result pl_profile_add(pl_profile *p, const void *key, int skip)
     uintptr_t pcs[PLI_OWN_DEPTH];
     if (!p || skip < 0)
         return PL_INVALID;
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     int depth = pli_unwind_sig(&here, pcs, PLI_OWN_DEPTH), first = skip < depth - 1 ? skip + 1 : 0;
     pli_site_key place = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth - first,
                           pcs + first};
@@ -15421,7 +17252,7 @@ PL_NOINLINE int pl_callers(int skip, void **pcs, int max)
     if (skip < 0 || !pcs || max <= 0 || skip > INT32_MAX - 2 - max)
         return 0;
     pli_unwind_prepare(); /* or a library that was just loaded would end the walk */
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     return pli_callers_from(&here, skip + 1, pcs, max);
 #else
     (void)skip, (void)pcs, (void)max;
@@ -16039,7 +17870,7 @@ static pl_result pli_stacks_list(void)
    are at its begin, as the runtime's are in Go's. */
 static PL_NOINLINE void pli_stacks_take_self(void)
 {
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     for (int i = 0; i < pli_stacks.count; i++) {
         pli_taken *t = &pli_stacks.taken[i];
         pli_ask_slot *slot = &pli_ask_slots[i];
