@@ -30,7 +30,6 @@ class App {
                                 trace.tasks.count ? count(trace.tasks.count, 'task') : '',
                                 count(trace.events, 'event')].filter(Boolean).join(' · ');
     $('legend').replaceChildren(...GROUPS.map((_, group) => groupChip(group)));
-    $('corner').textContent = trace.unix === '0' ? '' : started(trace.unix);
   }
 
   processName(number) {
@@ -75,7 +74,7 @@ class App {
   }
 
   taskRow(tasks) {
-    const key = `tasks ${tasks.process} ${tasks.name}`, total = tasks.lanes.length;
+    const key = keyOfTasks(tasks), total = tasks.lanes.length;
     const lanes = this.toggled.has(key) || total <= TASK_LANES ? total : TASK_LANES;
     return {type: 'tasks', key, title: this.trace.text(tasks.name), tasks, lanes,
             folded: lanes < total, fixed: total <= TASK_LANES,
@@ -87,11 +86,11 @@ class App {
   threadRow(thread) {
     const key = `thread ${thread.number}`, folded = this.toggled.has(key);
     const lanes = folded ? 0 : thread.lanes.length;
-    const marks = !folded && thread.points[1] > thread.points[0];
+    const marks = !folded && thread.points[1] > thread.points[0], bar = thread.bar.count ? BAR : 0;
     return {type: 'thread', key, title: thread.label, thread, folded, lanes, marks,
             fixed: !thread.lanes.length && thread.points[1] === thread.points[0],
             small: threadWords(thread),
-            height: 2 * GAP + BAR + 2 + (marks ? MARKS : 0) + lanes * LANE};
+            bar, height: 2 * GAP + bar + 2 + (marks ? MARKS : 0) + lanes * LANE};
   }
 
   toggle(key) {
@@ -123,6 +122,7 @@ class App {
     this.painter.paint(rows, scroll, this.view, this);
     paintRuler($('ruler'), palette, this.view, this.range);
     this.map.paint(palette, this.view, this.found, this.range);
+    $('corner').textContent = `${started(this.trace.unix)}\n${this.map.words}`;
     this.paintNames(rows, scroll);
     $('status').textContent = `shows ${formatTime(this.view.to - this.view.from)} from ` +
       formatMoment(this.view.from) + (this.painter.tangled ? '; arrows are hidden: zoom in' : '');
@@ -240,10 +240,8 @@ class App {
     const {trace} = this;
     if (what === 'thread') return {what, row: `thread ${ref}`, depth: -1, start: 0, end: 0};
     if (what === 'task') {
-      const name = trace.tasks.name[ref], process = trace.tasks.process[ref];
-      const row = trace.taskRows.find(item => item.name === name && item.process === process);
-      const depth = trace.laneOfTask[ref], lane = row.lanes[depth];
-      return this.placed({what, ref, lane, row: `tasks ${process} ${name}`, depth});
+      const row = trace.rowOfTask(ref), depth = trace.laneOfTask[ref], lane = row.lanes[depth];
+      return this.placed({what, ref, lane, row: keyOfTasks(row), depth});
     }
     if (what === 'point') {
       const thread = trace.threadOf('points', ref), time = trace.points.time[ref];
@@ -274,7 +272,7 @@ class App {
 
   scrollTo(key, depth) {
     const row = this.rows.find(item => item.key === key), scroller = $('scroller');
-    const inset = row.type === 'tasks' ? GAP : GAP + BAR + (row.marks ? MARKS : 0);
+    const inset = row.type === 'tasks' ? GAP : GAP + row.bar + (row.marks ? MARKS : 0);
     const top = row.top + (depth > 0 ? inset + depth * LANE : 0), height = scroller.clientHeight;
     if (top < scroller.scrollTop || row.top < scroller.scrollTop && row.height < height)
       scroller.scrollTop = Math.min(top, row.top + row.height - LANE);
@@ -309,8 +307,8 @@ class App {
     let inside = y + scroll - row.top - GAP;
     if (row.type === 'tasks') return this.inLane('task', row.tasks.lanes[Math.floor(inside / LANE)], time, slack);
     const {thread} = row;
-    if (inside < BAR) return this.inLane('state', thread.bar, time, slack, thread.states[0]);
-    inside -= BAR + 1;
+    if (inside < row.bar) return this.inLane('state', thread.bar, time, slack, thread.states[0]);
+    inside -= row.bar + 1;
     if (row.marks) {
       if (inside < MARKS) return this.pointNear(thread, time, 2 * slack);
       inside -= MARKS;
@@ -421,6 +419,10 @@ class App {
   }
 }
 
+function keyOfTasks({process, name}) {
+  return `tasks ${process} ${name}`;
+}
+
 function spanOf(counter) {
   [counter.least, counter.most] = extremesBetween(counter, 0, counter.value.length);
   if (!(counter.least <= counter.most)) return [0, 1];
@@ -444,5 +446,5 @@ function processFacts(process) {
 
 function started(unix) {
   const date = new Date(Number(unix) / 1e6);
-  return Number.isNaN(date.getTime()) ? '' : `began ${date.toISOString().replace('T', ' ').slice(0, 19)} UTC`;
+  return unix === '0' || Number.isNaN(date.getTime()) ? '' : `began ${date.toISOString().replace('T', ' ').slice(0, 19)} UTC`;
 }

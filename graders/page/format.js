@@ -5,11 +5,16 @@ const UNITS = [['h', 3.6e12], ['min', 6e10], ['s', 1e9], ['ms', 1e6], ['µs', 1e
 
 // Four digits: 1.234 ms. From a minute on in two parts: 2 min 5.3 s.
 function formatTime(ns) {
-  if (ns < 0) return `-${formatTime(-ns)}`;
-  if (ns >= 3.6e12) return `${Math.floor(ns / 3.6e12)} h ${trim((ns % 3.6e12) / 6e10, 3)} min`;
-  if (ns >= 6e10) return `${Math.floor(ns / 6e10)} min ${trim((ns % 6e10) / 1e9, 3)} s`;
+  if (ns >= 3.6e12) return twoParts(Math.round(ns / 6e9), 600, 'h', 'min');
+  if (ns >= 6e10) return twoParts(Math.round(ns / 1e8), 600, 'min', 's');
   const [unit, factor] = UNITS.find(([, least]) => ns >= least) || ['ns', 1];
   return `${trim(ns / factor, 4)} ${unit}`;
+}
+
+// An amount in tenths of the small unit, of which `large` make one of the large unit.
+function twoParts(tenths, large, unit, small) {
+  const rest = tenths % large;
+  return `${Math.floor(tenths / large)} ${unit}${rest ? ` ${rest / 10} ${small}` : ''}`;
 }
 
 // A moment, to the nanosecond, in seconds since the trace began: 1.234 567 890 s.

@@ -51,7 +51,7 @@ function otherTheme(app) {
 function dragEdge(node, property, sizeAt, grows, least, most) {
   const root = document.documentElement, box = () => document.querySelector('main').getBoundingClientRect();
   const set = size => root.style.setProperty(`--${property}`, `${Math.max(least, Math.min(most, size))}px`);
-  const current = () => parseFloat(getComputedStyle(root).getPropertyValue(`--${property}`));
+  const current = () => $(property).getBoundingClientRect()[grows === 'up' ? 'height' : 'width'];
   node.addEventListener('pointerdown', event => node.setPointerCapture(event.pointerId));
   node.addEventListener('pointermove', event => {
     if (node.hasPointerCapture(event.pointerId)) set(sizeAt(box(), event));

@@ -266,6 +266,11 @@ class Trace {
     this.taskRows = packTasks(this);
   }
 
+  rowOfTask(task) {
+    const {name, process} = this.tasks;
+    return this.taskRows.find(row => row.name === name[task] && row.process === process[task]);
+  }
+
   annotation(detail, key) {
     const flat = this.details[detail];
     for (let i = 0; i < flat.length; i += 2) {

@@ -31,7 +31,8 @@ function facts(pairs) {
 function table(title, headings, rows, more = {}) {
   const body = element('tbody'), box = element('div', {}, element('h3', {}, title));
   const fill = count => body.replaceChildren(...rows.slice(0, count).map(cells => element(
-    'tr', {}, ...cells.map((cell, i) => element('td', i ? {} : {kind: 'words'}, cell)))));
+    'tr', {}, ...cells.map((cell, i) => i ? element('td', {}, cell)
+                                          : element('td', {kind: 'words'}, element('div', {}, cell))))));
   fill(ROWS);
   box.append(element('table', {id: more.id},
                      element('thead', {}, element('tr', {}, ...headings.map(
