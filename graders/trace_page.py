@@ -24,7 +24,8 @@ from .timeline import Counter, Detail, FlowPoint, Process, Slices, Task, Thread,
 from .trace_findings import Finding
 
 ASSETS = Path(__file__).resolve().parent / "page"
-SCRIPTS = ("unpack.js", "model.js", "format.js", "paint.js", "panel.js", "app.js", "input.js")
+SCRIPTS = ("unpack.js", "model.js", "sums.js", "format.js", "paint.js", "scales.js", "panel.js",
+           "app.js", "input.js")
 WIDTHS = ((1 << 8, "B"), (1 << 16, "H"), (1 << 32, "I"), (1 << 64, "Q"))
 EXACT = 1 << 53     # integers up to here are exact in a browser; larger ones travel as text
 Column = Dict[str, Any]
