@@ -1,0 +1,111 @@
+"""Names for the stacks of a ring file, from the files that the program was loaded from."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Dict, Iterable, List, Optional, Tuple
+
+from . import symbolize
+from .elf import Elf, NotElf
+from .plain import short
+from .ring import Module, Ring
+
+FRAMES = 32                 # of a stack as it is written
+MARKS = 16                  # smaller addresses are marks
+TRUNCATED = 2
+
+
+class Stacks:
+    """What the addresses are, asked once for each file."""
+
+    def __init__(self, ring: Ring, sites: Iterable[int]) -> None:
+        self._ring = ring
+        self._modules = ring.modules()
+        self._sites = {address: ring.site(address) for address in sites}
+        self._frames: Dict[Tuple[int, int], Tuple[str, ...]] = {}
+        self._texts: Dict[int, str] = {}
+        wanted: Dict[Module, List[Tuple[int, int]]] = {}
+        for site in self._sites.values():
+            for pc in site.pcs[:FRAMES]:
+                module = self._module(pc, site.epoch)
+                if module and (site.epoch, pc) not in self._frames:
+                    self._frames[site.epoch, pc] = (_offset(module, pc),)
+                    wanted.setdefault(module, []).append((site.epoch, pc))
+        self._tool = symbolize.find_tool()
+        for module, places in wanted.items():
+            self._ask(module, places)
+
+    def text(self, address: int) -> str:
+        """A stack as it stands in a trace: leaf (file.c:42) < caller (...) < ..."""
+        if address not in self._texts:
+            site = self._sites.get(address)
+            frames = [frame for pc in (site.pcs if site else ())
+                      for frame in self._at(pc, site.epoch if site else 0)]
+            self._texts[address] = " < ".join(frames[:FRAMES])
+        return self._texts[address]
+
+    def leaf(self, address: int) -> str:
+        """The innermost function, without its line."""
+        return self.text(address).partition(" < ")[0].partition(" (")[0] or "unknown"
+
+    def function(self, address: int) -> str:
+        """The name of a function that begins at this address, "" when it is not known."""
+        module = self._module(address, 0) if address else None
+        if not module:
+            return ""
+        if (0, address) not in self._frames:
+            self._frames[0, address] = ("",)
+            self._ask(module, [(0, address)])
+        return self._frames[0, address][-1].partition(" (")[0]
+
+    def _at(self, pc: int, epoch: int) -> Tuple[str, ...]:
+        if pc < MARKS:
+            return ("...",) if pc == TRUNCATED else ()
+        return self._frames.get((epoch, pc), (f"{pc:#x}",))
+
+    def _module(self, pc: int, epoch: int) -> Optional[Module]:
+        """What was loaded there at that time, or else at any."""
+        found = [module for module in self._modules if module.start <= pc < module.end]
+        return next((module for module in found if module.epoch == epoch),
+                    found[-1] if found else None)
+
+    def _ask(self, module: Module, places: List[Tuple[int, int]]) -> None:
+        """Asks for all addresses of a file at once."""
+        elf, why = _program(module)
+        if why and why not in self._ring.notes:
+            self._ring.notes.append(why)
+        if not elf or not self._tool:
+            return
+        at = {place: elf.address(place[1] - module.start + module.offset) for place in places}
+        wanted = sorted({address for address in at.values() if address is not None})
+        answers = symbolize.ask(self._tool, module.path, wanted, bare=True)
+        for place, address in at.items():
+            frames = answers.get(address, ()) if address is not None else ()
+            if frames:
+                self._frames[place] = tuple(_frame(frame) for frame in frames)
+
+
+def _frame(frame: symbolize.Frame) -> str:
+    file = os.path.basename(frame.file)
+    return f"{frame.name} ({file}:{frame.line})" if frame.line and file else frame.name
+
+
+def _offset(module: Module, pc: int) -> str:
+    return f"{os.path.basename(module.path)}+{pc - module.start + module.offset:#x}"
+
+
+def _program(module: Module) -> Tuple[Optional[Elf], str]:
+    """The module's file, if it is the one that ran; or why not."""
+    if not module.path.startswith("/"):
+        return None, ""
+    try:
+        path = Path(module.path)
+        if not path.is_file():
+            return None, f"{short(module.path, 80)} is gone: its functions have no names"
+        elf = Elf(path)
+    except (OSError, NotElf, ValueError):
+        return None, ""
+    if module.build_id and elf.build_id() != module.build_id.lower():
+        return None, (f"{short(module.path, 80)} was built anew since the program ran (another "
+                      "build id): its functions have no names")
+    return elf, ""
