@@ -20,15 +20,20 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from .files import keep
-from .timeline import Detail, FlowPoint, Process, Slices, Task, Thread, Timeline, Value
+from .timeline import Counter, Detail, FlowPoint, Process, Slices, Task, Thread, Timeline, Value
 from .trace_findings import Finding
 
 ASSETS = Path(__file__).resolve().parent / "page"
-SCRIPTS = ("unpack.js", "model.js", "format.js", "paint.js", "panel.js", "app.js", "input.js")
+SCRIPTS = ("unpack.js", "model.js", "sums.js", "format.js", "paint.js", "scales.js", "panel.js",
+           "app.js", "input.js")
 WIDTHS = ((1 << 8, "B"), (1 << 16, "H"), (1 << 32, "I"), (1 << 64, "Q"))
 EXACT = 1 << 53     # integers up to here are exact in a browser; larger ones travel as text
 Column = Dict[str, Any]
 Table = Dict[str, Any]
+# Characters that do not show, or turn the order of others: they are spelled out.
+HIDDEN = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in (
+    *range(9), *range(11, 32), *range(127, 160), 0x61c, 0x200e, 0x200f, *range(0x2028, 0x202f),
+    *range(0x2066, 0x206a))}
 LINE = 16384        # characters of base64 on one line: editors like short ones
 
 
@@ -54,6 +59,15 @@ def asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
 
 
+def readable(value: Any) -> Any:
+    """The same with every text in it as it may be shown."""
+    if isinstance(value, str):
+        return value if value.isprintable() else value.translate(HIDDEN)
+    if isinstance(value, list):
+        return [readable(item) for item in value]
+    return {key: readable(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
 class Packed(NamedTuple):
     """The data of a page, and how many bytes it unpacks to."""
     text: str
@@ -68,9 +82,11 @@ def packed(timeline: Timeline, title: str, findings: Sequence[Finding] = ()) -> 
     process = _process_numbers(timeline)
     _thread_columns(columns, timeline.threads)
     _other_columns(columns, timeline, tasks, strings, process)
-    header = {"version": 1, "title": title, "tables": columns.tables,
-              "findings": [[finding.text, finding.next] for finding in findings],
-              **_header(timeline, tasks, strings, process)}
+    header = {"version": 1, "tables": columns.tables,
+              "details": [_detail(item, strings) for item in timeline.details],
+              **readable({"title": title,
+                          "findings": [[finding.text, finding.next] for finding in findings],
+                          **_header(timeline, tasks, process), "strings": strings.all})}
     text = json.dumps(header, separators=(",", ":")).encode("ascii")
     whole = b"".join([len(text).to_bytes(4, "little"), text, *columns.parts])
     letters = base64.b64encode(zlib.compress(whole, 6)).decode("ascii")
@@ -170,9 +186,18 @@ def _other_columns(columns: Columns, timeline: Timeline, tasks: Sequence[Task],
     columns.times("end", [end.time for _, end in arrows])
     columns.numbers("from", [begin.thread for begin, _ in arrows])
     columns.numbers("to", [end.thread for _, end in arrows])
-    columns.table("values", sum(len(counter.time) for counter in timeline.counters))
-    columns.rising("time", *(counter.time for counter in timeline.counters))
-    columns.reals("value", *(counter.value for counter in timeline.counters))
+    values = [_finite(counter) for counter in timeline.counters]
+    columns.table("values", sum(len(value) for _, value in values))
+    columns.rising("time", *(time for time, _ in values))
+    columns.reals("value", *(value for _, value in values))
+
+
+def _finite(counter: Counter) -> Tuple[Sequence[int], Sequence[float]]:
+    """The times and values that can be drawn."""
+    if all(map(isfinite, counter.value)):
+        return counter.time, counter.value
+    pairs = [pair for pair in zip(counter.time, counter.value) if isfinite(pair[1])]
+    return [time for time, _ in pairs], [value for _, value in pairs]
 
 
 def _arrows(points: Sequence[FlowPoint]) -> List[Tuple[FlowPoint, FlowPoint]]:
@@ -211,8 +236,7 @@ def _process_numbers(timeline: Timeline) -> Dict[int, int]:
     return {pid: number for number, pid in enumerate(dict.fromkeys(item.pid for item in owners))}
 
 
-def _header(timeline: Timeline, tasks: Sequence[Task], strings: Strings,
-            process: Dict[int, int]) -> Column:
+def _header(timeline: Timeline, tasks: Sequence[Task], process: Dict[int, int]) -> Column:
     """What is not a column of numbers."""
     known = {item.pid: item for item in reversed(timeline.processes)}
     return {
@@ -220,11 +244,9 @@ def _header(timeline: Timeline, tasks: Sequence[Task], strings: Strings,
         "notes": list(timeline.notes),
         "processes": [_process(known.get(pid, Process(pid))) for pid in process],
         "threads": [_thread(thread, process) for thread in timeline.threads],
-        "counters": [{"process": process[item.pid], "name": item.name, "count": len(item.time)}
+        "counters": [{"process": process[item.pid], "name": item.name, "count": len(_finite(item)[0])}
                      for item in timeline.counters],
-        "taskIds": [_exact(task.id) for task in tasks],
-        "details": [_detail(item, strings) for item in timeline.details],
-        "strings": strings.all}
+        "taskIds": [_exact(task.id) for task in tasks]}
 
 
 def _process(process: Process) -> Column:

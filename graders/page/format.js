@@ -1,20 +1,33 @@
 // Times and numbers as people read them.
 'use strict';
 
-const UNITS = [['h', 3.6e12], ['min', 6e10], ['s', 1e9], ['ms', 1e6], ['µs', 1e3], ['ns', 1]];
+const UNITS = [
+  ['h', 3.6e12],
+  ['min', 6e10],
+  ['s', 1e9],
+  ['ms', 1e6],
+  ['µs', 1e3],
+  ['ns', 1],
+];
 
 // Four digits: 1.234 ms. From a minute on in two parts: 2 min 5.3 s.
 function formatTime(ns) {
-  if (ns < 0) return `-${formatTime(-ns)}`;
-  if (ns >= 3.6e12) return `${Math.floor(ns / 3.6e12)} h ${trim((ns % 3.6e12) / 6e10, 3)} min`;
-  if (ns >= 6e10) return `${Math.floor(ns / 6e10)} min ${trim((ns % 6e10) / 1e9, 3)} s`;
+  if (ns >= 3.6e12) return twoParts(Math.round(ns / 6e9), 600, 'h', 'min');
+  if (ns >= 6e10) return twoParts(Math.round(ns / 1e8), 600, 'min', 's');
   const [unit, factor] = UNITS.find(([, least]) => ns >= least) || ['ns', 1];
   return `${trim(ns / factor, 4)} ${unit}`;
 }
 
+// An amount in tenths of the small unit, of which `large` make one of the large unit.
+function twoParts(tenths, large, unit, small) {
+  const rest = tenths % large;
+  return `${Math.floor(tenths / large)} ${unit}${rest ? ` ${rest / 10} ${small}` : ''}`;
+}
+
 // A moment, to the nanosecond, in seconds since the trace began: 1.234 567 890 s.
 function formatMoment(ns) {
-  const whole = Math.floor(ns / 1e9), rest = String(Math.round(ns - whole * 1e9)).padStart(9, '0');
+  const whole = Math.floor(ns / 1e9),
+    rest = String(Math.round(ns - whole * 1e9)).padStart(9, '0');
   return `${whole}.${rest.replace(/(\d{3})(?=\d)/g, '$1\u2009')} s`;
 }
 
@@ -28,7 +41,7 @@ function formatCount(count) {
 
 function formatShare(part, whole) {
   if (!whole) return '';
-  const share = 100 * part / whole;
+  const share = (100 * part) / whole;
   return share >= 99.95 ? '100 %' : share === 0 ? '0 %' : `${share.toFixed(share < 10 ? 1 : 0)} %`;
 }
 
@@ -46,14 +59,16 @@ function formatValue(value, name) {
 // Ticks of an axis, about `space` pixels apart: 1, 2 or 5 times a power of ten, in the unit that
 // suits the step. Where times of that unit would be long, they count from `base`.
 function ticksOf(from, to, width, space = 110) {
-  const least = Math.max(1, (to - from) * space / width);
+  const least = Math.max(1, ((to - from) * space) / width);
   const power = 10 ** Math.floor(Math.log10(least));
   const step = power * [1, 2, 5, 10].find(factor => factor * power >= least * 0.999);
   const [unit, factor] = UNITS.slice(2).find(([, size]) => step >= size * 0.999);
   const base = to / factor >= 10000 ? Math.floor(from / (factor * 1000)) * factor * 1000 : 0;
   const ticks = [];
   for (let i = Math.ceil((from - base) / step); base + i * step <= to && ticks.length < 1000; i++)
-    ticks.push({time: base + i * step,
-                label: `${base ? '+' : ''}${Number((i * step / factor).toFixed(6))} ${unit}`});
+    ticks.push({
+      time: base + i * step,
+      label: `${base ? '+' : ''}${Number(((i * step) / factor).toFixed(6))} ${unit}`,
+    });
   return {base, ticks};
 }

@@ -4,9 +4,13 @@
 function listen(app) {
   new Gestures(app).listen();
   $('scroller').addEventListener('scroll', () => app.repaint());
-  new ResizeObserver(() => { app.layOut(); app.repaint(); }).observe($('scroller'));
+  new ResizeObserver(() => {
+    app.layOut();
+    app.repaint();
+  }).observe($('scroller'));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', event =>
-    app.setTheme(event.matches ? 'dark' : 'light'));
+    app.setTheme(event.matches ? 'dark' : 'light'),
+  );
   window.addEventListener('hashchange', () => {
     if (location.hash !== app.address) app.readAddress();
   });
@@ -19,9 +23,13 @@ function listen(app) {
 
 function listenToButtons(app) {
   const actions = {
-    'zoom-in': () => app.zoom(ZOOM), 'zoom-out': () => app.zoom(1 / ZOOM), whole: () => app.setView(0, app.span),
-    theme: () => otherTheme(app), 'help-open': () => $('help').showModal(),
-    next: () => app.nextHit(1), previous: () => app.nextHit(-1),
+    'zoom-in': () => app.zoom(ZOOM),
+    'zoom-out': () => app.zoom(1 / ZOOM),
+    whole: () => app.setView(0, app.span),
+    theme: () => otherTheme(app),
+    'help-open': () => $('help').showModal(),
+    next: () => app.nextHit(1),
+    previous: () => app.nextHit(-1),
   };
   for (const [id, action] of Object.entries(actions)) $(id).addEventListener('click', action);
 }
@@ -30,13 +38,22 @@ function listenToSearch(app) {
   let timer = 0;
   const now = () => {
     clearTimeout(timer);
-    if ((app.found ? app.found.words : '') !== $('words').value.trim()) app.setSearch($('words').value);
+    if ((app.found ? app.found.words : '') !== $('words').value.trim())
+      app.setSearch($('words').value);
   };
-  $('words').addEventListener('input', () => { clearTimeout(timer); timer = setTimeout(now, 200); });
+  $('words').addEventListener('input', () => {
+    clearTimeout(timer);
+    timer = setTimeout(now, 200);
+  });
   $('words').addEventListener('keydown', event => {
-    if (event.key === 'Enter') { now(); app.nextHit(event.shiftKey ? -1 : 1); }
-    else if (event.key === 'Escape') { $('words').value = ''; now(); $('scroller').focus(); }
-    else return;
+    if (event.key === 'Enter') {
+      now();
+      app.nextHit(event.shiftKey ? -1 : 1);
+    } else if (event.key === 'Escape') {
+      $('words').value = '';
+      now();
+      $('scroller').focus();
+    } else return;
     event.preventDefault();
   });
   $('search').addEventListener('submit', event => event.preventDefault());
@@ -49,15 +66,18 @@ function otherTheme(app) {
 
 // An edge between two parts of the page that can be dragged, or moved by arrow keys.
 function dragEdge(node, property, sizeAt, grows, least, most) {
-  const root = document.documentElement, box = () => document.querySelector('main').getBoundingClientRect();
-  const set = size => root.style.setProperty(`--${property}`, `${Math.max(least, Math.min(most, size))}px`);
-  const current = () => parseFloat(getComputedStyle(root).getPropertyValue(`--${property}`));
+  const root = document.documentElement,
+    box = () => document.querySelector('main').getBoundingClientRect();
+  const set = size =>
+    root.style.setProperty(`--${property}`, `${Math.max(least, Math.min(most, size))}px`);
+  const current = () => $(property).getBoundingClientRect()[grows === 'up' ? 'height' : 'width'];
   node.addEventListener('pointerdown', event => node.setPointerCapture(event.pointerId));
   node.addEventListener('pointermove', event => {
     if (node.hasPointerCapture(event.pointerId)) set(sizeAt(box(), event));
   });
   node.addEventListener('keydown', event => {
-    const larger = grows === 'up' ? 'ArrowUp' : 'ArrowRight', smaller = grows === 'up' ? 'ArrowDown' : 'ArrowLeft';
+    const larger = grows === 'up' ? 'ArrowUp' : 'ArrowRight',
+      smaller = grows === 'up' ? 'ArrowDown' : 'ArrowLeft';
     if (event.key !== larger && event.key !== smaller) return;
     set(current() + (event.key === larger ? 20 : -20));
     event.preventDefault();
@@ -66,15 +86,33 @@ function dragEdge(node, property, sizeAt, grows, least, most) {
 }
 
 const KEYS = {
-  w: app => app.zoom(ZOOM), s: app => app.zoom(1 / ZOOM), '+': app => app.zoom(ZOOM), '-': app => app.zoom(1 / ZOOM),
-  a: app => app.pan(-PAN), d: app => app.pan(PAN), ArrowLeft: app => app.pan(-PAN), ArrowRight: app => app.pan(PAN),
-  ArrowUp: () => $('scroller').scrollBy(0, -3 * LANE), ArrowDown: () => $('scroller').scrollBy(0, 3 * LANE),
-  0: app => app.setView(0, app.span), Home: app => app.setView(0, app.span),
-  f: app => { const extent = app.extent(); if (extent) app.fit(...extent); },
-  m: app => { const extent = app.extent(); if (extent && extent[1] > extent[0]) app.setRange(...extent); },
-  ',': app => app.neighbour(-1), '.': app => app.neighbour(1),
-  n: app => app.nextHit(1), N: app => app.nextHit(-1),
-  '/': () => $('words').select(), '?': () => $('help').showModal(), t: otherTheme,
+  w: app => app.zoom(ZOOM),
+  s: app => app.zoom(1 / ZOOM),
+  '+': app => app.zoom(ZOOM),
+  '-': app => app.zoom(1 / ZOOM),
+  a: app => app.pan(-PAN),
+  d: app => app.pan(PAN),
+  ArrowLeft: app => app.pan(-PAN),
+  ArrowRight: app => app.pan(PAN),
+  ArrowUp: () => $('scroller').scrollBy(0, -3 * LANE),
+  ArrowDown: () => $('scroller').scrollBy(0, 3 * LANE),
+  0: app => app.setView(0, app.span),
+  Home: app => app.setView(0, app.span),
+  f: app => {
+    const extent = app.extent();
+    if (extent) app.fit(...extent);
+  },
+  m: app => {
+    const extent = app.extent();
+    if (extent && extent[1] > extent[0]) app.setRange(...extent);
+  },
+  ',': app => app.neighbour(-1),
+  '.': app => app.neighbour(1),
+  n: app => app.nextHit(1),
+  N: app => app.nextHit(-1),
+  '/': () => $('words').select(),
+  '?': () => $('help').showModal(),
+  t: otherTheme,
   Escape: app => {
     app.range = null;
     $('words').value = '';
@@ -95,7 +133,9 @@ function onKey(app, event) {
 
 // What pointers do on the canvas, the time scale and the map.
 class Gestures {
-  constructor(app) { Object.assign(this, {app, pointers: new Map(), moved: false}); }
+  constructor(app) {
+    Object.assign(this, {app, pointers: new Map(), moved: false});
+  }
 
   listen() {
     const canvas = $('canvas');
@@ -105,17 +145,21 @@ class Gestures {
     canvas.addEventListener('pointerleave', () => this.hover(null));
     canvas.addEventListener('dblclick', () => KEYS.f(this.app));
     for (const type of ['pointerup', 'pointercancel'])
-      canvas.addEventListener(type, event => this.up(event, (x, y) => this.app.select(this.app.thingAt(x, y))));
+      canvas.addEventListener(type, event =>
+        this.up(event, (x, y) => this.app.select(this.app.thingAt(x, y))),
+      );
     this.listenToRuler($('ruler'));
     this.listenToMap($('map'));
   }
 
   wheel(event) {
     event.preventDefault();
-    const unit = event.deltaMode ? 16 : 1, {app} = this;
-    const box = $('canvas').getBoundingClientRect(), at = (event.clientX - box.left) / box.width;
+    const unit = event.deltaMode ? 16 : 1,
+      {app} = this;
+    const box = $('canvas').getBoundingClientRect(),
+      at = (event.clientX - box.left) / box.width;
     if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY))
-      app.pan((event.deltaX || event.deltaY) * unit / box.width);
+      app.pan(((event.deltaX || event.deltaY) * unit) / box.width);
     else app.zoom(Math.exp(-event.deltaY * unit * (event.ctrlKey ? 0.01 : 0.002)), at);
   }
 
@@ -136,7 +180,8 @@ class Gestures {
   }
 
   move(event) {
-    const now = this.place(event), last = this.pointers.get(event.pointerId);
+    const now = this.place(event),
+      last = this.pointers.get(event.pointerId);
     if (!last) {
       this.hover(now);
       return;
@@ -157,21 +202,28 @@ class Gestures {
 
   pinch(id, last, now) {
     const [[, other]] = [...this.pointers].filter(([key]) => key !== id);
-    const before = Math.abs(last.x - other.x), after = Math.abs(now.x - other.x);
+    const before = Math.abs(last.x - other.x),
+      after = Math.abs(now.x - other.x);
     const {width} = $('canvas').getBoundingClientRect();
     if (before > 8 && after > 8) this.app.zoom(after / before, other.x / width);
     this.app.pan(-(now.x - last.x) / 2 / width);
   }
 
   mark(x) {
-    const {app} = this, ends = [this.begin, app.timeAt(x)].sort((a, b) => a - b);
-    app.range = {from: Math.max(0, Math.round(ends[0])), to: Math.min(app.span, Math.round(ends[1]))};
+    const {app} = this,
+      ends = [this.begin, app.timeAt(x)].sort((a, b) => a - b);
+    app.range = {
+      from: Math.max(0, Math.round(ends[0])),
+      to: Math.min(app.span, Math.round(ends[1])),
+    };
     app.repaint();
   }
 
   up(event, click) {
     if (!this.pointers.delete(event.pointerId)) return;
-    const {app} = this, {x, y} = this.place(event), marked = this.begin !== null;
+    const {app} = this,
+      {x, y} = this.place(event),
+      marked = this.begin !== null;
     if (!this.moved && event.type === 'pointerup') click(x, y);
     else if (marked && app.range) {
       app.selection = null;
@@ -181,38 +233,48 @@ class Gestures {
   }
 
   hover(place) {
-    const tip = $('tip'), line = $('line'), thing = place && this.app.thingAt(place.x, place.y);
+    const tip = $('tip'),
+      line = $('line'),
+      thing = place && this.app.thingAt(place.x, place.y);
     line.hidden = !place;
     tip.hidden = !thing;
     if (place) line.style.left = `${place.x}px`;
     if (!thing) return;
     tip.textContent = this.app.tipFor(thing);
-    const box = $('canvas').getBoundingClientRect(), {width, height} = tip.getBoundingClientRect();
+    const box = $('canvas').getBoundingClientRect(),
+      {width, height} = tip.getBoundingClientRect();
     tip.style.left = `${Math.min(box.left + place.x + 14, window.innerWidth - width - 4)}px`;
     tip.style.top = `${Math.min(box.top + place.y + 16, window.innerHeight - height - 4)}px`;
   }
 
   listenToRuler(ruler) {
     ruler.addEventListener('pointerdown', event => this.down(event, true));
-    ruler.addEventListener('pointermove', event => { if (this.pointers.size) this.move(event); });
+    ruler.addEventListener('pointermove', event => {
+      if (this.pointers.size) this.move(event);
+    });
     for (const type of ['pointerup', 'pointercancel']) {
-      ruler.addEventListener(type, event => this.up(event, () => {
-        this.app.range = null;
-        this.app.select(null);
-      }));
+      ruler.addEventListener(type, event =>
+        this.up(event, () => {
+          this.app.range = null;
+          this.app.select(null);
+        }),
+      );
     }
     ruler.addEventListener('wheel', event => this.wheel(event), {passive: false});
   }
 
   // The map: drag moves the view; a click outside of it puts it there.
   listenToMap(map) {
-    const {app} = this, timeAt = event => {
-      const box = map.getBoundingClientRect();
-      return (event.clientX - box.left) / box.width * app.span;
-    };
+    const {app} = this,
+      timeAt = event => {
+        const box = map.getBoundingClientRect();
+        return ((event.clientX - box.left) / box.width) * app.span;
+      };
     let grip = null;
     map.addEventListener('pointerdown', event => {
-      const time = timeAt(event), {from, to} = app.view, span = to - from;
+      const time = timeAt(event),
+        {from, to} = app.view,
+        span = to - from;
       map.setPointerCapture(event.pointerId);
       grip = time >= from && time <= to && span < app.span ? time - from : span / 2;
       app.setView(time - grip, time - grip + span);
@@ -222,26 +284,42 @@ class Gestures {
       const from = timeAt(event) - grip;
       app.setView(from, from + app.view.to - app.view.from);
     });
-    for (const type of ['pointerup', 'pointercancel']) map.addEventListener(type, () => { grip = null; });
-    map.addEventListener('wheel', event => {
-      event.preventDefault();
-      const {from, to} = app.view;
-      app.zoom(Math.exp(-event.deltaY * 0.002), Math.max(0, Math.min(1, (timeAt(event) - from) / (to - from))));
-    }, {passive: false});
+    for (const type of ['pointerup', 'pointercancel'])
+      map.addEventListener(type, () => {
+        grip = null;
+      });
+    map.addEventListener(
+      'wheel',
+      event => {
+        event.preventDefault();
+        const {from, to} = app.view;
+        app.zoom(
+          Math.exp(-event.deltaY * 0.002),
+          Math.max(0, Math.min(1, (timeAt(event) - from) / (to - from))),
+        );
+      },
+      {passive: false},
+    );
   }
 }
 
 async function start() {
-  const node = $('data'), dark = matchMedia('(prefers-color-scheme: dark)').matches;
+  const node = $('data'),
+    dark = matchMedia('(prefers-color-scheme: dark)').matches;
   document.documentElement.dataset.theme = dark ? 'dark' : 'light';
   try {
     const bytes = await unpack(node.textContent, Number(node.dataset.size));
     node.remove();
     new App(new Trace(readTables(bytes)));
   } catch (error) {
-    $('panel').replaceChildren(element('p', {kind: 'notice'},
-      `This page cannot show its trace: ${error.message}. Make it again with ` +
-      'python3 -m graders trace FILE --html OUT, or open it in a newer browser.'));
+    $('panel').replaceChildren(
+      element(
+        'p',
+        {kind: 'notice'},
+        `This page cannot show its trace: ${error.message}. Make it again with ` +
+          'python3 -m graders trace FILE --html OUT, or open it in a newer browser.',
+      ),
+    );
     throw error;
   }
 }

@@ -1,28 +1,49 @@
-// The trace as the page uses it: lanes that can be searched by time, sums over a range, a search.
+// The trace as the page uses it: lanes that can be searched by time, bars of states, tasks.
 //
 // A lane holds intervals that do not overlap, in the order of time: `start`, `end`, `ref` (which
 // entry of its table) and `cover`, the time covered by all before it, so that what lies below one
 // pixel is known without looking at each interval.
 'use strict';
 
-const REGION = 0, WORK = 1, BLOCKED = 2, OTHER = 3;
+const REGION = 0,
+  WORK = 1,
+  BLOCKED = 2,
+  OTHER = 3;
 const POINT_KINDS = ['log', 'instant', 'flow', 'CPU sample', 'note'];
 const SLICE_KINDS = ['region', 'work for a task', 'blocked', 'other'];
-const FLOW = 2, SAMPLE = 3;
+const FLOW = 2,
+  SAMPLE = 3;
 
 // What the bar of a thread tells apart; colours and patterns are in paint.js.
-const GROUPS = ['running', 'waiting for a processor', 'waiting for other threads',
-                'waiting for input or output', 'sleeping', 'idle or not known'];
+const GROUPS = [
+  'running',
+  'waiting for a processor',
+  'waiting for other threads',
+  'waiting for input or output',
+  'sleeping',
+  'idle or not known',
+];
 const CAUSES = {
-  2: ['lock', 'rwlock (read)', 'rwlock (write)', 'condition', 'join', 'semaphore', 'barrier',
-      'wait for a child'],
+  2: [
+    'lock',
+    'rwlock (read)',
+    'rwlock (write)',
+    'condition',
+    'join',
+    'semaphore',
+    'barrier',
+    'wait for a child',
+  ],
   3: ['read', 'write', 'poll', 'epoll', 'select', 'accept', 'connect', 'send', 'receive'],
   4: ['sleep'],
 };
-const GROUP_OF_CAUSE = new Map(Object.entries(CAUSES).flatMap(
-  ([group, causes]) => causes.map(cause => [cause, Number(group)])));
+const GROUP_OF_CAUSE = new Map(
+  Object.entries(CAUSES).flatMap(([group, causes]) => causes.map(cause => [cause, Number(group)])),
+);
 
-const RAN = 0, READY = 1, ASLEEP = 5;     // groups
+const RAN = 0,
+  READY = 1,
+  ASLEEP = 5; // groups
 
 function groupOf(cause) {
   return GROUP_OF_CAUSE.get(cause) ?? 2;
@@ -31,7 +52,8 @@ function groupOf(cause) {
 // The first place from `from` on with a value of at least (more than) `value`: steps that double,
 // then halves, since it is mostly near.
 function firstAtLeast(values, value, from = 0, to = values.length) {
-  let step = 1, low = from;
+  let step = 1,
+    low = from;
   while (low < to && values[low] < value) {
     from = low + 1;
     low += step;
@@ -39,13 +61,15 @@ function firstAtLeast(values, value, from = 0, to = values.length) {
   }
   for (let high = Math.min(low, to); from < high;) {
     const middle = (from + high) >>> 1;
-    if (values[middle] < value) from = middle + 1; else high = middle;
+    if (values[middle] < value) from = middle + 1;
+    else high = middle;
   }
   return from;
 }
 
 function firstAbove(values, value, from = 0, to = values.length) {
-  let step = 1, low = from;
+  let step = 1,
+    low = from;
   while (low < to && values[low] <= value) {
     from = low + 1;
     low += step;
@@ -53,7 +77,8 @@ function firstAbove(values, value, from = 0, to = values.length) {
   }
   for (let high = Math.min(low, to); from < high;) {
     const middle = (from + high) >>> 1;
-    if (values[middle] <= value) from = middle + 1; else high = middle;
+    if (values[middle] <= value) from = middle + 1;
+    else high = middle;
   }
   return from;
 }
@@ -96,7 +121,7 @@ class Bar extends Lane {
     const pieces = thread.tid ? piecesOf(trace, thread) : [];
     super(pieces.length);
     this.ref = new Int32Array(pieces.length);
-    this.group = new Uint8Array(pieces.length);     // that of the largest share
+    this.group = new Uint8Array(pieces.length); // that of the largest share
     this.spent = GROUPS.map(() => new Float64Array(pieces.length + 1));
     pieces.forEach(({start, end, ref, shares}, at) => {
       this.add(start, end, ref);
@@ -107,15 +132,20 @@ class Bar extends Lane {
     });
   }
   share(group, at) {
-    return (this.spent[group][at + 1] - this.spent[group][at]) / (this.end[at] - this.start[at] || 1);
+    return (
+      (this.spent[group][at + 1] - this.spent[group][at]) / (this.end[at] - this.start[at] || 1)
+    );
   }
   // Where a wait is; one inside another wait is where that is.
   pieceOfWait({slices}, ref) {
     return Math.min(firstAbove(this.end, slices.start[ref]), this.count - 1);
   }
   spentBefore(group, time) {
-    const i = firstAtLeast(this.end, time), before = this.spent[group][i];
-    return i < this.count ? before + this.share(group, i) * Math.max(0, time - this.start[i]) : before;
+    const i = firstAtLeast(this.end, time),
+      before = this.spent[group][i];
+    return i < this.count
+      ? before + this.share(group, i) * Math.max(0, time - this.start[i])
+      : before;
   }
 }
 
@@ -124,7 +154,9 @@ const SHARES = GROUPS.map((_, group) => GROUPS.map((_, other) => Number(other ==
 // Pieces of a thread's life: its waits, and the gaps between them as the kernel counted them. Gaps
 // without a count are sleep, for the kernel was asked of all threads that ran; unless it never was.
 function piecesOf(trace, thread) {
-  const {sched} = trace, waits = waitsOf(trace, thread), pieces = [];
+  const {sched} = trace,
+    waits = waitsOf(trace, thread),
+    pieces = [];
   const shares = sharesOf(sched, thread, waits);
   let next = thread.sched[0];
   const add = (start, end, ref, parts) => {
@@ -156,7 +188,8 @@ function piecesOf(trace, thread) {
 
 // The waits of a thread that are in no other wait.
 function waitsOf(trace, {slices: [from, to]}) {
-  const {start, duration, kind, name} = trace.slices, waits = [];
+  const {start, duration, kind, name} = trace.slices,
+    waits = [];
   let last = -1;
   for (let i = from; i < to; i++) {
     if (kind[i] !== BLOCKED || start[i] < last || !duration[i]) continue;
@@ -172,7 +205,8 @@ function sharesOf(sched, {sched: [from, to]}, waits) {
   const all = [];
   let at = 0;
   for (let i = from; i < to; i++) {
-    const start = sched.start[i], end = start + sched.duration[i];
+    const start = sched.start[i],
+      end = start + sched.duration[i];
     let free = end - start;
     for (; at < waits.length && waits[at].start < end; at++) {
       free -= Math.max(0, Math.min(waits[at].end, end) - Math.max(waits[at].start, start));
@@ -180,8 +214,13 @@ function sharesOf(sched, {sched: [from, to]}, waits) {
     }
     const ran = free > 0 ? Math.min(1, sched.run[i] / free) : 0;
     const ready = free > 0 ? Math.min(1 - ran, sched.wait[i] / free) : 0;
-    all.push(ran > 0.98 ? SHARES[RAN] : ready > 0.98 ? SHARES[READY]
-             : [ran, ready, 0, 0, 0, Math.max(0, 1 - ran - ready)]);
+    all.push(
+      ran > 0.98
+        ? SHARES[RAN]
+        : ready > 0.98
+          ? SHARES[READY]
+          : [ran, ready, 0, 0, 0, Math.max(0, 1 - ran - ready)],
+    );
   }
   return all;
 }
@@ -189,19 +228,31 @@ function sharesOf(sched, {sched: [from, to]}, waits) {
 class Trace {
   constructor({header, tables}) {
     Object.assign(this, header);
-    Object.assign(this, {slices: tables.slices, sched: tables.sched, points: tables.points,
-                         tasks: tables.tasks, flows: tables.flows, values: tables.values});
+    Object.assign(this, {
+      slices: tables.slices,
+      sched: tables.sched,
+      points: tables.points,
+      tasks: tables.tasks,
+      flows: tables.flows,
+      values: tables.values,
+    });
+    this.nested = new Uint8Array(this.slices.count);
     this.readDetails();
-    let slices = 0, sched = 0, points = 0, states = 0, values = 0;
+    let slices = 0,
+      sched = 0,
+      points = 0,
+      states = 0,
+      values = 0;
     this.threads.forEach((thread, number) => {
       thread.number = number;
-      thread.slices = [slices, slices += thread.slices];
-      thread.sched = [sched, sched += thread.sched];
-      thread.points = [points, points += thread.points];
+      thread.slices = [slices, (slices += thread.slices)];
+      thread.sched = [sched, (sched += thread.sched)];
+      thread.points = [points, (points += thread.points)];
       thread.lanes = this.lanesOf(thread);
+      this.markNested(thread);
       thread.bar = new Bar(this, thread);
       thread.spent = spentInLife(thread.times);
-      thread.states = [states, states += thread.bar.count];
+      thread.states = [states, (states += thread.bar.count)];
     });
     this.pieces = states;
     for (const counter of this.counters) {
@@ -214,7 +265,9 @@ class Trace {
     this.readTasks();
   }
 
-  text(string) { return this.strings[string]; }
+  text(string) {
+    return this.strings[string];
+  }
 
   // Of each annotation: the number of its stack, 0 for none.
   readDetails() {
@@ -222,13 +275,15 @@ class Trace {
     this.stackOf = new Uint32Array(this.details.length);
     this.details.forEach((detail, number) => {
       for (let i = 0; i < detail.length; i += 2)
-        if (detail[i] === key && Array.isArray(detail[i + 1])) this.stackOf[number] = detail[i + 1][0];
+        if (detail[i] === key && Array.isArray(detail[i + 1]))
+          this.stackOf[number] = detail[i + 1][0];
     });
   }
 
   // [[key, value], ...]; a text is kept as [number of its string], a number as itself.
   detailOf(number) {
-    const flat = this.details[number], pairs = [];
+    const flat = this.details[number],
+      pairs = [];
     for (let i = 0; i < flat.length; i += 2) {
       const value = flat[i + 1];
       pairs.push([this.text(flat[i]), Array.isArray(value) ? this.text(value[0]) : value]);
@@ -236,9 +291,27 @@ class Trace {
     return pairs;
   }
 
+  // Marks slices that lie inside one of their name: their time is in a total already.
+  markNested({slices: [from, to]}) {
+    const {name, depth} = this.slices,
+      path = [],
+      open = new Map();
+    for (let i = from; i < to; i++) {
+      while (path.length > depth[i]) {
+        const ended = path.pop();
+        open.set(ended, open.get(ended) - 1);
+      }
+      const above = open.get(name[i]) || 0;
+      this.nested[i] = above ? 1 : 0;
+      open.set(name[i], above + 1);
+      path.push(name[i]);
+    }
+  }
+
   // A lane for each depth. Waits are left out: they stand in the bar.
   lanesOf({slices: [from, to]}) {
-    const {start, duration, depth, kind} = this.slices, counts = [];
+    const {start, duration, depth, kind} = this.slices,
+      counts = [];
     for (let i = from; i < to; i++)
       if (kind[i] !== BLOCKED) counts[depth[i]] = (counts[depth[i]] || 0) + 1;
     const lanes = Array.from(counts, count => new Lane(count || 0));
@@ -248,7 +321,8 @@ class Trace {
   }
 
   readTasks() {
-    const {tasks, slices} = this, ids = new Map();
+    const {tasks, slices} = this,
+      ids = new Map();
     for (let i = 0; i < tasks.count; i++) ids.set(`${tasks.process[i]}:${this.taskIds[i]}`, i);
     const key = this.strings.indexOf('task');
     this.taskOfSlice = new Map();
@@ -262,8 +336,14 @@ class Trace {
         this.works[task].push({thread, slice: i});
       }
     }
-    for (const list of this.works) list.sort((a, b) => slices.start[a.slice] - slices.start[b.slice]);
+    for (const list of this.works)
+      list.sort((a, b) => slices.start[a.slice] - slices.start[b.slice]);
     this.taskRows = packTasks(this);
+  }
+
+  rowOfTask(task) {
+    const {name, process} = this.tasks;
+    return this.taskRows.find(row => row.name === name[task] && row.process === process[task]);
   }
 
   annotation(detail, key) {
@@ -278,7 +358,8 @@ class Trace {
   // The slice of a thread that was innermost at a time, or null.
   innermost(thread, time, above = thread.lanes.length) {
     for (let depth = Math.min(above, thread.lanes.length) - 1; depth >= 0; depth--) {
-      const lane = thread.lanes[depth], i = firstAbove(lane.end, time);
+      const lane = thread.lanes[depth],
+        i = firstAbove(lane.end, time);
       if (i < lane.count && lane.start[i] <= time) return lane.ref[i];
     }
     return null;
@@ -287,7 +368,8 @@ class Trace {
   // The task a thread worked for at a time: that of the innermost work around it.
   taskAt(thread, time) {
     for (let depth = thread.lanes.length - 1; depth >= 0; depth--) {
-      const lane = thread.lanes[depth], i = firstAbove(lane.end, time);
+      const lane = thread.lanes[depth],
+        i = firstAbove(lane.end, time);
       if (i < lane.count && lane.start[i] <= time && this.taskOfSlice.has(lane.ref[i]))
         return this.taskOfSlice.get(lane.ref[i]);
     }
@@ -296,10 +378,12 @@ class Trace {
 
   // The thread that an entry of a table belongs to.
   threadOf(table, ref) {
-    let low = 0, high = this.threads.length;
+    let low = 0,
+      high = this.threads.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.threads[middle][table][1] <= ref) low = middle + 1; else high = middle;
+      if (this.threads[middle][table][1] <= ref) low = middle + 1;
+      else high = middle;
     }
     return this.threads[low];
   }
@@ -307,17 +391,21 @@ class Trace {
 
 // Tasks of one name lie below each other where they overlap: each on the first lane that is free.
 function packTasks(trace) {
-  const {tasks} = trace, rows = new Map();
+  const {tasks} = trace,
+    rows = new Map();
   for (let i = 0; i < tasks.count; i++) {
     const key = `${tasks.process[i]}:${tasks.name[i]}`;
-    if (!rows.has(key)) rows.set(key, {name: tasks.name[i], process: tasks.process[i], members: []});
+    if (!rows.has(key))
+      rows.set(key, {name: tasks.name[i], process: tasks.process[i], members: []});
     rows.get(key).members.push(i);
   }
   trace.laneOfTask = new Uint32Array(tasks.count);
   for (const row of rows.values()) {
-    const ends = [], lists = [];
+    const ends = [],
+      lists = [];
     for (const task of row.members) {
-      const start = tasks.start[task], end = start + tasks.duration[task];
+      const start = tasks.start[task],
+        end = start + tasks.duration[task];
       let lane = ends.findIndex(other => other <= start);
       if (lane < 0) lane = ends.length < 64 ? ends.length : soonest(ends);
       (lists[lane] = lists[lane] || []).push(task);
@@ -326,7 +414,8 @@ function packTasks(trace) {
     }
     row.lanes = lists.map(list => {
       const lane = new Lane(list.length);
-      for (const task of list) lane.add(tasks.start[task], tasks.start[task] + tasks.duration[task], task);
+      for (const task of list)
+        lane.add(tasks.start[task], tasks.start[task] + tasks.duration[task], task);
       return lane;
     });
   }
@@ -340,7 +429,8 @@ function soonest(ends) {
 // The least and greatest of each 32 values, of each 1,024, and so on.
 function extremes(values) {
   const levels = [];
-  let low = values, high = values;
+  let low = values,
+    high = values;
   while (low.length > 32) {
     const count = Math.ceil(low.length / 32);
     const least = new Float64Array(count).fill(Infinity);
@@ -350,15 +440,21 @@ function extremes(values) {
       if (low[i] < least[block]) least[block] = low[i];
       if (high[i] > most[block]) most[block] = high[i];
     }
-    levels.push([low = least, high = most]);
+    levels.push([(low = least), (high = most)]);
   }
   return levels;
 }
 
 // [least, greatest] of values[from..to).
 function extremesBetween(counter, from, to) {
-  let least = Infinity, most = -Infinity, low = counter.value, high = counter.value;
-  const take = i => { least = Math.min(least, low[i]); most = Math.max(most, high[i]); };
+  let least = Infinity,
+    most = -Infinity,
+    low = counter.value,
+    high = counter.value;
+  const take = i => {
+    least = Math.min(least, low[i]);
+    most = Math.max(most, high[i]);
+  };
   for (let level = 0; from < to; level++) {
     while (from < to && (from & 31 || to - from < 32)) take(from++);
     while (from < to && to & 31) take(--to);
@@ -368,120 +464,4 @@ function extremesBetween(counter, from, to) {
     to >>= 5;
   }
   return [least, most];
-}
-
-// sums over a range --------------------------------------------------------------------------------
-
-// Regions, tasks and waits count when they share time with the range. Totals are the time inside
-// the range; percentiles and the longest are of whole durations. A region inside another one of its
-// name adds to the count, but not to the total.
-function sumUp(trace, from, to) {
-  const regions = new Tally(), tasks = new Tally(), waits = new Tally(), samples = new Tally();
-  const {slices, points} = trace;
-  for (const thread of trace.threads) {
-    for (const lane of thread.lanes) {
-      const [first, last] = lane.between(from, to);
-      for (let i = first; i < last; i++) {
-        const ref = lane.ref[i];
-        if (slices.kind[ref] !== WORK)
-          regions.add(slices.name[ref], ...within(lane, i, from, to), ref);
-      }
-    }
-    const [first, last] = thread.bar.between(from, to);
-    for (let i = first; i < last; i++) {
-      const ref = thread.bar.ref[i];
-      if (ref >= 0)
-        waits.add(`${slices.name[ref]} ${trace.stackOf[slices.detail[ref]]}`,
-                  ...within(thread.bar, i, from, to), ref);
-    }
-    const end = firstAbove(points.time, to, thread.points[0], thread.points[1]);
-    for (let i = firstAtLeast(points.time, from, thread.points[0], thread.points[1]); i < end; i++)
-      if (points.kind[i] === SAMPLE) samples.add(points.name[i], weightOf(trace, points.detail[i]), 0, i);
-  }
-  for (let i = 0; i < trace.tasks.count; i++) {
-    const start = trace.tasks.start[i], end = start + trace.tasks.duration[i];
-    if (start <= to && end >= from)
-      tasks.add(trace.tasks.name[i], Math.min(end, to) - Math.max(start, from), end - start, i);
-  }
-  const named = row => ({...row, name: trace.text(row.key)});
-  return {
-    from, to, regions: regions.rows().map(named), tasks: tasks.rows().map(named),
-    samples: samples.rows().map(named),
-    waits: waits.rows().map(row => {
-      const [cause, stack] = row.key.split(' ').map(Number);
-      return {...row, name: trace.text(cause), stack: trace.text(stack)};
-    }),
-    threads: trace.threads.filter(thread => thread.start < to && thread.end > from).map(
-      thread => ({thread, spent: spentBetween(thread, from, to)})),
-  };
-}
-
-function weightOf(trace, detail) {
-  if (trace.weightKey === undefined) trace.weightKey = trace.strings.indexOf('weight_ns');
-  return Number(trace.annotation(detail, trace.weightKey) || 0);
-}
-
-// The part of a lane's interval inside a range, and the whole of it.
-function within(lane, i, from, to) {
-  return [Math.min(lane.end[i], to) - Math.max(lane.start[i], from), lane.end[i] - lane.start[i]];
-}
-
-// Where a thread's time in a range went, by group, in ns. For its whole life these are the sums that
-// `graders trace` prints, which know better than pieces can what a wait has of waiting to run.
-function spentBetween(thread, from, to) {
-  if (from <= thread.start && to >= thread.end) return thread.spent;
-  const low = Math.max(from, thread.start), high = Math.max(low, Math.min(to, thread.end));
-  const spent = GROUPS.map((_, group) => thread.bar.spentBefore(group, high)
-                                        - thread.bar.spentBefore(group, low));
-  spent[ASLEEP] += Math.max(0, high - low - spent.reduce((sum, part) => sum + part, 0));
-  return spent;
-}
-
-function spentInLife({running, runnable, blocked, idle}) {
-  const spent = [running, runnable, 0, 0, 0, idle];
-  for (const [cause, time] of Object.entries(blocked)) spent[groupOf(cause)] += time;
-  return spent;
-}
-
-class Tally {
-  constructor() { this.found = new Map(); }
-  add(key, inside, whole, ref) {
-    let row = this.found.get(key);
-    if (!row) this.found.set(key, row = {key, total: 0, durations: [], most: -1, longest: ref});
-    row.total += inside;
-    row.durations.push(whole);
-    if (whole > row.most) Object.assign(row, {most: whole, longest: ref});
-  }
-  rows() {
-    return [...this.found.values()].map(({key, total, durations, longest}) => {
-      const sorted = Float64Array.from(durations).sort(), count = sorted.length;
-      const rank = share => sorted[Math.max(0, Math.ceil(share * count) - 1)];
-      return {key, count, total, p50: rank(0.5), p99: rank(0.99), max: sorted[count - 1], longest};
-    }).sort((a, b) => b.total - a.total || b.count - a.count);
-  }
-}
-
-// search -------------------------------------------------------------------------------------------
-
-const MOST_HITS = 100000;
-
-// Everything whose name or annotation (a function of its stack, a text) has the words in it, in
-// the order of time. A hit is {what: 'slice' | 'point' | 'task' | 'thread', ref, time}.
-function search(trace, words) {
-  const wanted = words.toLowerCase(), hits = [];
-  const strings = Uint8Array.from(trace.strings, text => text.toLowerCase().includes(wanted));
-  const details = Uint8Array.from(trace.details, flat => flat.some(
-    (value, i) => i % 2 === 1 && Array.isArray(value) && strings[value[0]]));
-  const collect = (what, {count, start, time, name, detail}) => {
-    for (let i = 0; i < count && hits.length < MOST_HITS; i++)
-      if (strings[name[i]] || details[detail[i]]) hits.push({what, ref: i, time: (start || time)[i]});
-  };
-  trace.threads.forEach((thread, ref) => {
-    if (thread.label.toLowerCase().includes(wanted)) hits.push({what: 'thread', ref, time: -1});
-  });
-  collect('task', trace.tasks);
-  collect('slice', trace.slices);
-  collect('point', trace.points);
-  hits.sort((a, b) => a.time - b.time);
-  return {words, strings, details, hits, more: hits.length >= MOST_HITS};
 }
