@@ -72,7 +72,8 @@ class _Sequence:
         yield self._first()
         for track in self._tracks:
             if track.described:
-                yield put_bytes(1, put_bytes(60, self._description(track)) + self._behind)
+                yield put_bytes(1, put_bytes(60, self._description(track)) + self._behind
+                                + put_number(13, NEEDS_STATE))
         for time, track, at in self._events():
             difference, self._now = time - self._now, time
             packet = b"\x40" + number(difference) + self._tail(track, at)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from . import ring, ring_stacks
 from .ring import Record, Ring, Strand
@@ -37,6 +37,12 @@ def recover(path: Path) -> Trace:
     return trace
 
 
+class _Task(NamedTuple):
+    name: str
+    parent: int
+    begin: int              # ticks
+
+
 class _Recovery:
     """The replay of what the threads wrote."""
 
@@ -48,21 +54,19 @@ class _Recovery:
         self.unclosed = self.misnested = self.dropped_ends = self.lost = 0
         self._strands = strands
         self._counters: Dict[str, Track] = {}
-        self._tasks: Dict[int, Tuple[Track, str]] = {}
+        self._tasks: Dict[int, _Task] = {}
+        self._ends: Dict[int, int] = {}
         self._threads: Dict[int, Track] = {}
         self._process = self._track(KIND_PROCESS, 0, PROCESS, found.program.rpartition("/")[2])
         self._process.command = tuple(found.command.split())
 
     def run(self) -> None:
         """All threads; tasks first, since those who work for them may be read before them."""
-        for strand in self._strands:
-            for record in strand.records:
-                if record.kind == ring.TASK_BEGIN:
-                    self._task(record)
+        self._meet_tasks()
         threads = [_Replay(self, strand) for strand in self._strands]
         for thread in threads:
             thread.run()
-        self._close_tasks()
+        self._write_tasks()
         owners = self._states(threads)
         self._names()
         for number, track in owners.items():
@@ -85,9 +89,9 @@ class _Recovery:
         return track
 
     def add(self, track: Track, ticks: int, shape: Shape) -> None:
-        """An event, not before the last one of its track."""
-        time = min(self.ring.boot(ticks), self.end)
-        track.time.append(max(time, track.time[-1]) if track.time else time)
+        """An event. What was written down late, as a wait that turned out to be long, may be before
+        the last one of its track."""
+        track.time.append(min(self.ring.boot(ticks), self.end))
         track.shape.append(self.trace.shape(shape))
 
     def shape(self, kind: int, name: str = "", category: str = "", detail: Annotations = (),
@@ -103,40 +107,39 @@ class _Recovery:
 
     # tasks and counters
 
-    def _task(self, record: Record) -> None:
-        number, parent = struct.unpack("<QQ", record.words)
-        name = self.name(record)
-        track = self._track(KIND_TASK, number, PLAIN, name)
-        track.parent = self._process.uuid
-        self._tasks[number] = track, name
-        detail: Annotations = (("task", number),) + ((("parent", parent),) if parent else ())
-        self.add(track, record.ticks, self.shape(BEGIN, name, "task", detail))
+    def _meet_tasks(self) -> None:
+        """Begins and ends may be of several threads; the first end counts."""
+        for strand in self._strands:
+            for record in strand.records:
+                if record.kind == ring.TASK_BEGIN:
+                    number, parent = struct.unpack("<QQ", record.words)
+                    self._tasks[number] = _Task(self.name(record), parent, record.ticks)
+                elif record.kind == ring.TASK_END:
+                    number = struct.unpack("<Q", record.words)[0]
+                    self._ends[number] = min(record.ticks, self._ends.get(number, record.ticks))
+        self.dropped_ends += len(self._ends.keys() - self._tasks.keys())
 
     def task_name(self, number: int) -> str:
-        return self._tasks[number][1] if number in self._tasks else "task"
+        return self._tasks[number].name if number in self._tasks else "task"
 
-    def end_task(self, record: Record) -> None:
-        number = struct.unpack("<Q", record.words)[0]
-        known = self._tasks.get(number)
-        if known is None or len(known[0].time) != 1:
-            self.dropped_ends += 1
-        else:
-            self.add(known[0], record.ticks, self.shape(END, "", "task"))
+    def _write_tasks(self) -> None:
+        for number, task in self._tasks.items():
+            track = self._track(KIND_TASK, number, PLAIN, task.name)
+            track.parent = self._process.uuid
+            detail: Annotations = (("task", number),)
+            detail += (("parent", task.parent),) if task.parent else ()
+            self.add(track, task.begin, self.shape(BEGIN, task.name, "task", detail))
+            if number in self._ends:
+                self.add(track, max(self._ends[number], task.begin), self.shape(END, "", "task"))
+            else:
+                self.close(track, "task", self.end)
 
-    def _close_tasks(self) -> None:
-        for track, _ in self._tasks.values():
-            if len(track.time) == 1:
-                self.unclosed += 1
-                self._at_end(track, "task")
-
-    def _at_end(self, track: Track, category: str, why: str = "unclosed") -> None:
-        track.time.append(max(self.end, track.time[-1]))
-        track.shape.append(self.trace.shape(self.shape(END, "", category, (("repaired", why),))))
-
-    def close(self, track: Track, category: str) -> None:
-        """What was open when the program ended."""
+    def close(self, track: Track, category: str, time: int) -> None:
+        """What was open when its thread or the program ended."""
         self.unclosed += 1
-        self._at_end(track, category)
+        track.time.append(max(time, track.time[-1]))
+        track.shape.append(self.trace.shape(
+            self.shape(END, "", category, (("repaired", "unclosed"),))))
 
     def count(self, record: Record) -> None:
         name = self.name(record)
@@ -216,6 +219,15 @@ class _Recovery:
             self.shape(INSTANT, "trace", "perflab", tuple(facts.items()))))
 
 
+class _Open:
+    """A slice that was begun. One that was ended early, to mend the nesting, stays as a ghost: the
+    end that belongs to it ends nothing else."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.ghost = False
+
+
 class _Replay:
     """One thread: its records become events that nest."""
 
@@ -225,49 +237,62 @@ class _Replay:
         name = strand.name or recovery.stacks.function(strand.start)
         self.track = recovery.thread(strand.instance, strand.tid, name)
         self.track.dropped = strand.continued
-        self._open: List[Tuple[str, int]] = []      # what, and which task or cause
+        self._open: List[_Open] = []
 
     def run(self) -> None:
         actions = {ring.BEGIN: self._begin, ring.END: self._end, ring.INSTANT: self._instant,
                    ring.COUNTER: self._all.count, ring.LOG: self._log,
-                   ring.TASK_END: self._all.end_task, ring.TASK_ENTER: self._enter,
-                   ring.TASK_LEAVE: self._leave, ring.FLOW_OUT: self._flow, ring.FLOW_IN: self._flow,
+                   ring.TASK_ENTER: self._enter, ring.TASK_LEAVE: self._leave,
+                   ring.FLOW_OUT: self._flow, ring.FLOW_IN: self._flow,
                    ring.WAIT_BEGIN: self._wait, ring.WAIT_END: self._wake,
-                   ring.SAMPLE: self._sample, ring.LOST: self._lost}
+                   ring.SAMPLE: self._sample, ring.LOST: self._lost, ring.THREAD_END: self._over}
         for record in self.strand.records:
             action = actions.get(record.kind)
             if action:
                 action(record)
-        for waiting in self.strand.waiting:
+        ended = any(record.kind == ring.THREAD_END for record in self.strand.records[-1:])
+        for waiting in () if ended else self.strand.waiting:
             detail: Annotations = (("object", waiting.object),) if waiting.object else ()
             self._put(waiting.ticks, BEGIN, _cause(waiting.cause), WAIT, detail)
-            self._open.append((WAIT, waiting.cause))
-        for what, _ in reversed(self._open):
-            self._all.close(self.track, what)
+            self._open.append(_Open(WAIT))
+        self._close_all(self._all.end)
 
     def _put(self, ticks: int, kind: int, name: str = "", category: str = "",
              detail: Annotations = (), flows: Tuple[int, ...] = ()) -> None:
         self._all.add(self.track, ticks, self._all.shape(kind, name, category, detail, flows))
 
     def _begin(self, record: Record) -> None:
-        self._open.append((REGION, 0))
+        self._open.append(_Open(REGION))
         self._put(record.ticks, BEGIN, self._all.name(record), REGION)
 
     def _end(self, record: Record) -> None:
-        self._close(record.ticks, REGION, None)
+        self._close(record.ticks, REGION)
 
-    def _close(self, ticks: int, what: str, which: Optional[int], detail: Annotations = ()) -> None:
-        """Ends the innermost one of this kind, and before it what was begun inside."""
-        fitting = [at for at, (kind, number) in enumerate(self._open)
-                   if kind == what and which in (None, number)]
-        if not fitting:
+    def _close(self, ticks: int, kind: str, detail: Annotations = ()) -> None:
+        """Ends the innermost slice of this kind, and before it those of other kinds inside it."""
+        at = next((at for at in range(len(self._open) - 1, -1, -1)
+                   if self._open[at].kind == kind), -1)
+        if at < 0:
             self._all.dropped_ends += 1
             return
-        while len(self._open) > fitting[-1] + 1:
-            self._all.misnested += 1
-            self._put(ticks, END, "", self._open.pop()[0], (("repaired", "misnested"),))
-        self._open.pop()
-        self._put(ticks, END, "", what, detail)
+        if not self._open[at].ghost:
+            for inner in reversed(self._open[at + 1:]):
+                if not inner.ghost:
+                    self._all.misnested += 1
+                    self._put(ticks, END, "", inner.kind, (("repaired", "misnested"),))
+                inner.ghost = True
+            self._put(ticks, END, "", kind, detail)
+        del self._open[at]
+
+    def _over(self, record: Record) -> None:
+        """The thread ended, and with it what was open."""
+        self._close_all(self._all.ring.boot(record.ticks))
+
+    def _close_all(self, time: int) -> None:
+        for item in reversed(self._open):
+            if not item.ghost:
+                self._all.close(self.track, item.kind, time)
+        self._open = []
 
     def _instant(self, record: Record) -> None:
         self._put(record.ticks, INSTANT, self._all.name(record), "instant")
@@ -282,12 +307,12 @@ class _Replay:
 
     def _enter(self, record: Record) -> None:
         number = struct.unpack("<Q", record.words)[0]
-        self._open.append((WORK, number))
+        self._open.append(_Open(WORK))
         self._put(record.ticks, BEGIN, self._all.task_name(number), WORK, (("task", number),),
                   (number,))
 
     def _leave(self, record: Record) -> None:
-        self._close(record.ticks, WORK, struct.unpack("<Q", record.words)[0])
+        self._close(record.ticks, WORK)
 
     def _flow(self, record: Record) -> None:
         self._put(record.ticks, INSTANT, self._all.name(record), "flow", (),
@@ -295,13 +320,13 @@ class _Replay:
 
     def _wait(self, record: Record) -> None:
         item, site = struct.unpack("<QQ", record.words)
-        self._open.append((WAIT, record.name))
+        self._open.append(_Open(WAIT))
         detail: Annotations = (("object", item),) if item else ()
         self._put(record.ticks, BEGIN, _cause(record.name), WAIT, self._stack(site) + detail)
 
     def _wake(self, record: Record) -> None:
         site = struct.unpack("<Q", record.words)[0]
-        self._close(record.ticks, WAIT, record.name, self._stack(site))
+        self._close(record.ticks, WAIT, self._stack(site))
 
     def _stack(self, site: int) -> Annotations:
         stack = self._all.stacks.text(site)

@@ -45,8 +45,8 @@ class Stacks:
         return self._texts[address]
 
     def leaf(self, address: int) -> str:
-        """The innermost function, without its line."""
-        return self.text(address).partition(" < ")[0].partition(" (")[0] or "unknown"
+        """The innermost function, without its line; "" when there is no stack."""
+        return self.text(address).partition(" < ")[0].partition(" (")[0]
 
     def function(self, address: int) -> str:
         """The name of a function that begins at this address, "" when it is not known."""

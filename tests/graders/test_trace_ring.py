@@ -120,7 +120,8 @@ def test_ends_that_do_not_fit_are_repaired_and_counted(tmp_path: Path) -> None:
     repaired = [found.details[detail].get("repaired") for detail in found.threads[0].slices.detail]
     assert repaired == [None, None, "misnested", "unclosed", "unclosed"]
     facts = found.processes[0].facts
-    assert (facts["dropped_ends"], facts["misnested"], facts["unclosed"]) == (2, 1, 2)
+    assert (facts["dropped_ends"], facts["misnested"], facts["unclosed"]) == (1, 1, 2)
+    assert list(found.threads[0].slices.duration[:3]) == [5000, 2000, 1000]
 
 
 def test_a_call_that_still_lasted_is_shown(tmp_path: Path) -> None:
