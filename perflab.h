@@ -33,6 +33,7 @@
        >>allocs      the heap profile: what is live, what was made, and by whom
        >>limit       how much memory a program may have, and whether it grows
        >>sync        where threads wait for one another: block and mutex profiles
+       >>calls       where they wait for files, sockets, time and children
        >>elf         programs and libraries as files, and in memory: their tables of symbols
        >>symbol      names for addresses
        >>gzip        growing buffers, compression of what leaves, decompression of what is read
@@ -1496,6 +1497,7 @@ __extension__ typedef unsigned __int128 pli_wide;
 #else /* musl has no unwind tables: who calls it must stay on the stack, and not jump there */
 #define PLI_NOT_LAST() __asm__ volatile("")
 #endif
+#define PLI_CALLER __builtin_return_address(0) /* only in the hook itself */
 #define PLI_CACHE_LINE 128 /* two lines: processors fetch them in pairs */
 
 /* Nanoseconds of one of the system's clocks. The kernel answers most of them without a system call
@@ -10252,6 +10254,20 @@ static void pli_sync_trace_end(uint32_t cause)
     (void)cause;
 }
 
+typedef struct pli_blocking { uint64_t began; } pli_blocking;
+
+PLI_SOMETIMES static void pli_blocking_begin(pli_blocking *b, uint32_t cause, uint64_t object,
+                                             const void *ra)
+{
+    (void)cause, (void)object, (void)ra;
+    b->began = pl_ticks();
+}
+
+PLI_SOMETIMES static void pli_blocking_end(pli_blocking *b, bool waited, const void *ra)
+{
+    (void)b, (void)waited, (void)ra;
+}
+
 #endif
 
 /* -- Who waits for which lock -- */
@@ -10603,7 +10619,6 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
    more than glibc alone for a lock and unlock (bench/lock_pair.c). */
 #define PLI_SYNC_NEXT(name) PLI_LOAD(pli_sync_next.name)
 #define PLI_SYNC_OFF PLI_LIKELY(PLI_LOAD(pli_sync.on) == 0)
-#define PLI_CALLER __builtin_return_address(0)
 
 /* The ways through pthread_mutex_lock:
 
@@ -10775,6 +10790,254 @@ PLI_HOOK int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clock
 
 #endif
 #endif /* PLI_INTERPOSE && !PERFLAB_NO_SYNC */
+
+/* ==== >>calls ====================================================================================
+   Where threads wait for the world: files, sockets, sleep, children. The calls of libc that may
+   block are hooked for the tracer alone, and recorded as >>record says.
+
+   read and write may be called by signal handlers, so these hooks take no lock and no memory.
+   libc's functions are found before main, since dlsym is not for handlers.
+
+   What libc calls inside itself is not seen: the read of a getc, the poll of a getaddrinfo. */
+
+#if PLI_TRACE && PLI_INTERPOSE
+#define PLI_CALLS 1
+#else
+#define PLI_CALLS 0
+#endif
+
+#if PLI_CALLS
+
+static uint32_t pli_calls_on; /* 1: waits are recorded; atomic */
+
+/* -- libc's functions --
+
+   name, its parameters, what it waits for: cause and object; and what it is where nothing comes
+   next, in a static program: the system call, which is a point of cancellation as libc's is. Lists
+   that are waited for (poll, select) are known by their address. */
+
+#define PLI_RAW(...)                                                                               \
+    __extension__({                                                                                \
+        int type;                                                                                  \
+        pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);                                 \
+        long answer = syscall(__VA_ARGS__);                                                        \
+        pthread_setcanceltype(type, NULL);                                                         \
+        answer;                                                                                    \
+    })
+
+/* The kernel writes to some of the times it is given, where libc promises not to. */
+static int pli_raw_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *t, const void *mask)
+{
+    struct timespec copy = t ? *t : (struct timespec){0, 0};
+    return (int)PLI_RAW(SYS_ppoll, fds, n, t ? &copy : NULL, mask, 8);
+}
+
+static int pli_raw_poll(struct pollfd *fds, nfds_t n, int ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+    return pli_raw_ppoll(fds, n, ms < 0 ? NULL : &t, NULL);
+}
+
+static int pli_raw_pselect(int n, void *in, void *out, void *bad, const struct timespec *t,
+                           const void *mask)
+{
+    struct { const void *mask; size_t bytes; } masked = {mask, 8};
+    struct timespec copy = t ? *t : (struct timespec){0, 0};
+    return (int)PLI_RAW(SYS_pselect6, n, in, out, bad, t ? &copy : NULL, &masked);
+}
+
+/* Unlike pselect, it tells what is left of the time. */
+static int pli_raw_select(int n, void *in, void *out, void *bad, struct timeval *t)
+{
+    struct timespec left = {t ? t->tv_sec : 0, t ? t->tv_usec * 1000 : 0};
+    int ready = (int)PLI_RAW(SYS_pselect6, n, in, out, bad, t ? &left : NULL, NULL);
+    if (t)
+        *t = (struct timeval){left.tv_sec, left.tv_nsec / 1000};
+    return ready;
+}
+
+/* It returns its error, and leaves errno as it is. */
+static int pli_raw_clock_nanosleep(clockid_t clock, int flags, const void *t, void *left)
+{
+    int saved = errno;
+    int error = PLI_RAW(SYS_clock_nanosleep, clock, flags, t, left) < 0 ? errno : 0;
+    errno = saved;
+    return error;
+}
+
+static unsigned pli_raw_sleep(unsigned seconds)
+{
+    struct timespec t = {(time_t)seconds, 0};
+    return PLI_RAW(SYS_nanosleep, &t, &t) == 0 ? 0 : (unsigned)t.tv_sec + (t.tv_nsec > 0);
+}
+
+static int pli_raw_usleep(unsigned us)
+{
+    struct timespec t = {us / 1000000, us % 1000000 * 1000L};
+    return (int)PLI_RAW(SYS_nanosleep, &t, NULL);
+}
+
+#define PLI_CALL_LIST(X)                                                                           \
+    X(ssize_t, read, READ, fd, (int fd, void *to, size_t n), (fd, to, n),                          \
+      PLI_RAW(SYS_read, fd, to, n))                                                                \
+    X(ssize_t, readv, READ, fd, (int fd, const void *to, int n), (fd, to, n),                      \
+      PLI_RAW(SYS_readv, fd, to, n))                                                               \
+    X(ssize_t, pread, READ, fd, (int fd, void *to, size_t n, off_t at), (fd, to, n, at),           \
+      PLI_RAW(SYS_pread64, fd, to, n, at))                                                         \
+    X(ssize_t, pread64, READ, fd, (int fd, void *to, size_t n, off_t at), (fd, to, n, at),         \
+      PLI_RAW(SYS_pread64, fd, to, n, at))                                                         \
+    X(ssize_t, write, WRITE, fd, (int fd, const void *from, size_t n), (fd, from, n),              \
+      PLI_RAW(SYS_write, fd, from, n))                                                             \
+    X(ssize_t, writev, WRITE, fd, (int fd, const void *from, int n), (fd, from, n),                \
+      PLI_RAW(SYS_writev, fd, from, n))                                                            \
+    X(ssize_t, pwrite, WRITE, fd, (int fd, const void *from, size_t n, off_t at),                  \
+      (fd, from, n, at), PLI_RAW(SYS_pwrite64, fd, from, n, at))                                   \
+    X(ssize_t, pwrite64, WRITE, fd, (int fd, const void *from, size_t n, off_t at),                \
+      (fd, from, n, at), PLI_RAW(SYS_pwrite64, fd, from, n, at))                                   \
+    X(int, poll, POLL, (uintptr_t)fds, (struct pollfd *fds, nfds_t n, int ms), (fds, n, ms),       \
+      pli_raw_poll(fds, n, ms))                                                                    \
+    X(int, ppoll, POLL, (uintptr_t)fds,                                                            \
+      (struct pollfd *fds, nfds_t n, const struct timespec *t, const void *mask),                  \
+      (fds, n, t, mask), pli_raw_ppoll(fds, n, t, mask))                                           \
+    X(int, select, SELECT, (uintptr_t)in,                                                          \
+      (int n, void *in, void *out, void *bad, struct timeval *t), (n, in, out, bad, t),            \
+      pli_raw_select(n, in, out, bad, t))                                                          \
+    X(int, pselect, SELECT, (uintptr_t)in,                                                         \
+      (int n, void *in, void *out, void *bad, const struct timespec *t, const void *mask),         \
+      (n, in, out, bad, t, mask), pli_raw_pselect(n, in, out, bad, t, mask))                       \
+    X(int, epoll_wait, EPOLL, fd, (int fd, void *events, int n, int ms), (fd, events, n, ms),      \
+      PLI_RAW(SYS_epoll_pwait, fd, events, n, ms, NULL, 8))                                        \
+    X(int, epoll_pwait, EPOLL, fd, (int fd, void *events, int n, int ms, const void *mask),        \
+      (fd, events, n, ms, mask), PLI_RAW(SYS_epoll_pwait, fd, events, n, ms, mask, 8))             \
+    X(int, connect, CONNECT, fd, (int fd, const void *to, socklen_t n), (fd, to, n),               \
+      PLI_RAW(SYS_connect, fd, to, n))                                                             \
+    X(ssize_t, send, SEND, fd, (int fd, const void *from, size_t n, int f), (fd, from, n, f),      \
+      PLI_RAW(SYS_sendto, fd, from, n, f, NULL, 0))                                                \
+    X(ssize_t, sendto, SEND, fd,                                                                   \
+      (int fd, const void *from, size_t n, int f, const void *to, socklen_t size),                 \
+      (fd, from, n, f, to, size), PLI_RAW(SYS_sendto, fd, from, n, f, to, size))                   \
+    X(ssize_t, sendmsg, SEND, fd, (int fd, const void *message, int f), (fd, message, f),          \
+      PLI_RAW(SYS_sendmsg, fd, message, f))                                                        \
+    X(ssize_t, recv, RECEIVE, fd, (int fd, void *to, size_t n, int f), (fd, to, n, f),             \
+      PLI_RAW(SYS_recvfrom, fd, to, n, f, NULL, NULL))                                             \
+    X(ssize_t, recvfrom, RECEIVE, fd,                                                              \
+      (int fd, void *to, size_t n, int f, void *from, void *size), (fd, to, n, f, from, size),     \
+      PLI_RAW(SYS_recvfrom, fd, to, n, f, from, size))                                             \
+    X(ssize_t, recvmsg, RECEIVE, fd, (int fd, void *message, int f), (fd, message, f),             \
+      PLI_RAW(SYS_recvmsg, fd, message, f))                                                        \
+    X(int, nanosleep, SLEEP, 0, (const void *t, void *left), (t, left),                            \
+      PLI_RAW(SYS_nanosleep, t, left))                                                             \
+    X(int, clock_nanosleep, SLEEP, 0, (clockid_t clock, int flags, const void *t, void *left),     \
+      (clock, flags, t, left), pli_raw_clock_nanosleep(clock, flags, t, left))                     \
+    X(int, usleep, SLEEP, 0, (unsigned us), (us), pli_raw_usleep(us))                              \
+    X(unsigned, sleep, SLEEP, 0, (unsigned seconds), (seconds), pli_raw_sleep(seconds))            \
+    X(pid_t, wait, CHILD, 0, (int *status), (status), PLI_RAW(SYS_wait4, -1, status, 0, NULL))     \
+    X(pid_t, waitpid, CHILD, pid, (pid_t pid, int *status, int f), (pid, status, f),               \
+      PLI_RAW(SYS_wait4, pid, status, f, NULL))                                                    \
+    X(pid_t, wait4, CHILD, pid, (pid_t pid, int *status, int f, void *usage),                      \
+      (pid, status, f, usage), PLI_RAW(SYS_wait4, pid, status, f, usage))                          \
+    PLI_CALL_CHECKED(X)
+
+/* What the same calls are in programs that are compiled with _FORTIFY_SOURCE. */
+#if PLI_GLIBC
+extern void pli_libc_overflow(void) __asm__("__chk_fail") __attribute__((noreturn));
+#define PLI_FITS(n, room) ((size_t)(n) > (room) ? pli_libc_overflow() : (void)0)
+#define PLI_CALL_CHECKED(X)                                                                        \
+    X(ssize_t, __read_chk, READ, fd, (int fd, void *to, size_t n, size_t room), (fd, to, n, room), \
+      (PLI_FITS(n, room), PLI_RAW(SYS_read, fd, to, n)))                                           \
+    X(ssize_t, __pread_chk, READ, fd, (int fd, void *to, size_t n, off_t at, size_t room),         \
+      (fd, to, n, at, room), (PLI_FITS(n, room), PLI_RAW(SYS_pread64, fd, to, n, at)))             \
+    X(ssize_t, __pread64_chk, READ, fd, (int fd, void *to, size_t n, off_t at, size_t room),       \
+      (fd, to, n, at, room), (PLI_FITS(n, room), PLI_RAW(SYS_pread64, fd, to, n, at)))             \
+    X(ssize_t, __recv_chk, RECEIVE, fd, (int fd, void *to, size_t n, size_t room, int f),          \
+      (fd, to, n, room, f), (PLI_FITS(n, room), PLI_RAW(SYS_recvfrom, fd, to, n, f, NULL, NULL)))  \
+    X(ssize_t, __recvfrom_chk, RECEIVE, fd,                                                        \
+      (int fd, void *to, size_t n, size_t room, int f, void *from, void *size),                    \
+      (fd, to, n, room, f, from, size),                                                            \
+      (PLI_FITS(n, room), PLI_RAW(SYS_recvfrom, fd, to, n, f, from, size)))                        \
+    X(int, __poll_chk, POLL, (uintptr_t)fds, (struct pollfd *fds, nfds_t n, int ms, size_t room),  \
+      (fds, n, ms, room), (PLI_FITS(n, room / sizeof *fds), pli_raw_poll(fds, n, ms)))             \
+    X(int, __ppoll_chk, POLL, (uintptr_t)fds,                                                      \
+      (struct pollfd *fds, nfds_t n, const struct timespec *t, const void *mask, size_t room),     \
+      (fds, n, t, mask, room), (PLI_FITS(n, room / sizeof *fds), pli_raw_ppoll(fds, n, t, mask)))
+#else
+#define PLI_CALL_CHECKED(X)
+#endif
+
+/* accept and accept4 have their hooks in >>leak, which also notes what they open. */
+#define PLI_CALL_NEXT_LIST(X)                                                                      \
+    PLI_CALL_LIST(X)                                                                               \
+    X(int, accept, ACCEPT, fd, (int fd, void *from, void *size), (fd, from, size),                 \
+      PLI_RAW(SYS_accept4, fd, from, size, 0))                                                     \
+    X(int, accept4, ACCEPT, fd, (int fd, void *from, void *size, int f), (fd, from, size, f),      \
+      PLI_RAW(SYS_accept4, fd, from, size, f))
+
+#define PLI_CALL_FIRST(type, name, cause, object, parameters, arguments, raw)                      \
+    static type pli_first_##name parameters;                                                       \
+    static type pli_raw_call_##name parameters                                                     \
+    {                                                                                              \
+        return (type)raw;                                                                          \
+    }
+PLI_CALL_NEXT_LIST(PLI_CALL_FIRST)
+
+#define PLI_CALL_POINTER(type, name, cause, object, parameters, arguments, raw)                    \
+    type(*libc_##name) parameters;
+#define PLI_CALL_INITIAL(type, name, cause, object, parameters, arguments, raw) pli_first_##name,
+static struct { PLI_CALL_NEXT_LIST(PLI_CALL_POINTER) }
+    pli_calls_next = {PLI_CALL_NEXT_LIST(PLI_CALL_INITIAL)};
+
+/* Finds them all at once, before main; or at the first call, if another constructor makes one. */
+__attribute__((constructor(101))) static void pli_calls_find(void)
+{
+    void *next;
+#define PLI_CALL_FIND(type, name, cause, object, parameters, arguments, raw)                       \
+    next = dlsym(RTLD_NEXT, #name);                                                                \
+    __atomic_store_n((void **)&pli_calls_next.libc_##name, next ? next : (void *)pli_raw_call_##name,     \
+                     __ATOMIC_RELAXED);
+    PLI_CALL_NEXT_LIST(PLI_CALL_FIND)
+}
+
+#define PLI_CALL_FOUND(type, name, cause, object, parameters, arguments, raw)                      \
+    static type pli_first_##name parameters                                                        \
+    {                                                                                              \
+        pli_calls_find();                                                                          \
+        return PLI_LOAD(pli_calls_next.libc_##name) arguments;                                            \
+    }
+PLI_CALL_NEXT_LIST(PLI_CALL_FOUND)
+
+/* Off is off: a load, a test that the processor foretells, and libc's function. */
+#define PLI_CALL_HOOK(type, name, cause, object, parameters, arguments, raw)                       \
+    PLI_HOOK type pli_call_##name parameters __asm__(#name);                                       \
+    type pli_call_##name parameters                                                                \
+    {                                                                                              \
+        if (PLI_LIKELY(PLI_LOAD(pli_calls_on) == 0)) {                                             \
+            type handed_on = PLI_LOAD(pli_calls_next.libc_##name) arguments;                              \
+            PLI_NOT_LAST();                                                                        \
+            return handed_on;                                                                      \
+        }                                                                                          \
+        pli_blocking blocking;                                                                     \
+        pli_blocking_begin(&blocking, PLI_CAUSE_##cause, (uint64_t)(object), PLI_CALLER);          \
+        type result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                                     \
+        pli_blocking_end(&blocking, true, PLI_CALLER);                                             \
+        return result;                                                                             \
+    }
+PLI_CALL_LIST(PLI_CALL_HOOK)
+
+/* On or off for the tracer: both kinds of waits. */
+PLI_SOMETIMES static void pli_calls_switch(bool on)
+{
+    pli_sync_trace_switch(on);
+    PLI_STORE(pli_calls_on, on);
+}
+
+#elif PLI_TRACE
+
+PLI_SOMETIMES static void pli_calls_switch(bool on)
+{
+    pli_sync_trace_switch(on);
+}
+
+#endif /* PLI_CALLS */
 
 /* ==== >>elf ======================================================================================
    Programs and libraries as the ELF format describes them. A file has a table of sections, which
@@ -19779,8 +20042,6 @@ static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
     X(dup2, (int from, int to), (from, to), NULL, SYS_dup3, from, to, 0)                           \
     X(dup3, (int from, int to, int f), (from, to, f), NULL, SYS_dup3, from, to, f)                 \
     X(socket, (int d, int type, int p), (d, type, p), NULL, SYS_socket, d, type, p)                \
-    X(accept, (int fd, void *a, void *n), (fd, a, n), NULL, SYS_accept4, fd, a, n, 0)              \
-    X(accept4, (int fd, void *a, void *n, int f), (fd, a, n, f), NULL, SYS_accept4, fd, a, n, f)   \
     X(eventfd, (unsigned n, int f), (n, f), NULL, SYS_eventfd2, n, f)                              \
     X(epoll_create, (int n), (n), NULL, SYS_epoll_create1, 0)                                      \
     X(epoll_create1, (int f), (f), NULL, SYS_epoll_create1, f)                                     \
@@ -19806,6 +20067,31 @@ static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
     }
 
 PLI_FD_CALLS(PLI_DEFINE_FD_CALL)
+
+/* What accepts waits, too: see >>calls. */
+#if PLI_CALLS
+#define PLI_DEFINE_ACCEPT(name, parameters, arguments)                                             \
+    PLI_HOOK int pli_fd_##name parameters __asm__(#name);                                          \
+    int pli_fd_##name parameters                                                                   \
+    {                                                                                              \
+        uint32_t cause = PLI_LOAD(pli_calls_on) ? PLI_CAUSE_ACCEPT : 0;                            \
+        pli_blocking blocking;                                                                     \
+        if (PLI_UNLIKELY(cause))                                                                   \
+            pli_blocking_begin(&blocking, cause, (uint64_t)fd, PLI_CALLER);                        \
+        int result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                               \
+        if (PLI_UNLIKELY(cause))                                                                   \
+            pli_blocking_end(&blocking, true, PLI_CALLER);                                         \
+        if (PLI_UNLIKELY(PLI_LOAD(pli_leak.on)))                                                   \
+            pli_leak_note(result, NULL, PLI_CALLER);                                               \
+        return result;                                                                             \
+    }
+PLI_DEFINE_ACCEPT(accept, (int fd, void *a, void *n), (fd, a, n))
+PLI_DEFINE_ACCEPT(accept4, (int fd, void *a, void *n, int f), (fd, a, n, f))
+#else
+PLI_DEFINE_FD_CALL(accept, (int fd, void *a, void *n), (fd, a, n), NULL, SYS_accept4, fd, a, n, 0)
+PLI_DEFINE_FD_CALL(accept4, (int fd, void *a, void *n, int f), (fd, a, n, f), NULL,
+                   SYS_accept4, fd, a, n, f)
+#endif
 
 /* fopen calls open inside the C library, where no hook is. It is open and fdopen, and is made of
    these where there is no other. */
