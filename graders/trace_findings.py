@@ -23,7 +23,9 @@ BUSY, STARVED = 0.85, 0.4       # a slow stage, and those who wait for it
 TURNS = 10                      # waits of each of these at least
 HAND_OVER = ("condition", "semaphore", "barrier", "read", "write", "send", "receive", "poll",
              "epoll", "select")
-LIBRARY = re.compile(r"_*(pthread_|sem_|mtx_|cnd_|std::|gthread|gthrw|thrd_|lll_|futex)")
+LIBRARY = re.compile(r"_*(pthread_|sem_|mtx_|cnd_|std::|gthread|gthrw|thrd_|lll_|futex|libc_|"
+                     r"(u|nano|clock_nano)?sleep\b|p?(read|write)v?(64)?\b|p?poll\b|p?select\b|"
+                     r"epoll_|accept4?\b|connect\b|send(to|msg)?\b|recv(from|msg)?\b|wait(pid|4)?\b)")
 FRAME = re.compile(r"(?P<function>.*?)(?: \((?P<place>[^()]*)\))?$")
 WORDS = {"sleep": "sleeps", "read": "reads", "write": "writes", "poll": "polls", "epoll": "waits",
          "select": "waits", "accept": "waits for a connection", "connect": "connects",
@@ -39,6 +41,9 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.function} ({self.line})" if self.line else self.function
+
+
+NOWHERE = Place("a place that was not recorded", "")
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,10 @@ def frames(stack: str) -> List[Place]:
 
 
 def leaf(stack: str) -> Place:
-    """The innermost frame that is the program's own."""
-    every = frames(stack)
-    return next((place for place in every if not LIBRARY.match(place.function)),
-                every[0] if every else Place("a place that was not recorded", ""))
+    """The innermost frame that is the program's own: one with a line, if there is any."""
+    every = [place for place in frames(stack) if place.function != "..."]
+    own = [place for place in every if not LIBRARY.match(place.function)]
+    return next((place for place in own if place.line), (own or every or [NOWHERE])[0])
 
 
 def findings(timeline: Timeline, waits: Sequence[Waits]) -> List[Finding]:
