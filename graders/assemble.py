@@ -12,7 +12,8 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from . import states
 from .timeline import (BLOCKED, FLOW, INSTANT, LOG, NO_TASK, NOTE, OTHER, REGION, SAMPLE,
-                       STATE_NAMES, WORK, Counter, FlowPoint, Points, Process, Slices, Task, Thread, Timeline)
+                       STATE_NAMES, WORK, Counter, FlowPoint, Points, Process, Slices, Task, Thread,
+                       Timeline)
 from .tracks import BEGIN, COUNTED, END, PLAIN, PROCESS, THREAD, Trace, Track
 
 SLICES = {"region": REGION, "work": WORK, "blocked": BLOCKED}

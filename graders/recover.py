@@ -12,7 +12,8 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 from . import ring, ring_stacks
 from .ring import Record, Ring, Strand
 from .timeline import Value
-from .tracks import BEGIN, COUNTED, COUNTER, END, INSTANT, PLAIN, PROCESS, THREAD, Shape, Trace, Track
+from .tracks import (BEGIN, COUNTED, COUNTER, END, INSTANT, PLAIN, PROCESS, THREAD, Shape, Trace,
+                     Track)
 
 CAUSES = ("", "lock", "rwlock (read)", "rwlock (write)", "condition", "join", "semaphore",
           "barrier", "read", "write", "poll", "epoll", "select", "accept", "connect", "send",

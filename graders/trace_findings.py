@@ -25,7 +25,8 @@ HAND_OVER = ("condition", "semaphore", "barrier", "read", "write", "send", "rece
              "epoll", "select")
 LIBRARY = re.compile(r"_*(pthread_|sem_|mtx_|cnd_|std::|gthread|gthrw|thrd_|lll_|futex|libc_|"
                      r"(u|nano|clock_nano)?sleep\b|p?(read|write)v?(64)?\b|p?poll\b|p?select\b|"
-                     r"epoll_|accept4?\b|connect\b|send(to|msg)?\b|recv(from|msg)?\b|wait(pid|4)?\b)")
+                     r"epoll_|accept4?\b|connect\b|send(to|msg)?\b|recv(from|msg)?\b|"
+                     r"wait(pid|4)?\b)")
 FRAME = re.compile(r"(?P<function>.*?)(?: \((?P<place>[^()]*)\))?$")
 WORDS = {"sleep": "sleeps", "read": "reads", "write": "writes", "poll": "polls", "epoll": "waits",
          "select": "waits", "accept": "waits for a connection", "connect": "connects",

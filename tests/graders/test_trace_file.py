@@ -17,7 +17,8 @@ from graders.timeline import BLOCKED, LOG, REGION, WORK, Slices, Timeline
 from graders.tracks import BEGIN, END, INSTANT, Trace
 from graders.wire import fields, put_bytes, put_number, put_text
 
-HOSTILE = ("", "a", "</script>", "\"quotes\" \\ and\nlines", "\u05d0\u05d1 \u202e rtl", "\U0001f600",
+HOSTILE = ("", "a", "</script>", "\"quotes\" \\ and\nlines", "\u05d0\u05d1 \u202e rtl",
+           "\U0001f600",
            "x" * 65536, "\x00nul", "%s%n")
 
 

@@ -202,7 +202,7 @@ def test_enough_processors_is_no_finding() -> None:
 
 
 def pipeline(slow: float, fast: float, idle: bool = False) -> Made:
-    """parse -> compress -> store; each item takes the middle one ``slow`` ms, the others ``fast``."""
+    """parse -> compress -> store; an item takes the middle one ``slow`` ms, the others ``fast``."""
     made, step, end = Made(), max(slow, fast), 60 * max(slow, fast)
     for name, cost in (("parse", fast), ("compress", slow), ("store", fast)):
         row = made.thread(name + "r")

@@ -1,4 +1,4 @@
-"""The report: sums are exact, states and waits make up a thread's life, commands say what is wrong."""
+"""The report: sums are exact, states and waits make up a life, commands say what is wrong."""
 from __future__ import annotations
 
 import json

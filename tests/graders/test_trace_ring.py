@@ -50,7 +50,7 @@ def test_every_kind_of_record(tmp_path: Path) -> None:
     made = Made()
     made.threads[1] = "first"
     site = made.stack(BASE + 0x1010, BASE + 0x1020, 2)
-    made.modules = MODULE.format(start=BASE + 0x1000, end=BASE + 0x2000, id="-", path="/gone/lib.so")
+    made.modules = MODULE.format(start=BASE + 0x1000, end=BASE + 0x2000, id="-", path="/gone/l.so")
     add = made.add
     add(1, 0, TASK_BEGIN, payload=u64(5, 3) + b"job")
     add(1, 1 * US, BEGIN, "outer")
@@ -80,7 +80,7 @@ def test_every_kind_of_record(tmp_path: Path) -> None:
     assert list(one.slices.kind) == [REGION, REGION, WORK, BLOCKED]
     assert list(one.slices.duration) == [14000, 1000, 3000, 1000]
     assert found.details[one.slices.detail[3]] == {
-        "object": 0xABC0, "stack": "lib.so+0x10 < lib.so+0x20 < ..."}
+        "object": 0xABC0, "stack": "l.so+0x10 < l.so+0x20 < ..."}
     assert [(found.strings[name], found.details[detail].get("text", ""))
             for name, detail in zip(one.points.name, one.points.detail)] == [
         ("now", ""), ("key", "text"), ("own key", "own text"), ("arrow", "")]
@@ -89,7 +89,7 @@ def test_every_kind_of_record(tmp_path: Path) -> None:
     task = found.tasks[0]
     assert (task.id, task.parent, task.name, task.end - task.start) == (5, 3, "job", 16000)
     assert [(flow.id, flow.thread) for flow in found.flows if flow.id == 77] == [(77, 0), (77, 1)]
-    assert found.strings[two.points.name[1]] == "lib.so+0x10"
+    assert found.strings[two.points.name[1]] == "l.so+0x10"
     assert found.details[two.points.detail[1]]["weight_ns"] == 10 ** 7
     assert found.processes[0].facts["lost"] == 6
     assert found.processes[0].facts["ticks_per_second"] == 2 * 10 ** 9
@@ -195,7 +195,7 @@ def test_any_records_become_a_trace_that_nests(
 def rich() -> bytes:
     made = Made()
     site = made.stack(BASE + 0x1010)
-    made.modules = MODULE.format(start=BASE + 0x1000, end=BASE + 0x2000, id="-", path="/gone/lib.so")
+    made.modules = MODULE.format(start=BASE + 0x1000, end=BASE + 0x2000, id="-", path="/gone/l.so")
     for instance in (1, 2):
         for number in range(12):
             made.add(instance, 100 * number, BEGIN, "literal")
