@@ -43,6 +43,7 @@
        >>text        profiles as text
        >>profile     from a name to bytes and files; what happened since a snapshot
        >>perfetto    traces as the protobuf that Perfetto reads
+       >>trace       from the start of a trace to its file
        >>own         profiles of what a program holds, made by itself
        >>stack       the calling thread's own stack
        >>stacks      where every thread is, without disturbing any
@@ -1719,6 +1720,19 @@ PLI_SOMETIMES static void pli_os_thread_name_sig(char name[16])
     syscall(SYS_prctl, (unsigned long)PR_GET_NAME, name, 0UL, 0UL, 0UL);
 }
 
+/* Whether pli_os_fence will work from now on. */
+PLI_SOMETIMES static bool pli_os_fence_prepare(void)
+{
+    return syscall(SYS_membarrier, 1 << 4, 0, 0) == 0; /* REGISTER_PRIVATE_EXPEDITED */
+}
+
+/* Every thread of this process has passed a full barrier when this returns; false: it has not. A
+   thread that would pay for one with each record can do with an order that binds the compiler. */
+PLI_SOMETIMES static bool pli_os_fence(void)
+{
+    return syscall(SYS_membarrier, 1 << 3, 0, 0) == 0; /* PRIVATE_EXPEDITED */
+}
+
 /* Writes the first `max` numbers that name files of a directory to out and returns how many there
    are: more than max means that some are missing. /proc/self/task lists the threads of this process
    so, /proc/self/fd its descriptors; what comes or goes meanwhile may be in it or not. */
@@ -2145,6 +2159,18 @@ static void pli_os_wait(uint32_t *word, uint32_t value)
 #else
     (void)word, (void)value;
     sched_yield();
+#endif
+}
+
+/* The same for at most `ns` nanoseconds. */
+PLI_SOMETIMES static void pli_os_wait_for(uint32_t *word, uint32_t value, uint64_t ns)
+{
+    const struct timespec most = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+#if PLI_LINUX
+    syscall(SYS_futex, word, PLI_FUTEX_WAIT_PRIVATE, value, &most, NULL, 0);
+#else
+    if (__atomic_load_n(word, __ATOMIC_RELAXED) == value)
+        nanosleep(&most, NULL);
 #endif
 }
 
@@ -2895,7 +2921,8 @@ typedef struct pli_counts {
 } pli_counts;
 
 enum { PLI_THREAD_FREE, PLI_THREAD_USED };
-enum { PLI_WANT_CPU = 1, PLI_WANT_LEAK = 2, PLI_WANT_STARTS = 4, PLI_WANT_CRASH = 8 };
+enum { PLI_WANT_CPU = 1, PLI_WANT_LEAK = 2, PLI_WANT_STARTS = 4, PLI_WANT_CRASH = 8,
+       PLI_WANT_TRACE = 16 };
 
 /* What the recorder keeps of a thread: see >>event. The thread itself writes it, and handlers that
    interrupt the thread. */
@@ -5474,6 +5501,17 @@ static pl_result pli_sites_open(pli_sites *s, size_t bytes)
     return PL_OK;
 }
 
+/* The same with an arena that is there, all zeros, and stays when the table is closed. */
+PLI_SOMETIMES static pl_result pli_sites_open_at(pli_sites *s, char *arena, size_t bytes)
+{
+    size_t slots = 64;
+    while (slots * 512 < bytes)
+        slots *= 2;
+    *s = (pli_sites){pli_os_reserve(slots * sizeof *s->slots), slots - 1, slots * sizeof *s->slots,
+                     arena, bytes, 0, 0};
+    return s->slots ? PL_OK : PL_NOMEM;
+}
+
 /* Nobody may be at work in it any more. */
 PLI_SOMETIMES static void pli_sites_close(pli_sites *s)
 {
@@ -6711,8 +6749,15 @@ static struct {
     pli_sites sites;
     pli_ring *ring;       /* the start of its memory; NULL: closed */
     size_t bytes;
-    char path[4096];      /* of the file; "": in memory */
+    char path[4096 + 8];  /* of the file; "": in memory */
     uint64_t tasks;       /* numbers given so far; atomic */
+    unsigned leave_out;   /* PL_TRACE_NO_...; atomic */
+    const struct pli_module *module; /* the last one that the file tells of; NULL: none */
+    pthread_t watcher;    /* the tracer's own thread */
+    bool watched;         /* there is one */
+    uint32_t stopping;    /* it is to end; atomic */
+    bool fenced;          /* quietening can be certain: see pli_os_fence */
+    bool quiet;           /* and was */
 } pli_trace = {.pool = {.life = PLI_POOL_CLOSED}};
 
 /* Where the calling thread's records go; it has a block. */
@@ -6737,40 +6782,41 @@ static PLI_COLD void pli_note_record(pli_note *n)
     errno = saved_errno;
 }
 
-/* What has no payload, in the usual case: the thread is known, its chunk has room, and the name was
-   met before. literal may be NULL. */
-static inline bool pli_record_bare_sig(pli_thread *t, int kind, const char *literal)
+/* Writes a record of a few words in the usual case: the thread is known, its chunk has room, and the
+   name was met before. literal may be NULL. False: nothing was written. */
+static inline bool pli_record_plain_sig(pli_thread *t, int kind, const char *literal,
+                                        const uint64_t *word, size_t words)
 {
+    const size_t bytes = words * sizeof *word;
     pli_target at = pli_record_target_sig(t);
     if (PLI_UNLIKELY(!pli_recorder_enter_sig(at.pool, at.writer)))
         return false;
     uint32_t name = literal ? pli_name_known_sig(&at.pool->names, literal) : 0;
     pli_chunk *c = at.writer->chunk;
     bool usual = (name || !literal) && at.writer->life == PLI_LOAD(at.pool->life) &&
-                 c->used + sizeof(pli_record) <= pli_pool_room_sig(at.pool);
+                 c->used + pli_record_bytes_sig(bytes) <= pli_pool_room_sig(at.pool);
     if (PLI_LIKELY(usual)) {
         uint32_t used = c->used;
-        pli_head_sig(c->data + used, (pli_record){pli_ticks_sig(), name, 0, (uint8_t)kind, 0});
-        pli_chunk_move_sig(c, used, sizeof(pli_record));
+        pli_record r = {pli_ticks_sig(), name, (uint16_t)bytes, (uint8_t)kind, 0};
+        uint64_t *to = (uint64_t *)(void *)pli_head_sig(c->data + used, r);
+        for (size_t i = 0; i < words + words % 2; i++)
+            PLI_STORE(to[i], i < words ? word[i] : 0);
+        pli_chunk_move_sig(c, used, pli_record_bytes_sig(bytes));
     }
     pli_recorder_leave_sig(at);
     return usual;
 }
 
-/* A name alone: a region, an instant. */
-static inline void pli_record_name_only(int kind, const char *literal)
+/* The same in all cases: up to four words, and a name that may be NULL. */
+static inline void pli_record_words(int kind, const char *literal, const uint64_t *word,
+                                    size_t words)
 {
-    if (PLI_LIKELY(pli_record_bare_sig(pli_self, kind, literal)))
+    if (PLI_LIKELY(pli_record_plain_sig(pli_self, kind, literal, word, words)))
         return;
-    pli_note note = {.ticks = pl_ticks(), .kind = (uint8_t)kind, .literal = literal};
-    pli_note_record(&note);
-}
-
-/* A word, and a name that may be NULL. */
-static void pli_record_word(int kind, const char *literal, uint64_t word)
-{
     pli_note note = {.ticks = pl_ticks(), .kind = (uint8_t)kind, .literal = literal,
-                     .words = 1, .word = {word}};
+                     .words = words};
+    for (size_t i = 0; i < words; i++)
+        note.word[i] = word[i];
     pli_note_record(&note);
 }
 
@@ -6839,12 +6885,12 @@ PLI_SOMETIMES static void pli_record_counter(uint64_t ticks, const char *literal
 
 void pli_region_begin(const char *literal)
 {
-    pli_record_name_only(PLI_RECORD_BEGIN, literal ? literal : "");
+    pli_record_words(PLI_RECORD_BEGIN, literal ? literal : "", NULL, 0);
 }
 
 void pli_region_end(void)
 {
-    pli_record_name_only(PLI_RECORD_END, NULL);
+    pli_record_words(PLI_RECORD_END, NULL, NULL, 0);
 }
 
 void pli_region_begin_copy(const char *name)
@@ -6856,17 +6902,19 @@ void pli_region_begin_copy(const char *name)
 
 void pli_trace_instant(const char *name)
 {
-    pli_record_name_only(PLI_RECORD_INSTANT, name ? name : "");
+    pli_record_words(PLI_RECORD_INSTANT, name ? name : "", NULL, 0);
 }
 
 void pli_trace_counter(const char *name, double value)
 {
-    pli_record_counter(pl_ticks(), name ? name : "", value);
+    uint64_t word;
+    memcpy(&word, &value, sizeof word);
+    pli_record_words(PLI_RECORD_COUNTER, name ? name : "", &word, 1);
 }
 
 void pli_flow(int out, const char *name, uint64_t id)
 {
-    pli_record_word(out ? PLI_RECORD_FLOW_OUT : PLI_RECORD_FLOW_IN, name ? name : "", id);
+    pli_record_words(out ? PLI_RECORD_FLOW_OUT : PLI_RECORD_FLOW_IN, name ? name : "", &id, 1);
 }
 
 /* Numbers are never given twice, so that a task of an earlier trace is no other one in this. */
@@ -6882,12 +6930,12 @@ uint64_t pli_task_begin(const char *name, uint64_t parent)
 
 void pli_task_end(uint64_t id)
 {
-    pli_record_word(PLI_RECORD_TASK_END, NULL, id);
+    pli_record_words(PLI_RECORD_TASK_END, NULL, &id, 1);
 }
 
 void pli_task_work(int enter, uint64_t id)
 {
-    pli_record_word(enter ? PLI_RECORD_TASK_ENTER : PLI_RECORD_TASK_LEAVE, NULL, id);
+    pli_record_words(enter ? PLI_RECORD_TASK_ENTER : PLI_RECORD_TASK_LEAVE, NULL, &id, 1);
 }
 
 #define PLI_LOG_BYTES 1024 /* that need no memory of their own */
@@ -16315,6 +16363,498 @@ static void pli_perfetto_write(const pli_trace_view *view, pli_bytes *out)
     pli_pf_meet_all(&w);
     pli_pf_write_all(&w);
     pli_pf_free(&w);
+}
+
+/* Appends what was recorded from one tick to another, as far as it is still there; the session is
+   open. While others go on writing it is a copy that is written. */
+PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, bool emergency,
+                                                bool flight, pli_bytes *out)
+{
+    const pli_pool *p = &pli_trace.pool;
+    size_t bytes = (size_t)p->chunks * p->chunk_bytes;
+    char *copy = PLI_LOAD(p->life) == PLI_POOL_CLOSED ? NULL : pli_os_reserve(bytes);
+    pli_trace_view view = {pli_trace.ring, {p->memory, p->chunk_bytes, p->chunks}, from, to,
+                           emergency, flight};
+    if (PLI_LOAD(p->life) != PLI_POOL_CLOSED && !copy)
+        return PL_NOMEM;
+    if (copy)
+        view.chunks = pli_pool_copy(p, copy);
+    if (!emergency)
+        pli_modules_refresh();
+    pli_perfetto_write(&view, out);
+    if (copy)
+        munmap(copy, bytes);
+    return out->failed ? PL_NOMEM : PL_OK;
+}
+
+#endif /* PLI_TRACE */
+
+/* ==== >>trace ====================================================================================
+   From start to stop:
+
+       pl_trace_start ──► pli_trace_open     the memory, or FILE.ring; the first user only
+                          a thread of its own ticks every 10 ms: clocks, states, counters
+       ...                records (>>record)
+       pl_trace_stop  ──► pli_trace_halt     the last user only: off, and nobody is busy any more
+                          pli_trace_export   from this trace's start on, as Perfetto reads it
+                          pli_trace_close    the memory is given back, the file removed
+
+   A trace and the flight recorder have one session together: whoever comes second uses the memory
+   of the first, and takes from it what is younger than its own start. */
+
+#if PLI_TRACE
+
+#define PLI_TRACE_BUFFER ((size_t)64 << 20)
+#define PLI_TRACE_LEAST ((size_t)256 << 10)
+#define PLI_TRACE_MOST ((size_t)4 << 30)
+#define PLI_TRACE_MODULES ((size_t)256 << 10)
+#define PLI_TRACE_TICK_NS 10000000
+#define PLI_TRACE_QUIET_NS 100000000u /* so long is waited for writers */
+
+/* What only one trace has, beside the session. */
+static struct {
+    pli_lock lock;          /* starting and stopping */
+    bool running;
+    uint64_t start_ticks;
+    char path[4096], ring[4096 + 8]; /* of the trace; the same with .ring behind it */
+} pli_tracing;
+
+/* -- Memory -- */
+
+/* The greatest power of two that is at most n. */
+static size_t pli_trace_power(size_t n)
+{
+    size_t power = 1;
+    while (power * 2 <= n)
+        power *= 2;
+    return power;
+}
+
+/* Divides the memory among the parts; most of it is for chunks. */
+static void pli_ring_divide(pli_ring *ring, size_t bytes, size_t page)
+{
+    ring->base = (uintptr_t)ring;
+    ring->bytes = bytes, ring->page_bytes = (uint32_t)page;
+    ring->names_at = page;
+    ring->names_slots = pli_trace_power(bytes / 128 / sizeof(pli_name_slot));
+    ring->texts_at = ring->names_at + ring->names_slots * sizeof(pli_name_slot);
+    ring->texts_bytes = bytes / 64;
+    ring->modules_at = ring->texts_at + ring->texts_bytes;
+    ring->modules_bytes = bytes / 32 < PLI_TRACE_MODULES ? bytes / 32 : PLI_TRACE_MODULES;
+    ring->sites_at = (ring->modules_at + ring->modules_bytes + 63) & ~(uint64_t)63;
+    ring->sites_bytes = bytes / 16 & ~(uint64_t)63;
+    ring->chunks_at = (ring->sites_at + ring->sites_bytes + page - 1) & ~(uint64_t)(page - 1);
+    ring->chunk_bytes = PLI_CHUNK_BYTES;
+    ring->chunks = (uint32_t)((bytes - ring->chunks_at) / PLI_CHUNK_BYTES);
+}
+
+/* A file of that size whose room is the program's from here on, open for reading and writing; -1
+   when the disk has no room, or the program may not write files of that size: a signal would say
+   so. An old file is replaced, not written to: somebody may be reading it. */
+static int pli_ring_create(const char *path, size_t bytes)
+{
+    struct rlimit limit;
+    int error = EINTR;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < bytes)
+        return -1;
+    unlink(path);
+    int fd = pli_os_open(path, O_RDWR | O_CREAT | O_EXCL);
+    for (int tries = 0; fd >= 0 && error == EINTR && tries < 100; tries++)
+        error = posix_fallocate(fd, 0, (off_t)bytes);
+    if (fd >= 0 && error) {
+        close(fd);
+        unlink(path);
+        return -1;
+    }
+    return fd;
+}
+
+/* The memory of a session, all zeros; its pages are there, so that no record waits for one. */
+static pl_result pli_ring_map(const char *path, size_t bytes, pli_ring **out)
+{
+    int fd = -1, flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    if (path[0]) {
+        flags = MAP_SHARED;
+        if ((fd = pli_ring_create(path, bytes)) < 0)
+            return PL_IO;
+    }
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    if (memory == MAP_FAILED) {
+        if (path[0])
+            unlink(path);
+        return PL_NOMEM;
+    }
+    for (size_t at = 0; at < bytes; at += PLI_PAGE)
+        PLI_STORE(memory[at], 0);
+    *out = (pli_ring *)(void *)memory;
+    return PL_OK;
+}
+
+/* -- What the file says of the program -- */
+
+/* Clocks, of one moment. The rate is as good as it is known until the next tick. */
+static void pli_ring_begin(pli_ring *ring)
+{
+    const uint64_t ahead = (uint64_t)1 << 30;
+    pli_anchor now = pli_anchor_take_sig();
+    uint64_t mono = pli_os_clock_ns_sig(CLOCK_MONOTONIC);
+    if (PLI_LOAD(pli_clock.source) != PLI_TICKS_COUNTER)
+        now.ticks = now.ns;
+    ring->start_ticks = now.ticks, ring->start_mono_ns = now.ns;
+    ring->start_boot_ns = now.ns + pli_os_clock_ns_sig(CLOCK_BOOTTIME) - mono;
+    ring->start_unix_ns = now.ns + pli_os_clock_ns_sig(CLOCK_REALTIME) - mono;
+    ring->now_ticks[0] = now.ticks + ahead;
+    ring->now_mono_ns[0] = now.ns + pl_ticks_to_ns(ahead);
+}
+
+/* The clocks as they are now, for the rate: with a distance of less than a tick, what stands there
+   is better. Of the two places, the one that nobody is told of is written. */
+static void pli_ring_anchor(pli_ring *ring)
+{
+    pli_anchor now = pli_anchor_take_sig();
+    uint32_t other = !PLI_LOAD(ring->now);
+    if (now.ns - ring->start_mono_ns < PLI_TRACE_TICK_NS)
+        return;
+    PLI_STORE(ring->now_ticks[other],
+              PLI_LOAD(pli_clock.source) == PLI_TICKS_COUNTER ? now.ticks : now.ns);
+    PLI_STORE(ring->now_mono_ns[other], now.ns);
+    PLI_STORE_RELEASE(ring->now, other);
+}
+
+/* Who runs: the path, and the arguments with blanks in between. */
+static void pli_ring_name(pli_ring *ring)
+{
+    ssize_t n = readlink("/proc/self/exe", ring->program, sizeof ring->program - 1);
+    ring->program[n > 0 ? n : 0] = '\0';
+    int fd = pli_os_open("/proc/self/cmdline", O_RDONLY);
+    n = fd >= 0 ? read(fd, ring->command, sizeof ring->command - 1) : 0;
+    if (fd >= 0)
+        close(fd);
+    for (ssize_t i = 0; i < n - 1; i++)
+        ring->command[i] = ring->command[i] ? ring->command[i] : ' ';
+    ring->command[n > 0 ? n : 0] = '\0';
+}
+
+/* One line for each executable segment of a module; as much of it as there is room for, or none:
+
+       0 55d0c8f3a000 55d0c8f41000 1000 5f3c...9a /home/me/server
+
+   epoch from which on it was there, its addresses, their offset in the file, build id, path. */
+static bool pli_ring_module(pli_ring *ring, const pli_module *m)
+{
+    char id[2 * PLI_BUILD_ID_MAX + 1] = "-";
+    char *at = (char *)ring + ring->modules_at + ring->modules_used;
+    size_t room = ring->modules_bytes - ring->modules_used, used = 0;
+    for (int i = 0; i < m->build_id_size; i++)
+        snprintf(id + 2 * i, 3, "%02x", m->build_id[i]);
+    for (int i = 0; i < m->texts && used < room; i++)
+        used += (size_t)snprintf(at + used, room - used,
+                                 "%" PRIu32 " %" PRIxPTR " %" PRIxPTR " %" PRIx64 " %s %s\n",
+                                 m->first_epoch, m->text[i].start, m->text[i].end,
+                                 (uint64_t)m->text[i].offset, id, m->path);
+    if (used < room)
+        PLI_STORE_RELEASE(ring->modules_used, ring->modules_used + used);
+    return used < room;
+}
+
+/* Adds the modules that were loaded since the last call: the list grows at its end. A module that
+   has come back to its place goes on under its old line. */
+static void pli_ring_modules(pli_ring *ring)
+{
+    pli_modules_refresh();
+    pli_module *m = pli_trace.module ? pli_trace.module->next : PLI_LOAD_ACQUIRE(pli_modules.all);
+    for (; m && pli_ring_module(ring, m); m = PLI_LOAD_ACQUIRE(m->next))
+        pli_trace.module = m;
+}
+
+/* -- The tracer's own thread -- */
+
+/* What it does every 10 ms. */
+static void pli_trace_tick(pli_ring *ring, uint32_t ticks)
+{
+    pli_ring_anchor(ring);
+    if (ticks % 10 == 0)
+        pli_ring_modules(ring);
+}
+
+static void *pli_trace_watch(void *unused)
+{
+    pli_thread_make_own("perflab trace");
+    for (uint32_t ticks = 1; !PLI_LOAD_ACQUIRE(pli_trace.stopping); ticks++) {
+        pli_trace_tick(pli_trace.ring, ticks);
+        pli_os_wait_for(&pli_trace.stopping, 0, PLI_TRACE_TICK_NS);
+    }
+    return unused;
+}
+
+/* Ends it, and what it is doing at the moment. */
+static void pli_trace_watch_end(void)
+{
+    if (!pli_trace.watched)
+        return;
+    PLI_STORE_RELEASE(pli_trace.stopping, 1);
+    pli_os_wake(&pli_trace.stopping);
+    pthread_join(pli_trace.watcher, NULL);
+    pli_trace.watched = false;
+}
+
+/* -- Threads -- */
+
+/* A thread ends: its block may soon be another's. */
+static void pli_trace_death(pli_thread *t)
+{
+    pli_note note = {.ticks = pl_ticks(), .kind = PLI_RECORD_THREAD_END};
+    if (PLI_LOAD(pl_trace_on) && t->trace.began == PLI_LOAD(pli_trace.pool.life))
+        pli_note_write_sig(pli_record_target_sig(t), &note);
+    pli_chunk_give_sig(t->trace.chunk_life == PLI_LOAD(pli_trace.pool.life) ? t->trace.left : NULL);
+    t->trace.left = NULL;
+}
+
+/* The session is the parent's. Where its memory was is memory of the child's own: a handler that
+   forks may have interrupted a writer, who goes on there. */
+static void pli_trace_fork_child(pli_thread *t)
+{
+    (void)t;
+    if (pli_trace.ring)
+        mmap(pli_trace.ring, pli_trace.bytes, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    pli_trace.ring = NULL;
+    pli_trace.lock.state = pli_tracing.lock.state = pli_trace.pool.common_lock.state = 0;
+    PLI_STORE(pli_trace.pool.life, PLI_POOL_CLOSED);
+    pli_trace.users = 0;
+    pli_trace.watched = pli_tracing.running = false;
+    if (pli_trace.sites.slots)
+        pli_sites_close(&pli_trace.sites);
+    pli_threads_want(PLI_WANT_TRACE, false);
+}
+
+static const pli_thread_hooks pli_trace_hooks = {
+    NULL, pli_trace_death, NULL, NULL, pli_trace_fork_child};
+
+/* -- Opening and closing. All under pli_trace.lock -- */
+
+/* Where the parts of the memory are, for those who write. */
+static void pli_trace_attach(pli_ring *ring)
+{
+    char *memory = (char *)ring;
+    pli_pool *p = &pli_trace.pool;
+    p->names = (pli_names){(pli_name_slot *)(void *)(memory + ring->names_at), ring->names_slots - 1,
+                           memory + ring->texts_at, ring->texts_bytes, &ring->texts_used};
+    p->sites = &pli_trace.sites;
+    pli_pool_open(p, memory + ring->chunks_at, (size_t)ring->chunks * PLI_CHUNK_BYTES,
+                  PLI_CHUNK_BYTES, &ring->lost);
+}
+
+/* Gives the memory back. Not when somebody may still be writing to it: it is small beside a
+   crash. */
+static void pli_trace_free(bool quiet)
+{
+    pli_ring *ring = pli_trace.ring;
+    pli_trace.ring = NULL;
+    if (!quiet)
+        return;
+    pli_sites_close(&pli_trace.sites);
+    munmap(ring, pli_trace.bytes);
+}
+
+/* The memory, what it says of the program, and the thread; the records come last. */
+static pl_result pli_trace_begin(size_t bytes, const char *path)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    pl_result result = pli_unwind_prepare();
+    if (result == PL_OK)
+        result = pli_ring_map(path, bytes, &pli_trace.ring);
+    if (result != PL_OK)
+        return result;
+    pli_ring *ring = pli_trace.ring;
+    pli_trace.bytes = bytes, pli_trace.module = NULL;
+    pli_ring_divide(ring, bytes, page);
+    result = pli_sites_open_at(&pli_trace.sites, (char *)ring + ring->sites_at, ring->sites_bytes);
+    if (result != PL_OK) {
+        munmap(ring, bytes);
+        pli_trace.ring = NULL;
+        if (path[0])
+            unlink(path);
+        return result;
+    }
+    ring->pid = getpid();
+    pli_ring_name(ring);
+    pli_ring_begin(ring);
+    pli_ring_modules(ring);
+    pli_trace_attach(ring);
+    memcpy(ring->magic, PLI_RING_MAGIC, sizeof ring->magic);
+    return PL_OK;
+}
+
+/* Switches on: from here on there are records. */
+static void pli_trace_switch_on(void)
+{
+    pli_trace.stopping = 0;
+    pli_trace.fenced = pli_os_fence_prepare();
+    pli_collector_add(&pli_trace_hooks);
+    pli_started_watch();
+    pli_threads_want(PLI_WANT_TRACE, true);
+    pli_threads_meet();
+    PLI_STORE_RELEASE(pl_trace_on, 1);
+    pli_trace.watched = pli_thread_start_own(&pli_trace.watcher, pli_trace_watch, NULL) == 0;
+}
+
+/* Switches off, and waits until nobody writes any more; false when that takes too long: a thread
+   that was stopped in the middle of it, or this one, which a handler interrupted. */
+static bool pli_trace_quieten(bool emergency)
+{
+    uint64_t end = pl_now_ns() + (emergency ? PLI_TRACE_QUIET_NS / 10 : PLI_TRACE_QUIET_NS);
+    PLI_STORE(pl_trace_on, 0);
+    __atomic_store_n(&pli_trace.pool.life, PLI_POOL_CLOSED, __ATOMIC_SEQ_CST);
+    bool quiet = pli_trace.fenced && pli_os_fence();
+    for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
+        while (PLI_LOAD_ACQUIRE(t->trace.busy) && (quiet = quiet && pl_now_ns() < end))
+            pli_os_nap();
+    while (PLI_LOAD_ACQUIRE(pli_trace.pool.common_lock.state) &&
+           (quiet = quiet && pl_now_ns() < end))
+        pli_os_nap();
+    return quiet;
+}
+
+/* The records end here, and stay to be read. */
+static void pli_trace_halt(bool emergency)
+{
+    if (!pli_trace.ring || PLI_LOAD(pli_trace.pool.life) == PLI_POOL_CLOSED)
+        return;
+    if (!emergency) {
+        pli_trace_watch_end();
+        pli_ring_modules(pli_trace.ring);
+    }
+    pli_ring_anchor(pli_trace.ring);
+    pli_trace.quiet = pli_trace_quieten(emergency);
+    pli_threads_want(PLI_WANT_TRACE, false);
+}
+
+/* A session of `bytes`, in a file (NULL: in memory); one that is there is used. */
+PLI_SOMETIMES static pl_result pli_trace_open(size_t bytes, const char *path)
+{
+    pl_result result = PL_OK;
+    if (bytes < PLI_TRACE_LEAST || bytes > PLI_TRACE_MOST)
+        return PL_INVALID;
+    pli_lock_take(&pli_trace.lock);
+    if (pli_trace.users == 0) {
+        result = pli_path_absolute(pli_trace.path, sizeof pli_trace.path, path);
+        if (result == PL_OK)
+            result = pli_trace_begin(bytes & ~(size_t)(PLI_CHUNK_BYTES - 1), pli_trace.path);
+        if (result == PL_OK)
+            pli_trace_switch_on();
+    }
+    pli_trace.users += result == PL_OK;
+    pli_lock_give(&pli_trace.lock);
+    return result;
+}
+
+/* Who opened it does not need it any more. The last one may have the file stay: for graders. */
+static void pli_trace_leave(bool keep)
+{
+    if (--pli_trace.users > 0)
+        return;
+    pli_trace_halt(false);
+    pli_trace_free(pli_trace.quiet);
+    if (pli_trace.path[0] && !keep)
+        unlink(pli_trace.path);
+}
+
+PLI_SOMETIMES static void pli_trace_close(void)
+{
+    pli_lock_take(&pli_trace.lock);
+    pli_trace_leave(false);
+    pli_lock_give(&pli_trace.lock);
+}
+
+/* -- One trace -- */
+
+static pl_result pli_trace_start(const pl_trace_desc *desc)
+{
+    const char *path = desc->path && desc->path[0] ? desc->path : "trace.pftrace";
+    size_t bytes = desc->buffer_bytes ? desc->buffer_bytes : PLI_TRACE_BUFFER;
+    if (desc->leave_out & ~(PL_TRACE_NO_WAITS | PL_TRACE_NO_STATES | PL_TRACE_NO_COUNTERS))
+        return PL_INVALID;
+    pl_result result = pli_path_absolute(pli_tracing.path, sizeof pli_tracing.path, path);
+    if (result != PL_OK)
+        return result;
+    snprintf(pli_tracing.ring, sizeof pli_tracing.ring, "%s.ring", pli_tracing.path);
+    PLI_STORE(pli_trace.leave_out, desc->leave_out);
+    return pli_trace_open(bytes, pli_tracing.ring);
+}
+
+pl_result pl_trace_start(const pl_trace_desc *desc)
+{
+    static const pl_trace_desc defaults;
+    pl_result result = PL_BUSY;
+    pli_lock_take(&pli_tracing.lock);
+    if (!pli_tracing.running) {
+        uint64_t now = pl_ticks();
+        result = pli_trace_start(desc ? desc : &defaults);
+        pli_tracing.running = result == PL_OK;
+        pli_tracing.start_ticks = now;
+    }
+    pli_lock_give(&pli_tracing.lock);
+    return result;
+}
+
+/* Ends the records if nobody else needs them, and writes the trace. If that cannot be, the ring
+   stays: graders can make a trace of it elsewhere. In an emergency the memory stays, too. */
+static pl_result pli_trace_finish(bool emergency)
+{
+    pli_bytes bytes = {NULL, 0, 0, false};
+    char *beside = pli_os_map(4096);
+    if (pli_trace.users == 1)
+        pli_trace_halt(emergency);
+    pl_result result = beside ? pli_trace_export(pli_tracing.start_ticks, pl_ticks(), emergency,
+                                                 false, &bytes) : PL_NOMEM;
+    if (result == PL_OK)
+        result = pli_file_save(pli_tracing.path, &bytes, beside, 4096);
+    pli_bytes_free(&bytes);
+    if (beside)
+        munmap(beside, 4096);
+    if (emergency && result == PL_OK)
+        unlink(pli_trace.path);
+    if (!emergency)
+        pli_trace_leave(result != PL_OK);
+    return result;
+}
+
+/* pl_trace_stop, also for emergencies: PL_BUSY then when a lock cannot be had. */
+static pl_result pli_trace_stop(bool emergency)
+{
+    pl_result result = PL_INVALID;
+    if (!pli_lock_take_or_try(&pli_tracing.lock, emergency))
+        return PL_BUSY;
+    if (pli_tracing.running && !pli_lock_take_or_try(&pli_trace.lock, emergency)) {
+        result = PL_BUSY;
+    } else if (pli_tracing.running) {
+        result = pli_trace_finish(emergency);
+        pli_tracing.running = false;
+        pli_lock_give(&pli_trace.lock);
+    }
+    pli_lock_give(&pli_tracing.lock);
+    return result;
+}
+
+pl_result pl_trace_stop(void)
+{
+    return pli_trace_stop(false);
+}
+
+#else /* !PLI_TRACE */
+
+pl_result pl_trace_start(const pl_trace_desc *desc)
+{
+    (void)desc;
+    return PL_UNSUPPORTED;
+}
+
+pl_result pl_trace_stop(void)
+{
+    return PL_INVALID;
 }
 
 #endif /* PLI_TRACE */
