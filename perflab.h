@@ -1846,7 +1846,7 @@ static bool pli_os_register(const void *context, int i, const char **name, uint6
 }
 
 /* Where the caller itself is. */
-__attribute__((always_inline)) static inline pli_regs pli_regs_here(void)
+__attribute__((always_inline)) static inline pli_regs pli_regs_here_sig(void)
 {
     pli_regs r = {0, 0, 0, 0, 0};
 #if defined(__x86_64__)
@@ -5825,6 +5825,28 @@ PLI_SOMETIMES static void pli_profile_source_add(pli_profile_source *source)
         continue;
 }
 
+/* -- The stack of a call -- */
+
+#define PLI_CALL_INNER 8 /* at most so many frames are perflab's own */
+
+/* The stack of the program's call that returns to ra, at most max addresses; pcs has room for
+   PLI_CALL_INNER more. What lies before ra is perflab's own. How many frames that are depends on
+   what the compiler inlines, so they are not counted but looked through. Where the address is not
+   found (no tables for perflab itself), the whole stack is taken: better a frame too many than
+   none. */
+static PL_NOINLINE int pli_call_stack_sig(const void *ra, uintptr_t *pcs, int max)
+{
+    uintptr_t caller = pli_os_strip_sig((uintptr_t)ra) - 1; /* walks give addresses in the call */
+    pli_regs here = pli_regs_here_sig();
+    int depth = pli_unwind_sig(&here, pcs, max + PLI_CALL_INNER), inner = 0;
+    while (inner < PLI_CALL_INNER && inner < depth && pcs[inner] != caller)
+        inner++;
+    inner = inner < PLI_CALL_INNER && inner < depth ? inner : 0;
+    depth -= inner;
+    memmove(pcs, pcs + inner, (size_t)depth * sizeof *pcs);
+    return depth > max ? pli_stack_mark_sig(pcs, max, max) : depth;
+}
+
 /* -- Who starts threads --
 
    From the moment anything is collected, each pthread_create notes the stack of its caller, and the
@@ -5837,24 +5859,17 @@ PLI_SOMETIMES static void pli_profile_source_add(pli_profile_source *source)
        thread block: started ───────────────┘      starter: the number of the thread that did it */
 
 #define PLI_STARTED_DEPTH 32
-#define PLI_STARTED_INNER 8 /* at most so many frames are perflab's own */
 #define PLI_STARTED_BUFFER ((size_t)1 << 20)
 
 /* Once open, the table stays: threads point into it. */
 static struct { pli_lock lock; pli_sites sites; const pli_site *unseen; } pli_started;
 
-/* The stack of a call that returns to ra: what lies before that address is perflab's own. */
+/* Where a thread is started, by a call that returns to ra. */
 static PLI_COLD const pli_site *pli_started_site(const void *ra)
 {
-    uintptr_t pcs[PLI_STARTED_DEPTH + PLI_STARTED_INNER];
-    uintptr_t caller = pli_os_strip_sig((uintptr_t)ra) - 1;
-    pli_regs here = pli_regs_here();
-    int depth = pli_unwind_sig(&here, pcs, PLI_STARTED_DEPTH + PLI_STARTED_INNER), inner = 0;
-    while (inner < PLI_STARTED_INNER && inner < depth && pcs[inner] != caller)
-        inner++;
-    inner = inner < PLI_STARTED_INNER && inner < depth ? inner : 0;
-    depth = depth - inner < PLI_STARTED_DEPTH ? depth - inner : PLI_STARTED_DEPTH;
-    pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), depth, pcs + inner};
+    uintptr_t pcs[PLI_STARTED_DEPTH + PLI_CALL_INNER];
+    int depth = pli_call_stack_sig(ra, pcs, PLI_STARTED_DEPTH);
+    pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), depth, pcs};
     return pli_site_find_sig(&pli_started.sites, &key);
 }
 
@@ -6026,8 +6041,8 @@ typedef struct pli_payload_sched {
 
 typedef struct pli_payload_name { int32_t tid; char name[16]; } pli_payload_name;
 
-/* Written by its owner; `used` is read by anyone. The wait is a call that may still last: see
-   >>calls. */
+/* Written by its owner; `used` is read by anyone. The wait is a call that still lasts if wait_used
+   is `used`, and it is its thread's last chunk: see >>calls. */
 typedef struct pli_chunk {
     uint64_t serial;      /* in the order of taking, from 1 on; 0: never, or it is being taken */
     uint32_t used;        /* bytes of whole records behind this header */
@@ -6036,7 +6051,9 @@ typedef struct pli_chunk {
     uint32_t dropped;     /* that were in it earlier, and were overwritten */
     uint64_t wait_ticks, wait_object;
     uint32_t wait_cause;  /* 0: none */
-    uint32_t padding[5];
+    uint32_t wait_used;   /* `used` when it began */
+    uint64_t wait_pc;     /* in the call */
+    uint64_t padding;
     char data[];
 } pli_chunk;
 
@@ -6542,7 +6559,8 @@ PLI_SOMETIMES static pli_chunks pli_pool_copy(const pli_pool *p, char *to)
         uint32_t used = PLI_LOAD_ACQUIRE(from->used);
         *copy = (pli_chunk){serial, used, PLI_LOAD(from->state), PLI_LOAD(from->records),
                             PLI_LOAD(from->dropped), PLI_LOAD(from->wait_ticks),
-                            PLI_LOAD(from->wait_object), PLI_LOAD(from->wait_cause), {0}};
+                            PLI_LOAD(from->wait_object), PLI_LOAD(from->wait_cause),
+                            PLI_LOAD(from->wait_used), PLI_LOAD(from->wait_pc), 0};
         for (uint32_t at = 0; at < used; at += 8)
             *(uint64_t *)(void *)(copy->data + at) = PLI_LOAD(*(uint64_t *)(void *)(from->data + at));
         /* Adding 0, unlike a load, cannot be done before the loads above it. */
@@ -6879,6 +6897,95 @@ PLI_SOMETIMES static void pli_record_counter(uint64_t ticks, const char *literal
     pli_note note = {.ticks = ticks, .kind = PLI_RECORD_COUNTER, .literal = literal, .words = 1};
     memcpy(note.word, &value, sizeof value);
     pli_note_record(&note);
+}
+
+/* -- Calls that may block --
+
+   Most calls that may block do not: what comes back within 5 us is no wait, and leaves no record.
+   So nothing is written before the call is over, but a note that the thread waits:
+
+       program ──► hook: ticks, the note ──► libc's call
+                                                 │
+                  no record ◄── under 5 us? ── ticks, note gone
+                  WAIT_BEGIN with the ticks from before, and the stack; WAIT_END
+
+   The note is for those who do not come back: a thread that still waits when the trace is written,
+   or when the program is killed. It lies in the head of the thread's chunk, and so in the file:
+   since when, for what, where. It counts as long as no record was written behind it: so a call that
+   was left by longjmp or by cancellation shows as a wait until the thread's next record, and no
+   longer. A signal handler that calls such a function wipes out the note of the call it interrupts.
+
+   All of this may happen in a signal handler, and leaves errno as it is. */
+
+#define PLI_BLOCKING_SHORT_NS 5000
+#define PLI_BLOCKING_DEPTH 64
+
+/* A call that is under way, on its thread's stack. */
+typedef struct pli_blocking {
+    uint64_t began, object;
+    uint32_t cause;    /* 0: it is not recorded */
+    uint32_t life;     /* of the pool, when it began */
+    pli_chunk *chunk;  /* where it is noted; NULL: nowhere */
+} pli_blocking;
+
+/* The cause goes first and comes last: a reader finds all of it or nothing. */
+static inline void pli_blocking_note_sig(pli_chunk *c, const pli_blocking *b, const void *ra)
+{
+    PLI_STORE(c->wait_cause, 0);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    PLI_STORE(c->wait_ticks, b->began);
+    PLI_STORE(c->wait_object, b->object);
+    PLI_STORE(c->wait_pc, pli_os_strip_sig((uintptr_t)ra) - 1);
+    PLI_STORE(c->wait_used, c->used);
+    PLI_STORE_RELEASE(c->wait_cause, b->cause);
+}
+
+/* Before the call; ra: where it returns to in the program. cause 0: not to be recorded. */
+PLI_SOMETIMES static void pli_blocking_begin(pli_blocking *b, uint32_t cause, uint64_t object,
+                                             const void *ra)
+{
+    pli_target at = pli_record_target_sig(pli_self);
+    *b = (pli_blocking){pl_ticks(), object, PLI_LOAD(at.thread->own) ? 0 : cause, 0, NULL};
+    if (b->cause == 0 || !pli_recorder_enter_sig(at.pool, at.writer))
+        return;
+    b->chunk = pli_recorder_room_sig(at, 0);
+    b->life = at.writer->life;
+    if (b->chunk)
+        pli_blocking_note_sig(b->chunk, b, ra);
+    pli_recorder_leave_sig(at);
+}
+
+/* The stack of a call of the program that returns to ra. */
+static pli_site_key pli_blocking_where(const void *ra, uintptr_t *pcs)
+{
+    int depth = pli_call_stack_sig(ra, pcs, PLI_BLOCKING_DEPTH);
+    return (pli_site_key){NULL, 0, pli_modules_epoch_sig(), depth, pcs};
+}
+
+static PL_NOINLINE void pli_blocking_record(const pli_blocking *b, uint64_t ended, const void *ra)
+{
+    uintptr_t pcs[PLI_BLOCKING_DEPTH + PLI_CALL_INNER];
+    pli_site_key key = pli_blocking_where(ra, pcs);
+    pli_record_wait_begin(b->began, b->cause, (const void *)(uintptr_t)b->object, &key);
+    pli_record_wait_end(ended, b->cause, NULL);
+}
+
+/* After the call. waited: whether it may have. */
+PLI_SOMETIMES static void pli_blocking_end(pli_blocking *b, bool waited, const void *ra)
+{
+    pli_target at = pli_record_target_sig(pli_self);
+    uint64_t ended = pl_ticks();
+    if (b->cause == 0)
+        return;
+    if (b->chunk && pli_recorder_enter_sig(at.pool, at.writer)) {
+        if (at.writer->life == b->life && at.writer->chunk == b->chunk)
+            PLI_STORE(b->chunk->wait_cause, 0);
+        pli_recorder_leave_sig(at);
+    }
+    int saved_errno = errno;
+    if (waited && pl_ticks_to_ns(ended - b->began) >= PLI_BLOCKING_SHORT_NS)
+        pli_blocking_record(b, ended, ra);
+    errno = saved_errno;
 }
 
 /* -- For the program. The API calls these when pl_trace_on says so -- */
@@ -8479,7 +8586,7 @@ static const pli_site *pli_live_site_again(pli_memo *memo, const pli_regs *here,
 static PLI_COLD uint64_t pli_live_maker(uint64_t size, const void *ra)
 {
     int saved_errno = errno;
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     pli_memo *memo = pli_live_memo();
     const pli_site *site = NULL;
     if (memo) {
@@ -10012,7 +10119,7 @@ PLI_SOMETIMES static pl_result pli_growth_start(int64_t seconds)
 
 #if PLI_LINUX
 
-enum { PLI_SYNC_BLOCK = 1, PLI_SYNC_MUTEX = 2 };
+enum { PLI_SYNC_BLOCK = 1, PLI_SYNC_MUTEX = 2, PLI_SYNC_TRACE = 4 };
 #define PLI_SYNC_DEPTH 128 /* as Go's */
 #define PLI_SYNC_BUFFER ((size_t)8 << 20)
 #define PLI_SYNC_BUCKETS 256
@@ -10023,6 +10130,7 @@ typedef struct pli_waiter {
     const void *lock;
     uint64_t since; /* ticks: what was waited before is charged already */
     uint64_t began;
+    uint32_t traced; /* the cause, if the tracer has been told; 0: it has not */
 } pli_waiter;
 
 static struct {
@@ -10038,23 +10146,15 @@ static struct {
 
 /* -- Counting -- */
 
-/* Counts at the stack of the program's call, of which `caller` is the return address: what lies
-   before it is perflab's own. How many frames that are depends on what the compiler inlines, so
-   they are not counted but looked through. Where the address is not found (no tables for perflab
-   itself), the whole stack is taken: better a frame too many than none. Not in a signal handler, so
-   the walk has a buffer of its own: the thread's ring may be in use by the sampler at this moment.
-   */
+/* Counts at the stack of the program's call, of which `caller` is the return address. Not in a
+   signal handler, so the walk has a buffer of its own: the thread's may be in use by the sampler at
+   this moment. */
 static PL_NOINLINE void pli_sync_count(pli_sites *sites, const void *caller, int64_t events,
                                        int64_t ns)
 {
-    uintptr_t pcs[PLI_SYNC_DEPTH + 8], wanted = (uintptr_t)caller;
-    pli_regs here = pli_regs_here();
-    int depth = pli_unwind_sig(&here, pcs, PLI_SYNC_DEPTH + 8), first = 0;
-    for (int i = 0; i < depth && i < 8 && first == 0; i++)
-        if (pcs[i] - wanted + 1 < 2) /* the walk gives addresses inside the call */
-            first = i;
-    pli_site_key key = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth - first,
-                        pcs + first};
+    uintptr_t pcs[PLI_SYNC_DEPTH + PLI_CALL_INNER];
+    int depth = pli_call_stack_sig(caller, pcs, PLI_SYNC_DEPTH);
+    pli_site_key key = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth, pcs};
     pli_sites_count_sig(sites, &key, pli_sync.gated ? 2 : 0, events, ns);
 }
 
@@ -10108,6 +10208,52 @@ static void pli_sync_blocked(uint64_t ticks, const void *caller)
     pli_sync_count(&pli_sync.blocked, caller, (int64_t)events, (int64_t)ns);
 }
 
+#if PLI_TRACE
+
+/* Switches waits on and off for the tracer. */
+PLI_SOMETIMES static void pli_sync_trace_switch(bool on)
+{
+    pli_lock_take(&pli_sync.lock);
+    uint32_t now = PLI_LOAD(pli_sync.on);
+    PLI_STORE_RELEASE(pli_sync.on, on ? now | PLI_SYNC_TRACE : now & ~(uint32_t)PLI_SYNC_TRACE);
+    pli_lock_give(&pli_sync.lock);
+}
+
+/* A thread is about to wait: the tracer hears of it at once, and has the stack before anybody gets
+   what is waited for. Walking later would keep a lock for longer. Returns what to tell at the end.
+   */
+PLI_SOMETIMES static uint32_t pli_sync_trace(uint32_t cause, const void *object, const void *caller)
+{
+    uintptr_t pcs[PLI_BLOCKING_DEPTH + PLI_CALL_INNER];
+    if (!(PLI_LOAD(pli_sync.on) & PLI_SYNC_TRACE) || PLI_LOAD(pli_self->own))
+        return 0;
+    uint64_t began = pl_ticks();
+    pli_site_key key = pli_blocking_where(caller, pcs);
+    pli_record_wait_begin(began, cause, object, &key);
+    return cause;
+}
+
+static void pli_sync_trace_end(uint32_t cause)
+{
+    if (cause)
+        pli_record_wait_end(0, cause, NULL);
+}
+
+#else
+
+PLI_SOMETIMES static uint32_t pli_sync_trace(uint32_t cause, const void *object, const void *caller)
+{
+    (void)cause, (void)object, (void)caller;
+    return 0;
+}
+
+static void pli_sync_trace_end(uint32_t cause)
+{
+    (void)cause;
+}
+
+#endif
+
 /* -- Who waits for which lock -- */
 
 /* Locks lie side by side in programs: multiplying spreads them over the buckets. Two locks that
@@ -10119,9 +10265,11 @@ static size_t pli_sync_bucket(const void *lock)
 
 /* From here on the thread counts as waiting for this lock. Between this and the wait itself the
    lock may come free: then libc's function does not wait, and next to nothing is counted. */
-PLI_SOMETIMES static void pli_sync_wait_begin(pli_waiter *w, const void *lock)
+PLI_SOMETIMES static void pli_sync_wait_begin(pli_waiter *w, uint32_t cause, const void *lock,
+                                              const void *caller)
 {
     size_t b = pli_sync_bucket(lock);
+    w->traced = pli_sync_trace(cause, lock, caller);
     w->lock = lock;
     w->since = w->began = pl_ticks();
     pli_lock_take(&pli_sync.bucket[b].lock);
@@ -10136,6 +10284,7 @@ PLI_SOMETIMES static void pli_sync_wait_end(pli_waiter *w, const void *caller)
 {
     uint64_t ticks = pl_ticks() - w->began;
     size_t b = pli_sync_bucket(w->lock);
+    pli_sync_trace_end(w->traced);
     pli_lock_take(&pli_sync.bucket[b].lock);
     pli_waiter **at = &pli_sync.bucket[b].first;
     while (*at && *at != w)
@@ -10181,6 +10330,14 @@ PLI_SOMETIMES static void pli_sync_charge(const void *lock, const void *caller)
         return;
     pli_sync_count(&pli_sync.charged, caller, fraction,
                    (int64_t)pl_ticks_to_ns(ticks) * fraction);
+}
+
+/* The end of a wait that nobody is charged for. */
+PLI_SOMETIMES static void pli_sync_over(uint32_t traced, uint64_t began, const void *caller)
+{
+    uint64_t ticks = pl_ticks() - began;
+    pli_sync_trace_end(traced);
+    pli_sync_blocked(ticks, caller);
 }
 
 /* -- The profiles -- */
@@ -10460,24 +10617,25 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
    the lock that has just come, before those who wait: libc's own mutexes allow that as well, and
    locks that go by priority are given by the kernel in either case. The macro ends the function,
    since the caller's address can only be asked for there. */
-#define PLI_SYNC_LOCK(attempt, lock, name, arguments)                                              \
+#define PLI_SYNC_LOCK(cause, attempt, lock, name, arguments)                                       \
     if (PLI_SYNC_OFF)                                                                              \
         PLI_SYNC_HAND_ON(name, arguments);                                                         \
     int error = attempt(lock);                                                                     \
     if (error != EBUSY)                                                                            \
         return error;                                                                              \
     pli_waiter waiter;                                                                             \
-    pli_sync_wait_begin(&waiter, lock);                                                            \
+    pli_sync_wait_begin(&waiter, PLI_CAUSE_##cause, lock, PLI_CALLER);                              \
     error = PLI_SYNC_NEXT(name) arguments;                                                         \
     pli_sync_wait_end(&waiter, PLI_CALLER);                                                        \
     return error;
 
 /* For the others: nobody is charged. They may be cancelled on the way, and then count nothing. */
-#define PLI_SYNC_WAIT(name, arguments)                                                             \
+#define PLI_SYNC_WAIT(cause, object, name, arguments)                                              \
+    uint32_t traced = pli_sync_trace(PLI_CAUSE_##cause, object, PLI_CALLER);                        \
     uint64_t began = pl_ticks();                                                                   \
     int result = PLI_SYNC_NEXT(name) arguments;                                                    \
     int saved_errno = errno;                                                                       \
-    pli_sync_blocked(pl_ticks() - began, PLI_CALLER);                                              \
+    pli_sync_over(traced, began, PLI_CALLER);                                                      \
     errno = saved_errno;                                                                           \
     return result;
 
@@ -10486,12 +10644,12 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
    EDEADLK. */
 PLI_HOOK int pthread_mutex_lock(pthread_mutex_t *m)
 {
-    PLI_SYNC_LOCK(pthread_mutex_trylock, m, pthread_mutex_lock, (m))
+    PLI_SYNC_LOCK(LOCK, pthread_mutex_trylock, m, pthread_mutex_lock, (m))
 }
 
 PLI_HOOK int pthread_mutex_timedlock(pthread_mutex_t *m, PLI_UNTIL)
 {
-    PLI_SYNC_LOCK(pthread_mutex_trylock, m, pthread_mutex_timedlock, (m, until))
+    PLI_SYNC_LOCK(LOCK, pthread_mutex_trylock, m, pthread_mutex_timedlock, (m, until))
 }
 
 /* Charged before it is unlocked: see pli_sync_charge. */
@@ -10505,22 +10663,22 @@ PLI_HOOK int pthread_mutex_unlock(pthread_mutex_t *m)
 /* A reader waits for the writer that holds the lock, or for one that waits before it. */
 PLI_HOOK int pthread_rwlock_rdlock(pthread_rwlock_t *l)
 {
-    PLI_SYNC_LOCK(pthread_rwlock_tryrdlock, l, pthread_rwlock_rdlock, (l))
+    PLI_SYNC_LOCK(READ_LOCK, pthread_rwlock_tryrdlock, l, pthread_rwlock_rdlock, (l))
 }
 
 PLI_HOOK int pthread_rwlock_timedrdlock(pthread_rwlock_t *l, PLI_UNTIL)
 {
-    PLI_SYNC_LOCK(pthread_rwlock_tryrdlock, l, pthread_rwlock_timedrdlock, (l, until))
+    PLI_SYNC_LOCK(READ_LOCK, pthread_rwlock_tryrdlock, l, pthread_rwlock_timedrdlock, (l, until))
 }
 
 PLI_HOOK int pthread_rwlock_wrlock(pthread_rwlock_t *l)
 {
-    PLI_SYNC_LOCK(pthread_rwlock_trywrlock, l, pthread_rwlock_wrlock, (l))
+    PLI_SYNC_LOCK(WRITE_LOCK, pthread_rwlock_trywrlock, l, pthread_rwlock_wrlock, (l))
 }
 
 PLI_HOOK int pthread_rwlock_timedwrlock(pthread_rwlock_t *l, PLI_UNTIL)
 {
-    PLI_SYNC_LOCK(pthread_rwlock_trywrlock, l, pthread_rwlock_timedwrlock, (l, until))
+    PLI_SYNC_LOCK(WRITE_LOCK, pthread_rwlock_trywrlock, l, pthread_rwlock_timedwrlock, (l, until))
 }
 
 /* Every reader's unlock is charged with what writers wait: who of several readers was the last is
@@ -10537,7 +10695,7 @@ PLI_HOOK int pthread_rwlock_unlock(pthread_rwlock_t *l)
     if (PLI_SYNC_OFF)                                                                              \
         PLI_SYNC_HAND_ON(name, arguments);                                                         \
     pli_sync_charge(m, PLI_CALLER);                                                                \
-    PLI_SYNC_WAIT(name, arguments)
+    PLI_SYNC_WAIT(CONDITION, c, name, arguments)
 
 /* What the thread waits for the mutex at the end is part of this: libc takes it without asking. */
 PLI_HOOK int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
@@ -10555,10 +10713,13 @@ PLI_HOOK int pthread_barrier_wait(pthread_barrier_t *b)
 {
     if (PLI_SYNC_OFF)
         PLI_SYNC_HAND_ON(pthread_barrier_wait, (b));
-    uint64_t began = pl_ticks();
+    pli_blocking blocking;
+    bool traced = (PLI_LOAD(pli_sync.on) & PLI_SYNC_TRACE) != 0;
+    pli_blocking_begin(&blocking, traced ? PLI_CAUSE_BARRIER : 0, (uintptr_t)b, PLI_CALLER);
     int result = PLI_SYNC_NEXT(pthread_barrier_wait)(b);
+    pli_blocking_end(&blocking, result == 0, PLI_CALLER);
     if (result == 0)
-        pli_sync_blocked(pl_ticks() - began, PLI_CALLER);
+        pli_sync_blocked(pl_ticks() - blocking.began, PLI_CALLER);
     return result;
 }
 
@@ -10570,9 +10731,10 @@ PLI_HOOK int pthread_join(pthread_t thread, void **result)
     int error = pthread_tryjoin_np(thread, result);
     if (error != EBUSY)
         return error;
+    uint32_t traced = pli_sync_trace(PLI_CAUSE_JOIN, (const void *)thread, PLI_CALLER);
     uint64_t began = pl_ticks();
     error = PLI_SYNC_NEXT(pthread_join)(thread, result);
-    pli_sync_blocked(pl_ticks() - began, PLI_CALLER);
+    pli_sync_over(traced, began, PLI_CALLER);
     return error;
 }
 
@@ -10585,7 +10747,7 @@ PLI_HOOK int pthread_join(pthread_t thread, void **result)
     if (sem_trywait(s) == 0)                                                                       \
         return 0;                                                                                  \
     errno = saved;                                                                                 \
-    PLI_SYNC_WAIT(name, arguments)
+    PLI_SYNC_WAIT(SEMAPHORE, s, name, arguments)
 
 /* A semaphore has no owner: nobody is charged. */
 PLI_HOOK int sem_wait(sem_t *s)
@@ -10602,7 +10764,7 @@ PLI_HOOK int sem_timedwait(sem_t *s, PLI_UNTIL)
 
 PLI_HOOK int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clock, PLI_UNTIL)
 {
-    PLI_SYNC_LOCK(pthread_mutex_trylock, m, pthread_mutex_clocklock, (m, clock, until))
+    PLI_SYNC_LOCK(LOCK, pthread_mutex_trylock, m, pthread_mutex_clocklock, (m, clock, until))
 }
 
 PLI_HOOK int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clock,
@@ -16365,28 +16527,6 @@ static void pli_perfetto_write(const pli_trace_view *view, pli_bytes *out)
     pli_pf_free(&w);
 }
 
-/* Appends what was recorded from one tick to another, as far as it is still there; the session is
-   open. While others go on writing it is a copy that is written. */
-PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, bool emergency,
-                                                bool flight, pli_bytes *out)
-{
-    const pli_pool *p = &pli_trace.pool;
-    size_t bytes = (size_t)p->chunks * p->chunk_bytes;
-    char *copy = PLI_LOAD(p->life) == PLI_POOL_CLOSED ? NULL : pli_os_reserve(bytes);
-    pli_trace_view view = {pli_trace.ring, {p->memory, p->chunk_bytes, p->chunks}, from, to,
-                           emergency, flight};
-    if (PLI_LOAD(p->life) != PLI_POOL_CLOSED && !copy)
-        return PL_NOMEM;
-    if (copy)
-        view.chunks = pli_pool_copy(p, copy);
-    if (!emergency)
-        pli_modules_refresh();
-    pli_perfetto_write(&view, out);
-    if (copy)
-        munmap(copy, bytes);
-    return out->failed ? PL_NOMEM : PL_OK;
-}
-
 #endif /* PLI_TRACE */
 
 /* ==== >>trace ====================================================================================
@@ -16769,6 +16909,44 @@ PLI_SOMETIMES static void pli_trace_close(void)
     pli_lock_give(&pli_trace.lock);
 }
 
+/* -- What comes of it -- */
+
+/* Appends what is in the session between two ticks, as Perfetto reads it. While others go on
+   recording, it is made of a copy. Under the lock. */
+static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bool emergency)
+{
+    const pli_pool *p = &pli_trace.pool;
+    pli_ring *ring = pli_trace.ring;
+    size_t size = (size_t)p->chunks * p->chunk_bytes;
+    pli_chunks chunks = {p->memory, p->chunk_bytes, p->chunks};
+    char *copy = NULL;
+    if (!ring)
+        return PL_INVALID;
+    if (PLI_LOAD(p->life) != PLI_POOL_CLOSED) {
+        if ((copy = pli_os_map(size)) == NULL)
+            return PL_NOMEM;
+        chunks = pli_pool_copy(p, copy);
+        pli_ring_anchor(ring);
+    }
+    pli_trace_view view = {ring, chunks, from, to, emergency, false};
+    pli_perfetto_write(&view, out);
+    if (copy)
+        munmap(copy, size);
+    return out->failed ? PL_NOMEM : PL_OK;
+}
+
+/* The same for those without the lock. PL_INVALID when nothing is recorded; PL_BUSY in an
+   emergency, when the lock cannot be had. */
+PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, pli_bytes *out,
+                                                bool emergency)
+{
+    if (!pli_lock_take_or_try(&pli_trace.lock, emergency))
+        return PL_BUSY;
+    pl_result result = pli_trace_encode(from, to, out, emergency);
+    pli_lock_give(&pli_trace.lock);
+    return result;
+}
+
 /* -- One trace -- */
 
 static pl_result pli_trace_start(const pl_trace_desc *desc)
@@ -16800,25 +16978,25 @@ pl_result pl_trace_start(const pl_trace_desc *desc)
     return result;
 }
 
-/* Ends the records if nobody else needs them, and writes the trace. If that cannot be, the ring
-   stays: graders can make a trace of it elsewhere. In an emergency the memory stays, too. */
+/* Ends the records if nobody else needs them, and writes the file. In an emergency nothing is given
+   back: the program ends. */
 static pl_result pli_trace_finish(bool emergency)
 {
     pli_bytes bytes = {NULL, 0, 0, false};
     char *beside = pli_os_map(4096);
+    uint64_t from = pli_tracing.start_ticks, to = pl_ticks();
     if (pli_trace.users == 1)
         pli_trace_halt(emergency);
-    pl_result result = beside ? pli_trace_export(pli_tracing.start_ticks, pl_ticks(), emergency,
-                                                 false, &bytes) : PL_NOMEM;
+    pl_result result = beside ? pli_trace_encode(from, to, &bytes, emergency) : PL_NOMEM;
     if (result == PL_OK)
         result = pli_file_save(pli_tracing.path, &bytes, beside, 4096);
     pli_bytes_free(&bytes);
     if (beside)
         munmap(beside, 4096);
-    if (emergency && result == PL_OK)
-        unlink(pli_trace.path);
     if (!emergency)
         pli_trace_leave(result != PL_OK);
+    else if (result == PL_OK && pli_trace.users == 1 && pli_trace.path[0])
+        unlink(pli_trace.path);
     return result;
 }
 
@@ -16975,7 +17153,7 @@ PL_NOINLINE pl_result pl_profile_add(pl_profile *p, const void *key, int skip)
     uintptr_t pcs[PLI_OWN_DEPTH];
     if (!p || skip < 0)
         return PL_INVALID;
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     int depth = pli_unwind_sig(&here, pcs, PLI_OWN_DEPTH), first = skip < depth - 1 ? skip + 1 : 0;
     pli_site_key place = {PLI_LOAD(pli_self->labels), 0, pli_modules_epoch_sig(), depth - first,
                           pcs + first};
@@ -17074,7 +17252,7 @@ PL_NOINLINE int pl_callers(int skip, void **pcs, int max)
     if (skip < 0 || !pcs || max <= 0 || skip > INT32_MAX - 2 - max)
         return 0;
     pli_unwind_prepare(); /* or a library that was just loaded would end the walk */
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     return pli_callers_from(&here, skip + 1, pcs, max);
 #else
     (void)skip, (void)pcs, (void)max;
@@ -17692,7 +17870,7 @@ static pl_result pli_stacks_list(void)
    are at its begin, as the runtime's are in Go's. */
 static PL_NOINLINE void pli_stacks_take_self(void)
 {
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     for (int i = 0; i < pli_stacks.count; i++) {
         pli_taken *t = &pli_stacks.taken[i];
         pli_ask_slot *slot = &pli_ask_slots[i];

@@ -39,7 +39,7 @@ int main(void)
     for (int i = 0; i < ROUNDS; i++) {
         pli_bytes out = {NULL, 0, 0, false};
         uint64_t start = pl_thread_cpu_ns();
-        if (pli_trace_export(0, end, false, false, &out) != PL_OK)
+        if (pli_trace_export(0, end, &out, false) != PL_OK)
             return 1;
         double ns = (double)(pl_thread_cpu_ns() - start);
         printf("%.2f %.2f\n", ns / EVENTS, (double)out.size / EVENTS);
