@@ -21869,7 +21869,7 @@ int pl_bench_main(int argc, char **argv)
 #define PLI_HTTP_SECONDS_MAX 1000000000 /* what is longer would not fit into nanoseconds */
 #define PLI_HTTP_SYMBOLS ((size_t)16 << 20) /* bytes of names in one answer */
 #define PLI_HTTP_HEAP_RATE ((int64_t)512 << 10) /* bytes; Go's */
-#define PLI_HTTP_TRACE_BUFFER ((size_t)64 << 20) /* bytes; if no trace is being taken */
+#define PLI_HTTP_TRACE_BUFFER ((size_t)32 << 20) /* bytes; if no trace is being taken */
 
 /* A request that is worked on, and its answer. */
 typedef struct pli_http_job {
@@ -24119,8 +24119,9 @@ static void pli_env_complain(const char *what, const char *detail, const char *m
 static bool pli_env_number(const char *key, const char *value, int64_t least, int64_t most,
                            int64_t *out)
 {
-    if (pli_parse_int64(value, least, most, out))
-        return true;
+    int64_t number;
+    if (pli_parse_int64(value, least, most, &number))
+        return *out = number, true;
     char range[80];
     snprintf(range, sizeof range, "' is not a number from %lld to %lld", (long long)least,
              (long long)most);
@@ -24609,7 +24610,7 @@ static void pli_env_start_trace(void)
     if (result == PL_OK)
         return;
     if (!forked)
-        pli_env_complain("trace=", path, pl_result_str(result));
+        pli_env_complain(path, ": ", pl_result_str(result));
     pli_env.trace_start = 0;
 }
 
@@ -24647,7 +24648,7 @@ static void pli_env_start_cpu(void)
     pl_result result = pl_cpu_start(&(pl_cpu_desc){.hz = (int)pli_env.hz, .path = path});
     pli_env.cpu = result == PL_OK;
     if (result != PL_OK) {
-        pli_env_complain("cpu=", path, pl_result_str(result));
+        pli_env_complain(path, ": ", pl_result_str(result));
         pli_env.path[PLI_ENV_CPU][0] = '\0';
     }
 }
