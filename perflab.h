@@ -1534,6 +1534,25 @@ static int pli_os_open(const char *path, int flags)
 #endif
 }
 
+/* read and write for perflab's own files, past the hooks that note what the program waits for. */
+static ssize_t pli_os_read(int fd, void *to, size_t size)
+{
+#if defined(__linux__)
+    return syscall(SYS_read, fd, to, size);
+#else
+    return read(fd, to, size);
+#endif
+}
+
+PLI_SOMETIMES static ssize_t pli_os_write(int fd, const void *from, size_t size)
+{
+#if defined(__linux__)
+    return syscall(SYS_write, fd, from, size);
+#else
+    return write(fd, from, size);
+#endif
+}
+
 /* Reads the first bytes of a small file such as those in /proc and /sys into text, NUL-terminated,
    without a final newline. Uses no memory of its own, so that it may run inside malloc. */
 static pl_result pli_os_read_file(const char *path, char *text, size_t capacity)
@@ -1544,7 +1563,7 @@ static pl_result pli_os_read_file(const char *path, char *text, size_t capacity)
         return PL_IO;
     size_t used = 0;
     while (used + 1 < capacity) {
-        ssize_t n = read(fd, text + used, capacity - 1 - used);
+        ssize_t n = pli_os_read(fd, text + used, capacity - 1 - used);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -2950,6 +2969,15 @@ typedef struct pli_cpu_thread {
     int64_t ticks;     /* that were seen; atomic */
 } pli_cpu_thread;
 
+/* What the tracer's thread knows of a thread: see >>trace. */
+typedef struct pli_watched {
+    uint32_t instance, life; /* whose this is, and in which opening of the pool */
+    uint32_t idle;           /* 1: no figures were written at the last look */
+    uint64_t now_ns;         /* computed, at this look */
+    uint64_t run_ns, wait_ns; /* as written last */
+    char name[16];
+} pli_watched;
+
 typedef struct pli_thread {
     pli_counts heap;
     struct pli_thread *next; /* immutable once in the list */
@@ -2966,6 +2994,7 @@ typedef struct pli_thread {
     uintptr_t *stack;                /* for handlers: small stacks have no room for a walk; kept */
     struct pli_memo *memo;           /* its last walk: see >>unwind; kept, too */
     pli_cpu_thread cpu;
+    pli_watched watched;
     pli_recorder trace, samples;       /* to the pools of >>record and >>cpu */
 } __attribute__((aligned(PLI_CACHE_LINE))) pli_thread;
 
@@ -10212,15 +10241,6 @@ static void pli_sync_blocked(uint64_t ticks, const void *caller)
 
 #if PLI_TRACE
 
-/* Switches waits on and off for the tracer. */
-PLI_SOMETIMES static void pli_sync_trace_switch(bool on)
-{
-    pli_lock_take(&pli_sync.lock);
-    uint32_t now = PLI_LOAD(pli_sync.on);
-    PLI_STORE_RELEASE(pli_sync.on, on ? now | PLI_SYNC_TRACE : now & ~(uint32_t)PLI_SYNC_TRACE);
-    pli_lock_give(&pli_sync.lock);
-}
-
 /* A thread is about to wait: the tracer hears of it at once, and has the stack before anybody gets
    what is waited for. Walking later would keep a lock for longer. Returns what to tell at the end.
    */
@@ -10423,11 +10443,13 @@ static pl_result pli_sync_prepare(void)
     return PL_OK;
 }
 
-/* Switches one of the two on or off; off stays possible without memory. Under the lock. */
-static void pli_sync_switch(uint32_t which, bool on)
+/* Switches one of them on or off; off stays possible without memory. */
+static void pli_sync_switch_sig(uint32_t which, bool on)
 {
-    uint32_t now = PLI_LOAD(pli_sync.on);
-    __atomic_store_n(&pli_sync.on, on ? now | which : now & ~which, __ATOMIC_RELEASE);
+    if (on)
+        __atomic_fetch_or(&pli_sync.on, which, __ATOMIC_RELEASE);
+    else
+        __atomic_fetch_and(&pli_sync.on, ~which, __ATOMIC_RELEASE);
 }
 
 /* Has both profiles be there before they are switched on: empty, as those of Go are. */
@@ -10444,7 +10466,7 @@ void pl_block_rate_set(int64_t ns)
     pli_lock_take(&pli_sync.lock);
     bool on = ns > 0 && pli_sync_prepare() == PL_OK;
     PLI_STORE(pli_sync.rate, ns);
-    pli_sync_switch(PLI_SYNC_BLOCK, on);
+    pli_sync_switch_sig(PLI_SYNC_BLOCK, on);
     pli_lock_give(&pli_sync.lock);
 }
 
@@ -10456,7 +10478,7 @@ int pl_mutex_fraction_set(int n)
     if (n >= 0) {
         bool on = n > 0 && pli_sync_prepare() == PL_OK;
         PLI_STORE(pli_sync.fraction, on ? n : 0);
-        pli_sync_switch(PLI_SYNC_MUTEX, on);
+        pli_sync_switch_sig(PLI_SYNC_MUTEX, on);
     }
     pli_lock_give(&pli_sync.lock);
     return before;
@@ -10800,6 +10822,8 @@ PLI_HOOK int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clock
 
    What libc calls inside itself is not seen: the read of a getc, the poll of a getaddrinfo. */
 
+PLI_SOMETIMES static uint32_t pli_calls_on; /* 1: waits are recorded; atomic */
+
 #if PLI_TRACE && PLI_INTERPOSE
 #define PLI_CALLS 1
 #else
@@ -10807,8 +10831,6 @@ PLI_HOOK int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clock
 #endif
 
 #if PLI_CALLS
-
-static uint32_t pli_calls_on; /* 1: waits are recorded; atomic */
 
 /* -- libc's functions --
 
@@ -11022,20 +11044,6 @@ PLI_CALL_NEXT_LIST(PLI_CALL_FOUND)
         return result;                                                                             \
     }
 PLI_CALL_LIST(PLI_CALL_HOOK)
-
-/* On or off for the tracer: both kinds of waits. */
-PLI_SOMETIMES static void pli_calls_switch(bool on)
-{
-    pli_sync_trace_switch(on);
-    PLI_STORE(pli_calls_on, on);
-}
-
-#elif PLI_TRACE
-
-PLI_SOMETIMES static void pli_calls_switch(bool on)
-{
-    pli_sync_trace_switch(on);
-}
 
 #endif /* PLI_CALLS */
 
@@ -16972,23 +16980,185 @@ static void pli_ring_modules(pli_ring *ring)
         pli_trace.module = m;
 }
 
+/* -- What the threads do, as the kernel counts it --
+
+   Of each thread, how long it has computed and how long it has waited for a processor. Figures are
+   written when they have changed, and for the look before that as well when it wrote none: so what
+   lies between two figures is what the thread did in that time.
+
+       looks     |     |     |     |     |     |     |     |     |
+       computes  ████████                       ████████
+       figures   5     8     8                 8     3 more  8
+
+   Threads that end tell their last figures themselves. They wait for the next look, so that all
+   figures are in one thread's records, in order. */
+
+#define PLI_FIGURES_DEAD 256 /* threads that may end between two looks; of more, the end is missing */
+
+typedef struct pli_figures_dead {
+    uint64_t ticks, run_ns, wait_ns;
+    uint32_t instance;
+    int tid;
+    bool met; /* it was there at a look */
+} pli_figures_dead;
+
+static struct {
+    uint64_t last;               /* ticks of the look before; 0: there was none */
+    int64_t live, mallocs, threads; /* as written last */
+    int count;                   /* of dead; under pli_threads.lock, as they are */
+    pli_figures_dead dead[PLI_FIGURES_DEAD];
+} pli_figures;
+
+/* How long a thread has waited for a processor; 0 where the kernel does not tell.
+
+       /proc/self/task/4711/schedstat     "81000000 3500000 120": computed, waited, times */
+static uint64_t pli_figures_waited(int tid)
+{
+    char path[64], text[96], *at;
+    snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", tid);
+    if (pli_os_read_file(path, text, sizeof text) != PL_OK)
+        return 0;
+    strtoull(text, &at, 10);
+    return strtoull(at, NULL, 10);
+}
+
+/* What a thread is called; false: as before. */
+static bool pli_figures_renamed(pli_watched *w, int tid)
+{
+    char path[64], name[sizeof w->name];
+    snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
+    if (pli_os_read_file(path, name, sizeof name) != PL_OK || strcmp(name, w->name) == 0)
+        return false;
+    memcpy(w->name, name, sizeof name);
+    return true;
+}
+
+/* The calling thread ends: its last words. Under pli_threads.lock. */
+static void pli_figures_death(const pli_thread *t)
+{
+    const pli_watched *w = &t->watched;
+    bool met = w->instance == t->instance && w->life == PLI_LOAD(pli_trace.pool.life);
+    if (PLI_LOAD(t->own) || t->tid != pli_os_tid_sig() || pli_figures.count == PLI_FIGURES_DEAD ||
+        (PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
+        return;
+    pli_figures.dead[pli_figures.count++] = (pli_figures_dead){
+        pl_ticks(), pl_thread_cpu_ns(), pli_figures_waited(t->tid), t->instance, t->tid, met};
+}
+
+/* Those that ended since the last look; who was never met, began after that. */
+static void pli_figures_bury(void)
+{
+    pli_lock_take(&pli_threads.lock);
+    for (int i = 0; i < pli_figures.count; i++)
+        if (!pli_figures.dead[i].met && pli_figures.last)
+            pli_record_sched(pli_figures.last, pli_figures.dead[i].instance, pli_figures.dead[i].tid,
+                             0, 0);
+    for (int i = 0; i < pli_figures.count; i++) {
+        const pli_figures_dead *d = &pli_figures.dead[i];
+        pli_record_sched(d->ticks, d->instance, d->tid, d->run_ns, d->wait_ns);
+    }
+    pli_figures.count = 0;
+    pli_lock_give(&pli_threads.lock);
+}
+
+/* The first half of a look, for a thread: how much it has computed, and what is to be said of the
+   look before. A thread that begins has figures of 0 there. */
+static void pli_figures_at(pli_thread *t, uint32_t life)
+{
+    pli_watched *w = &t->watched;
+    w->now_ns = pli_os_clock_ns_sig(pli_os_thread_clock(t->tid));
+    bool known = w->instance == t->instance && w->life == life;
+    if (!known)
+        *w = (pli_watched){t->instance, life, 1, w->now_ns, 0, 0, ""};
+    if ((known ? w->idle && w->now_ns > w->run_ns : pli_figures.last) && w->now_ns)
+        pli_record_sched(pli_figures.last, w->instance, t->tid, w->run_ns, w->wait_ns);
+}
+
+/* The second half: the figures of now, if there is news. */
+static void pli_figures_note(pli_thread *t, uint64_t now, bool names)
+{
+    pli_watched *w = &t->watched;
+    bool first = !w->name[0];
+    w->idle = w->now_ns <= w->run_ns && !first;
+    if (w->idle || w->instance != t->instance || w->now_ns == 0)
+        return;
+    w->run_ns = w->now_ns, w->wait_ns = pli_figures_waited(t->tid);
+    pli_record_sched(now, w->instance, t->tid, w->run_ns, w->wait_ns);
+    if ((names || first) && pli_figures_renamed(w, t->tid))
+        pli_record_thread_name(now, t->tid, w->name);
+}
+
+/* One look at all threads of the program. */
+static int64_t pli_figures_threads(uint64_t now, bool names)
+{
+    uint32_t life = PLI_LOAD(pli_trace.pool.life);
+    int64_t count = 0;
+    for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next) {
+        bool here = PLI_LOAD(t->state) == PLI_THREAD_USED && !PLI_LOAD(t->own);
+        count += here;
+        if (here && !(PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
+            pli_figures_at(t, life);
+        else
+            t->watched.life = 0;
+    }
+    pli_figures_bury();
+    for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
+        if (t->watched.life == life)
+            pli_figures_note(t, now, names);
+    return count;
+}
+
+static void pli_figures_counter(uint64_t now, const char *name, int64_t value, int64_t *before)
+{
+    if (value != *before)
+        pli_record_counter(now, name, (double)value);
+    *before = value;
+}
+
+/* What is known of the whole program. */
+static void pli_figures_counters(uint64_t now, int64_t threads)
+{
+    pl_memstats m;
+    if (PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_COUNTERS)
+        return;
+    pli_figures_counter(now, "threads", threads, &pli_figures.threads);
+    if (!pli_malloc_in_charge())
+        return;
+    memset(&m, 0, sizeof m);
+    pli_heap_sum(&m);
+    pli_figures_counter(now, "heap live bytes", m.alloc, &pli_figures.live);
+    pli_figures_counter(now, "heap mallocs", m.mallocs, &pli_figures.mallocs);
+}
+
 /* -- The tracer's own thread -- */
 
-/* What it does every 10 ms. */
+/* What it does every 10 ms. Where no hook tells of new threads, it looks for them. */
 static void pli_trace_tick(pli_ring *ring, uint32_t ticks)
 {
+    uint64_t now = pl_ticks();
     pli_ring_anchor(ring);
     if (ticks % 10 == 0)
         pli_ring_modules(ring);
+    if (!PLI_INTERPOSE && ticks % 10 == 0)
+        pli_threads_meet();
+    pli_figures_counters(now, pli_figures_threads(now, ticks % 10 == 0));
+    pli_figures.last = now;
 }
 
+/* With many threads a look takes its time: then there are fewer of them, so that it costs no more
+   than a hundredth of a processor. */
 static void *pli_trace_watch(void *unused)
 {
     pli_thread_make_own("perflab trace");
+    pli_figures.last = 0, pli_figures.live = pli_figures.mallocs = pli_figures.threads = -1;
     for (uint32_t ticks = 1; !PLI_LOAD_ACQUIRE(pli_trace.stopping); ticks++) {
+        uint64_t began = pl_thread_cpu_ns();
         pli_trace_tick(pli_trace.ring, ticks);
-        pli_os_wait_for(&pli_trace.stopping, 0, PLI_TRACE_TICK_NS);
+        uint64_t rest = 99 * (pl_thread_cpu_ns() - began);
+        pli_os_wait_for(&pli_trace.stopping, 0, rest > PLI_TRACE_TICK_NS ? rest :
+                                                PLI_TRACE_TICK_NS);
     }
+    pli_trace_tick(pli_trace.ring, 0); /* the last figures */
     return unused;
 }
 
@@ -17011,6 +17181,8 @@ static void pli_trace_death(pli_thread *t)
     pli_note note = {.ticks = pl_ticks(), .kind = PLI_RECORD_THREAD_END};
     if (PLI_LOAD(pl_trace_on) && t->trace.began == PLI_LOAD(pli_trace.pool.life))
         pli_note_write_sig(pli_record_target_sig(t), &note);
+    if (PLI_LOAD(pl_trace_on))
+        pli_figures_death(t);
     pli_chunk_give_sig(t->trace.chunk_life == PLI_LOAD(pli_trace.pool.life) ? t->trace.left : NULL);
     t->trace.left = NULL;
 }
@@ -17091,6 +17263,13 @@ static pl_result pli_trace_begin(size_t bytes, const char *path)
     return PL_OK;
 }
 
+/* Has the hooks of >>sync and >>calls record waits, or not. */
+static void pli_trace_waits_sig(bool on)
+{
+    pli_sync_switch_sig(PLI_SYNC_TRACE, on);
+    PLI_STORE(pli_calls_on, on);
+}
+
 /* Switches on: from here on there are records. */
 static void pli_trace_switch_on(void)
 {
@@ -17101,6 +17280,7 @@ static void pli_trace_switch_on(void)
     pli_threads_want(PLI_WANT_TRACE, true);
     pli_threads_meet();
     PLI_STORE_RELEASE(pl_trace_on, 1);
+    pli_trace_waits_sig(!(PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_WAITS));
     pli_trace.watched = pli_thread_start_own(&pli_trace.watcher, pli_trace_watch, NULL) == 0;
 }
 
@@ -17110,6 +17290,7 @@ static bool pli_trace_quieten(bool emergency)
 {
     uint64_t end = pl_now_ns() + (emergency ? PLI_TRACE_QUIET_NS / 10 : PLI_TRACE_QUIET_NS);
     PLI_STORE(pl_trace_on, 0);
+    pli_trace_waits_sig(false);
     __atomic_store_n(&pli_trace.pool.life, PLI_POOL_CLOSED, __ATOMIC_SEQ_CST);
     bool quiet = pli_trace.fenced && pli_os_fence();
     for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
