@@ -33,6 +33,7 @@
        >>allocs      the heap profile: what is live, what was made, and by whom
        >>limit       how much memory a program may have, and whether it grows
        >>sync        where threads wait for one another: block and mutex profiles
+       >>calls       where they wait for files, sockets, time and children
        >>elf         programs and libraries as files, and in memory: their tables of symbols
        >>symbol      names for addresses
        >>gzip        growing buffers, compression of what leaves, decompression of what is read
@@ -1498,6 +1499,7 @@ __extension__ typedef unsigned __int128 pli_wide;
 #else /* musl has no unwind tables: who calls it must stay on the stack, and not jump there */
 #define PLI_NOT_LAST() __asm__ volatile("")
 #endif
+#define PLI_CALLER __builtin_return_address(0) /* only in the hook itself */
 #define PLI_CACHE_LINE 128 /* two lines: processors fetch them in pairs */
 
 /* Nanoseconds of one of the system's clocks. The kernel answers most of them without a system call
@@ -1534,6 +1536,25 @@ static int pli_os_open(const char *path, int flags)
 #endif
 }
 
+/* read and write for perflab's own files, past the hooks that note what the program waits for. */
+static ssize_t pli_os_read(int fd, void *to, size_t size)
+{
+#if defined(__linux__)
+    return syscall(SYS_read, fd, to, size);
+#else
+    return read(fd, to, size);
+#endif
+}
+
+PLI_SOMETIMES static ssize_t pli_os_write(int fd, const void *from, size_t size)
+{
+#if defined(__linux__)
+    return syscall(SYS_write, fd, from, size);
+#else
+    return write(fd, from, size);
+#endif
+}
+
 /* Reads the first bytes of a small file such as those in /proc and /sys into text, NUL-terminated,
    without a final newline. Uses no memory of its own, so that it may run inside malloc. */
 static pl_result pli_os_read_file(const char *path, char *text, size_t capacity)
@@ -1544,7 +1565,7 @@ static pl_result pli_os_read_file(const char *path, char *text, size_t capacity)
         return PL_IO;
     size_t used = 0;
     while (used + 1 < capacity) {
-        ssize_t n = read(fd, text + used, capacity - 1 - used);
+        ssize_t n = pli_os_read(fd, text + used, capacity - 1 - used);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -2950,6 +2971,15 @@ typedef struct pli_cpu_thread {
     int64_t ticks;     /* that were seen; atomic */
 } pli_cpu_thread;
 
+/* What the tracer's thread knows of a thread: see >>trace. */
+typedef struct pli_watched {
+    uint32_t instance, life; /* whose this is, and in which opening of the pool */
+    uint32_t idle;           /* 1: no figures were written at the last look */
+    uint64_t now_ns;         /* computed, at this look */
+    uint64_t run_ns, wait_ns; /* as written last */
+    char name[16];
+} pli_watched;
+
 typedef struct pli_thread {
     pli_counts heap;
     struct pli_thread *next; /* immutable once in the list */
@@ -2966,6 +2996,7 @@ typedef struct pli_thread {
     uintptr_t *stack;                /* for handlers: small stacks have no room for a walk; kept */
     struct pli_memo *memo;           /* its last walk: see >>unwind; kept, too */
     pli_cpu_thread cpu;
+    pli_watched watched;
     pli_recorder trace, samples;       /* to the pools of >>record and >>cpu */
 } __attribute__((aligned(PLI_CACHE_LINE))) pli_thread;
 
@@ -10212,15 +10243,6 @@ static void pli_sync_blocked(uint64_t ticks, const void *caller)
 
 #if PLI_TRACE
 
-/* Switches waits on and off for the tracer. */
-PLI_SOMETIMES static void pli_sync_trace_switch(bool on)
-{
-    pli_lock_take(&pli_sync.lock);
-    uint32_t now = PLI_LOAD(pli_sync.on);
-    PLI_STORE_RELEASE(pli_sync.on, on ? now | PLI_SYNC_TRACE : now & ~(uint32_t)PLI_SYNC_TRACE);
-    pli_lock_give(&pli_sync.lock);
-}
-
 /* A thread is about to wait: the tracer hears of it at once, and has the stack before anybody gets
    what is waited for. Walking later would keep a lock for longer. Returns what to tell at the end.
    */
@@ -10252,6 +10274,20 @@ PLI_SOMETIMES static uint32_t pli_sync_trace(uint32_t cause, const void *object,
 static void pli_sync_trace_end(uint32_t cause)
 {
     (void)cause;
+}
+
+typedef struct pli_blocking { uint64_t began; } pli_blocking;
+
+PLI_SOMETIMES static void pli_blocking_begin(pli_blocking *b, uint32_t cause, uint64_t object,
+                                             const void *ra)
+{
+    (void)cause, (void)object, (void)ra;
+    b->began = pl_ticks();
+}
+
+PLI_SOMETIMES static void pli_blocking_end(pli_blocking *b, bool waited, const void *ra)
+{
+    (void)b, (void)waited, (void)ra;
 }
 
 #endif
@@ -10409,11 +10445,13 @@ static pl_result pli_sync_prepare(void)
     return PL_OK;
 }
 
-/* Switches one of the two on or off; off stays possible without memory. Under the lock. */
-static void pli_sync_switch(uint32_t which, bool on)
+/* Switches one of them on or off; off stays possible without memory. */
+static void pli_sync_switch_sig(uint32_t which, bool on)
 {
-    uint32_t now = PLI_LOAD(pli_sync.on);
-    __atomic_store_n(&pli_sync.on, on ? now | which : now & ~which, __ATOMIC_RELEASE);
+    if (on)
+        __atomic_fetch_or(&pli_sync.on, which, __ATOMIC_RELEASE);
+    else
+        __atomic_fetch_and(&pli_sync.on, ~which, __ATOMIC_RELEASE);
 }
 
 /* Has both profiles be there before they are switched on: empty, as those of Go are. */
@@ -10430,7 +10468,7 @@ void pl_block_rate_set(int64_t ns)
     pli_lock_take(&pli_sync.lock);
     bool on = ns > 0 && pli_sync_prepare() == PL_OK;
     PLI_STORE(pli_sync.rate, ns);
-    pli_sync_switch(PLI_SYNC_BLOCK, on);
+    pli_sync_switch_sig(PLI_SYNC_BLOCK, on);
     pli_lock_give(&pli_sync.lock);
 }
 
@@ -10442,7 +10480,7 @@ int pl_mutex_fraction_set(int n)
     if (n >= 0) {
         bool on = n > 0 && pli_sync_prepare() == PL_OK;
         PLI_STORE(pli_sync.fraction, on ? n : 0);
-        pli_sync_switch(PLI_SYNC_MUTEX, on);
+        pli_sync_switch_sig(PLI_SYNC_MUTEX, on);
     }
     pli_lock_give(&pli_sync.lock);
     return before;
@@ -10605,7 +10643,6 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
    more than glibc alone for a lock and unlock (bench/lock_pair.c). */
 #define PLI_SYNC_NEXT(name) PLI_LOAD(pli_sync_next.name)
 #define PLI_SYNC_OFF PLI_LIKELY(PLI_LOAD(pli_sync.on) == 0)
-#define PLI_CALLER __builtin_return_address(0)
 
 /* The ways through pthread_mutex_lock:
 
@@ -10777,6 +10814,240 @@ PLI_HOOK int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clock
 
 #endif
 #endif /* PLI_INTERPOSE && !PERFLAB_NO_SYNC */
+
+/* ==== >>calls ====================================================================================
+   Where threads wait for the world: files, sockets, sleep, children. The calls of libc that may
+   block are hooked for the tracer alone, and recorded as >>record says.
+
+   read and write may be called by signal handlers, so these hooks take no lock and no memory.
+   libc's functions are found before main, since dlsym is not for handlers.
+
+   What libc calls inside itself is not seen: the read of a getc, the poll of a getaddrinfo. */
+
+PLI_SOMETIMES static uint32_t pli_calls_on; /* 1: waits are recorded; atomic */
+
+#if PLI_TRACE && PLI_INTERPOSE
+#define PLI_CALLS 1
+#else
+#define PLI_CALLS 0
+#endif
+
+#if PLI_CALLS
+
+/* -- libc's functions --
+
+   name, its parameters, what it waits for: cause and object; and what it is where nothing comes
+   next, in a static program: the system call, which is a point of cancellation as libc's is. Lists
+   that are waited for (poll, select) are known by their address. */
+
+#define PLI_RAW(...)                                                                               \
+    __extension__({                                                                                \
+        int type;                                                                                  \
+        pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);                                 \
+        long answer = syscall(__VA_ARGS__);                                                        \
+        pthread_setcanceltype(type, NULL);                                                         \
+        answer;                                                                                    \
+    })
+
+/* The kernel writes to some of the times it is given, where libc promises not to. */
+static int pli_raw_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *t, const void *mask)
+{
+    struct timespec copy = t ? *t : (struct timespec){0, 0};
+    return (int)PLI_RAW(SYS_ppoll, fds, n, t ? &copy : NULL, mask, 8);
+}
+
+static int pli_raw_poll(struct pollfd *fds, nfds_t n, int ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+    return pli_raw_ppoll(fds, n, ms < 0 ? NULL : &t, NULL);
+}
+
+static int pli_raw_pselect(int n, void *in, void *out, void *bad, const struct timespec *t,
+                           const void *mask)
+{
+    struct { const void *mask; size_t bytes; } masked = {mask, 8};
+    struct timespec copy = t ? *t : (struct timespec){0, 0};
+    return (int)PLI_RAW(SYS_pselect6, n, in, out, bad, t ? &copy : NULL, &masked);
+}
+
+/* Unlike pselect, it tells what is left of the time. */
+static int pli_raw_select(int n, void *in, void *out, void *bad, struct timeval *t)
+{
+    struct timespec left = {t ? t->tv_sec : 0, t ? t->tv_usec * 1000 : 0};
+    int ready = (int)PLI_RAW(SYS_pselect6, n, in, out, bad, t ? &left : NULL, NULL);
+    if (t)
+        *t = (struct timeval){left.tv_sec, left.tv_nsec / 1000};
+    return ready;
+}
+
+/* It returns its error, and leaves errno as it is. */
+static int pli_raw_clock_nanosleep(clockid_t clock, int flags, const void *t, void *left)
+{
+    int saved = errno;
+    int error = PLI_RAW(SYS_clock_nanosleep, clock, flags, t, left) < 0 ? errno : 0;
+    errno = saved;
+    return error;
+}
+
+static unsigned pli_raw_sleep(unsigned seconds)
+{
+    struct timespec t = {(time_t)seconds, 0};
+    return PLI_RAW(SYS_nanosleep, &t, &t) == 0 ? 0 : (unsigned)t.tv_sec + (t.tv_nsec > 0);
+}
+
+static int pli_raw_usleep(unsigned us)
+{
+    struct timespec t = {us / 1000000, us % 1000000 * 1000L};
+    return (int)PLI_RAW(SYS_nanosleep, &t, NULL);
+}
+
+#define PLI_CALL_LIST(X)                                                                           \
+    X(ssize_t, read, READ, fd, (int fd, void *to, size_t n), (fd, to, n),                          \
+      PLI_RAW(SYS_read, fd, to, n))                                                                \
+    X(ssize_t, readv, READ, fd, (int fd, const void *to, int n), (fd, to, n),                      \
+      PLI_RAW(SYS_readv, fd, to, n))                                                               \
+    X(ssize_t, pread, READ, fd, (int fd, void *to, size_t n, off_t at), (fd, to, n, at),           \
+      PLI_RAW(SYS_pread64, fd, to, n, at))                                                         \
+    X(ssize_t, pread64, READ, fd, (int fd, void *to, size_t n, off_t at), (fd, to, n, at),         \
+      PLI_RAW(SYS_pread64, fd, to, n, at))                                                         \
+    X(ssize_t, write, WRITE, fd, (int fd, const void *from, size_t n), (fd, from, n),              \
+      PLI_RAW(SYS_write, fd, from, n))                                                             \
+    X(ssize_t, writev, WRITE, fd, (int fd, const void *from, int n), (fd, from, n),                \
+      PLI_RAW(SYS_writev, fd, from, n))                                                            \
+    X(ssize_t, pwrite, WRITE, fd, (int fd, const void *from, size_t n, off_t at),                  \
+      (fd, from, n, at), PLI_RAW(SYS_pwrite64, fd, from, n, at))                                   \
+    X(ssize_t, pwrite64, WRITE, fd, (int fd, const void *from, size_t n, off_t at),                \
+      (fd, from, n, at), PLI_RAW(SYS_pwrite64, fd, from, n, at))                                   \
+    X(int, poll, POLL, (uintptr_t)fds, (struct pollfd *fds, nfds_t n, int ms), (fds, n, ms),       \
+      pli_raw_poll(fds, n, ms))                                                                    \
+    X(int, ppoll, POLL, (uintptr_t)fds,                                                            \
+      (struct pollfd *fds, nfds_t n, const struct timespec *t, const void *mask),                  \
+      (fds, n, t, mask), pli_raw_ppoll(fds, n, t, mask))                                           \
+    X(int, select, SELECT, (uintptr_t)in,                                                          \
+      (int n, void *in, void *out, void *bad, struct timeval *t), (n, in, out, bad, t),            \
+      pli_raw_select(n, in, out, bad, t))                                                          \
+    X(int, pselect, SELECT, (uintptr_t)in,                                                         \
+      (int n, void *in, void *out, void *bad, const struct timespec *t, const void *mask),         \
+      (n, in, out, bad, t, mask), pli_raw_pselect(n, in, out, bad, t, mask))                       \
+    X(int, epoll_wait, EPOLL, fd, (int fd, void *events, int n, int ms), (fd, events, n, ms),      \
+      PLI_RAW(SYS_epoll_pwait, fd, events, n, ms, NULL, 8))                                        \
+    X(int, epoll_pwait, EPOLL, fd, (int fd, void *events, int n, int ms, const void *mask),        \
+      (fd, events, n, ms, mask), PLI_RAW(SYS_epoll_pwait, fd, events, n, ms, mask, 8))             \
+    X(int, connect, CONNECT, fd, (int fd, const void *to, socklen_t n), (fd, to, n),               \
+      PLI_RAW(SYS_connect, fd, to, n))                                                             \
+    X(ssize_t, send, SEND, fd, (int fd, const void *from, size_t n, int f), (fd, from, n, f),      \
+      PLI_RAW(SYS_sendto, fd, from, n, f, NULL, 0))                                                \
+    X(ssize_t, sendto, SEND, fd,                                                                   \
+      (int fd, const void *from, size_t n, int f, const void *to, socklen_t size),                 \
+      (fd, from, n, f, to, size), PLI_RAW(SYS_sendto, fd, from, n, f, to, size))                   \
+    X(ssize_t, sendmsg, SEND, fd, (int fd, const void *message, int f), (fd, message, f),          \
+      PLI_RAW(SYS_sendmsg, fd, message, f))                                                        \
+    X(ssize_t, recv, RECEIVE, fd, (int fd, void *to, size_t n, int f), (fd, to, n, f),             \
+      PLI_RAW(SYS_recvfrom, fd, to, n, f, NULL, NULL))                                             \
+    X(ssize_t, recvfrom, RECEIVE, fd,                                                              \
+      (int fd, void *to, size_t n, int f, void *from, void *size), (fd, to, n, f, from, size),     \
+      PLI_RAW(SYS_recvfrom, fd, to, n, f, from, size))                                             \
+    X(ssize_t, recvmsg, RECEIVE, fd, (int fd, void *message, int f), (fd, message, f),             \
+      PLI_RAW(SYS_recvmsg, fd, message, f))                                                        \
+    X(int, nanosleep, SLEEP, 0, (const void *t, void *left), (t, left),                            \
+      PLI_RAW(SYS_nanosleep, t, left))                                                             \
+    X(int, clock_nanosleep, SLEEP, 0, (clockid_t clock, int flags, const void *t, void *left),     \
+      (clock, flags, t, left), pli_raw_clock_nanosleep(clock, flags, t, left))                     \
+    X(int, usleep, SLEEP, 0, (unsigned us), (us), pli_raw_usleep(us))                              \
+    X(unsigned, sleep, SLEEP, 0, (unsigned seconds), (seconds), pli_raw_sleep(seconds))            \
+    X(pid_t, wait, CHILD, 0, (int *status), (status), PLI_RAW(SYS_wait4, -1, status, 0, NULL))     \
+    X(pid_t, waitpid, CHILD, pid, (pid_t pid, int *status, int f), (pid, status, f),               \
+      PLI_RAW(SYS_wait4, pid, status, f, NULL))                                                    \
+    X(pid_t, wait4, CHILD, pid, (pid_t pid, int *status, int f, void *usage),                      \
+      (pid, status, f, usage), PLI_RAW(SYS_wait4, pid, status, f, usage))                          \
+    PLI_CALL_CHECKED(X)
+
+/* What the same calls are in programs that are compiled with _FORTIFY_SOURCE. */
+#if PLI_GLIBC
+extern void pli_libc_overflow(void) __asm__("__chk_fail") __attribute__((noreturn));
+#define PLI_FITS(n, room) ((size_t)(n) > (room) ? pli_libc_overflow() : (void)0)
+#define PLI_CALL_CHECKED(X)                                                                        \
+    X(ssize_t, __read_chk, READ, fd, (int fd, void *to, size_t n, size_t room), (fd, to, n, room), \
+      (PLI_FITS(n, room), PLI_RAW(SYS_read, fd, to, n)))                                           \
+    X(ssize_t, __pread_chk, READ, fd, (int fd, void *to, size_t n, off_t at, size_t room),         \
+      (fd, to, n, at, room), (PLI_FITS(n, room), PLI_RAW(SYS_pread64, fd, to, n, at)))             \
+    X(ssize_t, __pread64_chk, READ, fd, (int fd, void *to, size_t n, off_t at, size_t room),       \
+      (fd, to, n, at, room), (PLI_FITS(n, room), PLI_RAW(SYS_pread64, fd, to, n, at)))             \
+    X(ssize_t, __recv_chk, RECEIVE, fd, (int fd, void *to, size_t n, size_t room, int f),          \
+      (fd, to, n, room, f), (PLI_FITS(n, room), PLI_RAW(SYS_recvfrom, fd, to, n, f, NULL, NULL)))  \
+    X(ssize_t, __recvfrom_chk, RECEIVE, fd,                                                        \
+      (int fd, void *to, size_t n, size_t room, int f, void *from, void *size),                    \
+      (fd, to, n, room, f, from, size),                                                            \
+      (PLI_FITS(n, room), PLI_RAW(SYS_recvfrom, fd, to, n, f, from, size)))                        \
+    X(int, __poll_chk, POLL, (uintptr_t)fds, (struct pollfd *fds, nfds_t n, int ms, size_t room),  \
+      (fds, n, ms, room), (PLI_FITS(n, room / sizeof *fds), pli_raw_poll(fds, n, ms)))             \
+    X(int, __ppoll_chk, POLL, (uintptr_t)fds,                                                      \
+      (struct pollfd *fds, nfds_t n, const struct timespec *t, const void *mask, size_t room),     \
+      (fds, n, t, mask, room), (PLI_FITS(n, room / sizeof *fds), pli_raw_ppoll(fds, n, t, mask)))
+#else
+#define PLI_CALL_CHECKED(X)
+#endif
+
+/* accept and accept4 have their hooks in >>leak, which also notes what they open. */
+#define PLI_CALL_NEXT_LIST(X)                                                                      \
+    PLI_CALL_LIST(X)                                                                               \
+    X(int, accept, ACCEPT, fd, (int fd, void *from, void *size), (fd, from, size),                 \
+      PLI_RAW(SYS_accept4, fd, from, size, 0))                                                     \
+    X(int, accept4, ACCEPT, fd, (int fd, void *from, void *size, int f), (fd, from, size, f),      \
+      PLI_RAW(SYS_accept4, fd, from, size, f))
+
+#define PLI_CALL_FIRST(type, name, cause, object, parameters, arguments, raw)                      \
+    static type pli_first_##name parameters;                                                       \
+    static type pli_raw_call_##name parameters                                                     \
+    {                                                                                              \
+        return (type)raw;                                                                          \
+    }
+PLI_CALL_NEXT_LIST(PLI_CALL_FIRST)
+
+#define PLI_CALL_POINTER(type, name, cause, object, parameters, arguments, raw)                    \
+    type(*libc_##name) parameters;
+#define PLI_CALL_INITIAL(type, name, cause, object, parameters, arguments, raw) pli_first_##name,
+static struct { PLI_CALL_NEXT_LIST(PLI_CALL_POINTER) }
+    pli_calls_next = {PLI_CALL_NEXT_LIST(PLI_CALL_INITIAL)};
+
+/* Finds them all at once, before main; or at the first call, if another constructor makes one. */
+__attribute__((constructor(101))) static void pli_calls_find(void)
+{
+    void *next;
+#define PLI_CALL_FIND(type, name, cause, object, parameters, arguments, raw)                       \
+    next = dlsym(RTLD_NEXT, #name);                                                                \
+    __atomic_store_n((void **)&pli_calls_next.libc_##name, next ? next : (void *)pli_raw_call_##name,     \
+                     __ATOMIC_RELAXED);
+    PLI_CALL_NEXT_LIST(PLI_CALL_FIND)
+}
+
+#define PLI_CALL_FOUND(type, name, cause, object, parameters, arguments, raw)                      \
+    static type pli_first_##name parameters                                                        \
+    {                                                                                              \
+        pli_calls_find();                                                                          \
+        return PLI_LOAD(pli_calls_next.libc_##name) arguments;                                            \
+    }
+PLI_CALL_NEXT_LIST(PLI_CALL_FOUND)
+
+/* Off is off: a load, a test that the processor foretells, and libc's function. */
+#define PLI_CALL_HOOK(type, name, cause, object, parameters, arguments, raw)                       \
+    PLI_HOOK type pli_call_##name parameters __asm__(#name);                                       \
+    type pli_call_##name parameters                                                                \
+    {                                                                                              \
+        if (PLI_LIKELY(PLI_LOAD(pli_calls_on) == 0)) {                                             \
+            type handed_on = PLI_LOAD(pli_calls_next.libc_##name) arguments;                              \
+            PLI_NOT_LAST();                                                                        \
+            return handed_on;                                                                      \
+        }                                                                                          \
+        pli_blocking blocking;                                                                     \
+        pli_blocking_begin(&blocking, PLI_CAUSE_##cause, (uint64_t)(object), PLI_CALLER);          \
+        type result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                                     \
+        pli_blocking_end(&blocking, true, PLI_CALLER);                                             \
+        return result;                                                                             \
+    }
+PLI_CALL_LIST(PLI_CALL_HOOK)
+
+#endif /* PLI_CALLS */
 
 /* ==== >>elf ======================================================================================
    Programs and libraries as the ELF format describes them. A file has a table of sections, which
@@ -16711,23 +16982,185 @@ static void pli_ring_modules(pli_ring *ring)
         pli_trace.module = m;
 }
 
+/* -- What the threads do, as the kernel counts it --
+
+   Of each thread, how long it has computed and how long it has waited for a processor. Figures are
+   written when they have changed, and for the look before that as well when it wrote none: so what
+   lies between two figures is what the thread did in that time.
+
+       looks     |     |     |     |     |     |     |     |     |
+       computes  ████████                       ████████
+       figures   5     8     8                 8     3 more  8
+
+   Threads that end tell their last figures themselves. They wait for the next look, so that all
+   figures are in one thread's records, in order. */
+
+#define PLI_FIGURES_DEAD 256 /* threads that may end between two looks; of more, the end is missing */
+
+typedef struct pli_figures_dead {
+    uint64_t ticks, run_ns, wait_ns;
+    uint32_t instance;
+    int tid;
+    bool met; /* it was there at a look */
+} pli_figures_dead;
+
+static struct {
+    uint64_t last;               /* ticks of the look before; 0: there was none */
+    int64_t live, mallocs, threads; /* as written last */
+    int count;                   /* of dead; under pli_threads.lock, as they are */
+    pli_figures_dead dead[PLI_FIGURES_DEAD];
+} pli_figures;
+
+/* How long a thread has waited for a processor; 0 where the kernel does not tell.
+
+       /proc/self/task/4711/schedstat     "81000000 3500000 120": computed, waited, times */
+static uint64_t pli_figures_waited(int tid)
+{
+    char path[64], text[96], *at;
+    snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", tid);
+    if (pli_os_read_file(path, text, sizeof text) != PL_OK)
+        return 0;
+    strtoull(text, &at, 10);
+    return strtoull(at, NULL, 10);
+}
+
+/* What a thread is called; false: as before. */
+static bool pli_figures_renamed(pli_watched *w, int tid)
+{
+    char path[64], name[sizeof w->name];
+    snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
+    if (pli_os_read_file(path, name, sizeof name) != PL_OK || strcmp(name, w->name) == 0)
+        return false;
+    memcpy(w->name, name, sizeof name);
+    return true;
+}
+
+/* The calling thread ends: its last words. Under pli_threads.lock. */
+static void pli_figures_death(const pli_thread *t)
+{
+    const pli_watched *w = &t->watched;
+    bool met = w->instance == t->instance && w->life == PLI_LOAD(pli_trace.pool.life);
+    if (PLI_LOAD(t->own) || t->tid != pli_os_tid_sig() || pli_figures.count == PLI_FIGURES_DEAD ||
+        (PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
+        return;
+    pli_figures.dead[pli_figures.count++] = (pli_figures_dead){
+        pl_ticks(), pl_thread_cpu_ns(), pli_figures_waited(t->tid), t->instance, t->tid, met};
+}
+
+/* Those that ended since the last look; who was never met, began after that. */
+static void pli_figures_bury(void)
+{
+    pli_lock_take(&pli_threads.lock);
+    for (int i = 0; i < pli_figures.count; i++)
+        if (!pli_figures.dead[i].met && pli_figures.last)
+            pli_record_sched(pli_figures.last, pli_figures.dead[i].instance, pli_figures.dead[i].tid,
+                             0, 0);
+    for (int i = 0; i < pli_figures.count; i++) {
+        const pli_figures_dead *d = &pli_figures.dead[i];
+        pli_record_sched(d->ticks, d->instance, d->tid, d->run_ns, d->wait_ns);
+    }
+    pli_figures.count = 0;
+    pli_lock_give(&pli_threads.lock);
+}
+
+/* The first half of a look, for a thread: how much it has computed, and what is to be said of the
+   look before. A thread that begins has figures of 0 there. */
+static void pli_figures_at(pli_thread *t, uint32_t life)
+{
+    pli_watched *w = &t->watched;
+    w->now_ns = pli_os_clock_ns_sig(pli_os_thread_clock(t->tid));
+    bool known = w->instance == t->instance && w->life == life;
+    if (!known)
+        *w = (pli_watched){t->instance, life, 1, w->now_ns, 0, 0, ""};
+    if ((known ? w->idle && w->now_ns > w->run_ns : pli_figures.last) && w->now_ns)
+        pli_record_sched(pli_figures.last, w->instance, t->tid, w->run_ns, w->wait_ns);
+}
+
+/* The second half: the figures of now, if there is news. */
+static void pli_figures_note(pli_thread *t, uint64_t now, bool names)
+{
+    pli_watched *w = &t->watched;
+    bool first = !w->name[0];
+    w->idle = w->now_ns <= w->run_ns && !first;
+    if (w->idle || w->instance != t->instance || w->now_ns == 0)
+        return;
+    w->run_ns = w->now_ns, w->wait_ns = pli_figures_waited(t->tid);
+    pli_record_sched(now, w->instance, t->tid, w->run_ns, w->wait_ns);
+    if ((names || first) && pli_figures_renamed(w, t->tid))
+        pli_record_thread_name(now, t->tid, w->name);
+}
+
+/* One look at all threads of the program. */
+static int64_t pli_figures_threads(uint64_t now, bool names)
+{
+    uint32_t life = PLI_LOAD(pli_trace.pool.life);
+    int64_t count = 0;
+    for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next) {
+        bool here = PLI_LOAD(t->state) == PLI_THREAD_USED && !PLI_LOAD(t->own);
+        count += here;
+        if (here && !(PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
+            pli_figures_at(t, life);
+        else
+            t->watched.life = 0;
+    }
+    pli_figures_bury();
+    for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
+        if (t->watched.life == life)
+            pli_figures_note(t, now, names);
+    return count;
+}
+
+static void pli_figures_counter(uint64_t now, const char *name, int64_t value, int64_t *before)
+{
+    if (value != *before)
+        pli_record_counter(now, name, (double)value);
+    *before = value;
+}
+
+/* What is known of the whole program. */
+static void pli_figures_counters(uint64_t now, int64_t threads)
+{
+    pl_memstats m;
+    if (PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_COUNTERS)
+        return;
+    pli_figures_counter(now, "threads", threads, &pli_figures.threads);
+    if (!pli_malloc_in_charge())
+        return;
+    memset(&m, 0, sizeof m);
+    pli_heap_sum(&m);
+    pli_figures_counter(now, "heap live bytes", m.alloc, &pli_figures.live);
+    pli_figures_counter(now, "heap mallocs", m.mallocs, &pli_figures.mallocs);
+}
+
 /* -- The tracer's own thread -- */
 
-/* What it does every 10 ms. */
+/* What it does every 10 ms. Where no hook tells of new threads, it looks for them. */
 static void pli_trace_tick(pli_ring *ring, uint32_t ticks)
 {
+    uint64_t now = pl_ticks();
     pli_ring_anchor(ring);
     if (ticks % 10 == 0)
         pli_ring_modules(ring);
+    if (!PLI_INTERPOSE && ticks % 10 == 0)
+        pli_threads_meet();
+    pli_figures_counters(now, pli_figures_threads(now, ticks % 10 == 0));
+    pli_figures.last = now;
 }
 
+/* With many threads a look takes its time: then there are fewer of them, so that it costs no more
+   than a hundredth of a processor. */
 static void *pli_trace_watch(void *unused)
 {
     pli_thread_make_own("perflab trace");
+    pli_figures.last = 0, pli_figures.live = pli_figures.mallocs = pli_figures.threads = -1;
     for (uint32_t ticks = 1; !PLI_LOAD_ACQUIRE(pli_trace.stopping); ticks++) {
+        uint64_t began = pl_thread_cpu_ns();
         pli_trace_tick(pli_trace.ring, ticks);
-        pli_os_wait_for(&pli_trace.stopping, 0, PLI_TRACE_TICK_NS);
+        uint64_t rest = 99 * (pl_thread_cpu_ns() - began);
+        pli_os_wait_for(&pli_trace.stopping, 0, rest > PLI_TRACE_TICK_NS ? rest :
+                                                PLI_TRACE_TICK_NS);
     }
+    pli_trace_tick(pli_trace.ring, 0); /* the last figures */
     return unused;
 }
 
@@ -16750,6 +17183,8 @@ static void pli_trace_death(pli_thread *t)
     pli_note note = {.ticks = pl_ticks(), .kind = PLI_RECORD_THREAD_END};
     if (PLI_LOAD(pl_trace_on) && t->trace.began == PLI_LOAD(pli_trace.pool.life))
         pli_note_write_sig(pli_record_target_sig(t), &note);
+    if (PLI_LOAD(pl_trace_on))
+        pli_figures_death(t);
     pli_chunk_give_sig(t->trace.chunk_life == PLI_LOAD(pli_trace.pool.life) ? t->trace.left : NULL);
     t->trace.left = NULL;
 }
@@ -16830,6 +17265,13 @@ static pl_result pli_trace_begin(size_t bytes, const char *path)
     return PL_OK;
 }
 
+/* Has the hooks of >>sync and >>calls record waits, or not. */
+static void pli_trace_waits_sig(bool on)
+{
+    pli_sync_switch_sig(PLI_SYNC_TRACE, on);
+    PLI_STORE(pli_calls_on, on);
+}
+
 /* Switches on: from here on there are records. */
 static void pli_trace_switch_on(void)
 {
@@ -16840,6 +17282,7 @@ static void pli_trace_switch_on(void)
     pli_threads_want(PLI_WANT_TRACE, true);
     pli_threads_meet();
     PLI_STORE_RELEASE(pl_trace_on, 1);
+    pli_trace_waits_sig(!(PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_WAITS));
     pli_trace.watched = pli_thread_start_own(&pli_trace.watcher, pli_trace_watch, NULL) == 0;
 }
 
@@ -16849,6 +17292,7 @@ static bool pli_trace_quieten(bool emergency)
 {
     uint64_t end = pl_now_ns() + (emergency ? PLI_TRACE_QUIET_NS / 10 : PLI_TRACE_QUIET_NS);
     PLI_STORE(pl_trace_on, 0);
+    pli_trace_waits_sig(false);
     __atomic_store_n(&pli_trace.pool.life, PLI_POOL_CLOSED, __ATOMIC_SEQ_CST);
     bool quiet = pli_trace.fenced && pli_os_fence();
     for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
@@ -19824,8 +20268,6 @@ static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
     X(dup2, (int from, int to), (from, to), NULL, SYS_dup3, from, to, 0)                           \
     X(dup3, (int from, int to, int f), (from, to, f), NULL, SYS_dup3, from, to, f)                 \
     X(socket, (int d, int type, int p), (d, type, p), NULL, SYS_socket, d, type, p)                \
-    X(accept, (int fd, void *a, void *n), (fd, a, n), NULL, SYS_accept4, fd, a, n, 0)              \
-    X(accept4, (int fd, void *a, void *n, int f), (fd, a, n, f), NULL, SYS_accept4, fd, a, n, f)   \
     X(eventfd, (unsigned n, int f), (n, f), NULL, SYS_eventfd2, n, f)                              \
     X(epoll_create, (int n), (n), NULL, SYS_epoll_create1, 0)                                      \
     X(epoll_create1, (int f), (f), NULL, SYS_epoll_create1, f)                                     \
@@ -19851,6 +20293,31 @@ static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
     }
 
 PLI_FD_CALLS(PLI_DEFINE_FD_CALL)
+
+/* What accepts waits, too: see >>calls. */
+#if PLI_CALLS
+#define PLI_DEFINE_ACCEPT(name, parameters, arguments)                                             \
+    PLI_HOOK int pli_fd_##name parameters __asm__(#name);                                          \
+    int pli_fd_##name parameters                                                                   \
+    {                                                                                              \
+        uint32_t cause = PLI_LOAD(pli_calls_on) ? PLI_CAUSE_ACCEPT : 0;                            \
+        pli_blocking blocking;                                                                     \
+        if (PLI_UNLIKELY(cause))                                                                   \
+            pli_blocking_begin(&blocking, cause, (uint64_t)fd, PLI_CALLER);                        \
+        int result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                               \
+        if (PLI_UNLIKELY(cause))                                                                   \
+            pli_blocking_end(&blocking, true, PLI_CALLER);                                         \
+        if (PLI_UNLIKELY(PLI_LOAD(pli_leak.on)))                                                   \
+            pli_leak_note(result, NULL, PLI_CALLER);                                               \
+        return result;                                                                             \
+    }
+PLI_DEFINE_ACCEPT(accept, (int fd, void *a, void *n), (fd, a, n))
+PLI_DEFINE_ACCEPT(accept4, (int fd, void *a, void *n, int f), (fd, a, n, f))
+#else
+PLI_DEFINE_FD_CALL(accept, (int fd, void *a, void *n), (fd, a, n), NULL, SYS_accept4, fd, a, n, 0)
+PLI_DEFINE_FD_CALL(accept4, (int fd, void *a, void *n, int f), (fd, a, n, f), NULL,
+                   SYS_accept4, fd, a, n, f)
+#endif
 
 /* fopen calls open inside the C library, where no hook is. It is open and fdopen, and is made of
    these where there is no other. */

@@ -322,7 +322,7 @@ static void test_results(const char *when)
     errno = 0;
     good = good && read(p[0], bytes, 8) == -1 && errno == EAGAIN;
     good = good && write(p[1], "1234567", 8) == 8 && readv(p[0], &v, 1) == 4;
-    good = good && read(p[0], bytes + 4, 8) == 4 && strcmp(bytes, "1234567") == 0;
+    good = good && read(p[0], bytes + 4, 4) == 4 && strcmp(bytes, "1234567") == 0;
     close(p[1]);
     good = good && read(p[0], bytes, 8) == 0 && read(-1, bytes, 8) == -1 && errno == EBADF;
     ok(good, "%s: reads and writes", when);
@@ -330,7 +330,7 @@ static void test_results(const char *when)
            pwrite64(file, "x", 1, 0) == 1 && pread64(file, bytes, 1, 0) == 1 && bytes[0] == 'x';
     ok(good, "%s: with a position", when);
     good = poll(NULL, 0, 1) == 0 && ppoll(NULL, 0, &t, NULL) == 0 && t.tv_nsec == 1000 &&
-           select(0, NULL, NULL, NULL, &short_time) == 0 && short_time.tv_usec == 0 &&
+           select(0, NULL, NULL, NULL, &short_time) == 0 && (!PLI_GLIBC || short_time.tv_usec == 0) &&
            pselect(0, NULL, NULL, NULL, &t, NULL) == 0;
     ok(good, "%s: time runs out", when);
     errno = 0;
