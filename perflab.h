@@ -131,6 +131,8 @@
        blockrate=NS     waits from this length on, of shorter ones a sample; 1
        mutex=FILE       who held what others waited for
        mutexfraction=N  one in so many; 1
+       trace=FILE       what every thread did, moment by moment: see TRACES
+       tracebytes=N     memory for that; what is older is overwritten; 67108864
        signal=USR2      write the files now, when this signal comes, and go on
        heaptrace=N      every N seconds a line on stderr: what is live, is it growing
        crash=LEVEL      what is said of a crash: none, single (the thread), all (all threads), core
@@ -146,7 +148,7 @@
        A file is a gzipped pprof profile (profile.proto), which Go's tools, Parca, Pyroscope and
        speedscope read. Functions, source lines and inlined calls are found by perflab itself, the
        latter two in the debug information of what was compiled with -g, or in separate debug files.
-       -cpuprofile FILE does the same for what benchmarks time.
+       -cpuprofile FILE does the same for what benchmarks time, -trace FILE for all that they do.
 
    OVER HTTP
        A program that calls pl_http_start(NULL), or runs with PERFLAB=http=127.0.0.1:6060 (add
@@ -1534,6 +1536,25 @@ static int pli_os_open(const char *path, int flags)
 #endif
 }
 
+/* read and write for perflab's own files, past the hooks that note what the program waits for. */
+static ssize_t pli_os_read(int fd, void *to, size_t size)
+{
+#if defined(__linux__)
+    return syscall(SYS_read, fd, to, size);
+#else
+    return read(fd, to, size);
+#endif
+}
+
+PLI_SOMETIMES static ssize_t pli_os_write(int fd, const void *from, size_t size)
+{
+#if defined(__linux__)
+    return syscall(SYS_write, fd, from, size);
+#else
+    return write(fd, from, size);
+#endif
+}
+
 /* Reads the first bytes of a small file such as those in /proc and /sys into text, NUL-terminated,
    without a final newline. Uses no memory of its own, so that it may run inside malloc. */
 static pl_result pli_os_read_file(const char *path, char *text, size_t capacity)
@@ -1544,7 +1565,7 @@ static pl_result pli_os_read_file(const char *path, char *text, size_t capacity)
         return PL_IO;
     size_t used = 0;
     while (used + 1 < capacity) {
-        ssize_t n = read(fd, text + used, capacity - 1 - used);
+        ssize_t n = pli_os_read(fd, text + used, capacity - 1 - used);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -2950,6 +2971,15 @@ typedef struct pli_cpu_thread {
     int64_t ticks;     /* that were seen; atomic */
 } pli_cpu_thread;
 
+/* What the tracer's thread knows of a thread: see >>trace. */
+typedef struct pli_watched {
+    uint32_t instance, life; /* whose this is, and in which opening of the pool */
+    uint32_t idle;           /* 1: no figures were written at the last look */
+    uint64_t now_ns;         /* computed, at this look */
+    uint64_t run_ns, wait_ns; /* as written last */
+    char name[16];
+} pli_watched;
+
 typedef struct pli_thread {
     pli_counts heap;
     struct pli_thread *next; /* immutable once in the list */
@@ -2966,6 +2996,7 @@ typedef struct pli_thread {
     uintptr_t *stack;                /* for handlers: small stacks have no room for a walk; kept */
     struct pli_memo *memo;           /* its last walk: see >>unwind; kept, too */
     pli_cpu_thread cpu;
+    pli_watched watched;
     pli_recorder trace, samples;       /* to the pools of >>record and >>cpu */
 } __attribute__((aligned(PLI_CACHE_LINE))) pli_thread;
 
@@ -10212,15 +10243,6 @@ static void pli_sync_blocked(uint64_t ticks, const void *caller)
 
 #if PLI_TRACE
 
-/* Switches waits on and off for the tracer. */
-PLI_SOMETIMES static void pli_sync_trace_switch(bool on)
-{
-    pli_lock_take(&pli_sync.lock);
-    uint32_t now = PLI_LOAD(pli_sync.on);
-    PLI_STORE_RELEASE(pli_sync.on, on ? now | PLI_SYNC_TRACE : now & ~(uint32_t)PLI_SYNC_TRACE);
-    pli_lock_give(&pli_sync.lock);
-}
-
 /* A thread is about to wait: the tracer hears of it at once, and has the stack before anybody gets
    what is waited for. Walking later would keep a lock for longer. Returns what to tell at the end.
    */
@@ -10423,11 +10445,13 @@ static pl_result pli_sync_prepare(void)
     return PL_OK;
 }
 
-/* Switches one of the two on or off; off stays possible without memory. Under the lock. */
-static void pli_sync_switch(uint32_t which, bool on)
+/* Switches one of them on or off; off stays possible without memory. */
+static void pli_sync_switch_sig(uint32_t which, bool on)
 {
-    uint32_t now = PLI_LOAD(pli_sync.on);
-    __atomic_store_n(&pli_sync.on, on ? now | which : now & ~which, __ATOMIC_RELEASE);
+    if (on)
+        __atomic_fetch_or(&pli_sync.on, which, __ATOMIC_RELEASE);
+    else
+        __atomic_fetch_and(&pli_sync.on, ~which, __ATOMIC_RELEASE);
 }
 
 /* Has both profiles be there before they are switched on: empty, as those of Go are. */
@@ -10444,7 +10468,7 @@ void pl_block_rate_set(int64_t ns)
     pli_lock_take(&pli_sync.lock);
     bool on = ns > 0 && pli_sync_prepare() == PL_OK;
     PLI_STORE(pli_sync.rate, ns);
-    pli_sync_switch(PLI_SYNC_BLOCK, on);
+    pli_sync_switch_sig(PLI_SYNC_BLOCK, on);
     pli_lock_give(&pli_sync.lock);
 }
 
@@ -10456,7 +10480,7 @@ int pl_mutex_fraction_set(int n)
     if (n >= 0) {
         bool on = n > 0 && pli_sync_prepare() == PL_OK;
         PLI_STORE(pli_sync.fraction, on ? n : 0);
-        pli_sync_switch(PLI_SYNC_MUTEX, on);
+        pli_sync_switch_sig(PLI_SYNC_MUTEX, on);
     }
     pli_lock_give(&pli_sync.lock);
     return before;
@@ -10800,6 +10824,8 @@ PLI_HOOK int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clock
 
    What libc calls inside itself is not seen: the read of a getc, the poll of a getaddrinfo. */
 
+PLI_SOMETIMES static uint32_t pli_calls_on; /* 1: waits are recorded; atomic */
+
 #if PLI_TRACE && PLI_INTERPOSE
 #define PLI_CALLS 1
 #else
@@ -10807,8 +10833,6 @@ PLI_HOOK int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clock
 #endif
 
 #if PLI_CALLS
-
-static uint32_t pli_calls_on; /* 1: waits are recorded; atomic */
 
 /* -- libc's functions --
 
@@ -11022,20 +11046,6 @@ PLI_CALL_NEXT_LIST(PLI_CALL_FOUND)
         return result;                                                                             \
     }
 PLI_CALL_LIST(PLI_CALL_HOOK)
-
-/* On or off for the tracer: both kinds of waits. */
-PLI_SOMETIMES static void pli_calls_switch(bool on)
-{
-    pli_sync_trace_switch(on);
-    PLI_STORE(pli_calls_on, on);
-}
-
-#elif PLI_TRACE
-
-PLI_SOMETIMES static void pli_calls_switch(bool on)
-{
-    pli_sync_trace_switch(on);
-}
 
 #endif /* PLI_CALLS */
 
@@ -16972,23 +16982,185 @@ static void pli_ring_modules(pli_ring *ring)
         pli_trace.module = m;
 }
 
+/* -- What the threads do, as the kernel counts it --
+
+   Of each thread, how long it has computed and how long it has waited for a processor. Figures are
+   written when they have changed, and for the look before that as well when it wrote none: so what
+   lies between two figures is what the thread did in that time.
+
+       looks     |     |     |     |     |     |     |     |     |
+       computes  ████████                       ████████
+       figures   5     8     8                 8     3 more  8
+
+   Threads that end tell their last figures themselves. They wait for the next look, so that all
+   figures are in one thread's records, in order. */
+
+#define PLI_FIGURES_DEAD 256 /* threads that may end between two looks; of more, the end is missing */
+
+typedef struct pli_figures_dead {
+    uint64_t ticks, run_ns, wait_ns;
+    uint32_t instance;
+    int tid;
+    bool met; /* it was there at a look */
+} pli_figures_dead;
+
+static struct {
+    uint64_t last;               /* ticks of the look before; 0: there was none */
+    int64_t live, mallocs, threads; /* as written last */
+    int count;                   /* of dead; under pli_threads.lock, as they are */
+    pli_figures_dead dead[PLI_FIGURES_DEAD];
+} pli_figures;
+
+/* How long a thread has waited for a processor; 0 where the kernel does not tell.
+
+       /proc/self/task/4711/schedstat     "81000000 3500000 120": computed, waited, times */
+static uint64_t pli_figures_waited(int tid)
+{
+    char path[64], text[96], *at;
+    snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", tid);
+    if (pli_os_read_file(path, text, sizeof text) != PL_OK)
+        return 0;
+    strtoull(text, &at, 10);
+    return strtoull(at, NULL, 10);
+}
+
+/* What a thread is called; false: as before. */
+static bool pli_figures_renamed(pli_watched *w, int tid)
+{
+    char path[64], name[sizeof w->name];
+    snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
+    if (pli_os_read_file(path, name, sizeof name) != PL_OK || strcmp(name, w->name) == 0)
+        return false;
+    memcpy(w->name, name, sizeof name);
+    return true;
+}
+
+/* The calling thread ends: its last words. Under pli_threads.lock. */
+static void pli_figures_death(const pli_thread *t)
+{
+    const pli_watched *w = &t->watched;
+    bool met = w->instance == t->instance && w->life == PLI_LOAD(pli_trace.pool.life);
+    if (PLI_LOAD(t->own) || t->tid != pli_os_tid_sig() || pli_figures.count == PLI_FIGURES_DEAD ||
+        (PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
+        return;
+    pli_figures.dead[pli_figures.count++] = (pli_figures_dead){
+        pl_ticks(), pl_thread_cpu_ns(), pli_figures_waited(t->tid), t->instance, t->tid, met};
+}
+
+/* Those that ended since the last look; who was never met, began after that. */
+static void pli_figures_bury(void)
+{
+    pli_lock_take(&pli_threads.lock);
+    for (int i = 0; i < pli_figures.count; i++)
+        if (!pli_figures.dead[i].met && pli_figures.last)
+            pli_record_sched(pli_figures.last, pli_figures.dead[i].instance, pli_figures.dead[i].tid,
+                             0, 0);
+    for (int i = 0; i < pli_figures.count; i++) {
+        const pli_figures_dead *d = &pli_figures.dead[i];
+        pli_record_sched(d->ticks, d->instance, d->tid, d->run_ns, d->wait_ns);
+    }
+    pli_figures.count = 0;
+    pli_lock_give(&pli_threads.lock);
+}
+
+/* The first half of a look, for a thread: how much it has computed, and what is to be said of the
+   look before. A thread that begins has figures of 0 there. */
+static void pli_figures_at(pli_thread *t, uint32_t life)
+{
+    pli_watched *w = &t->watched;
+    w->now_ns = pli_os_clock_ns_sig(pli_os_thread_clock(t->tid));
+    bool known = w->instance == t->instance && w->life == life;
+    if (!known)
+        *w = (pli_watched){t->instance, life, 1, w->now_ns, 0, 0, ""};
+    if ((known ? w->idle && w->now_ns > w->run_ns : pli_figures.last) && w->now_ns)
+        pli_record_sched(pli_figures.last, w->instance, t->tid, w->run_ns, w->wait_ns);
+}
+
+/* The second half: the figures of now, if there is news. */
+static void pli_figures_note(pli_thread *t, uint64_t now, bool names)
+{
+    pli_watched *w = &t->watched;
+    bool first = !w->name[0];
+    w->idle = w->now_ns <= w->run_ns && !first;
+    if (w->idle || w->instance != t->instance || w->now_ns == 0)
+        return;
+    w->run_ns = w->now_ns, w->wait_ns = pli_figures_waited(t->tid);
+    pli_record_sched(now, w->instance, t->tid, w->run_ns, w->wait_ns);
+    if ((names || first) && pli_figures_renamed(w, t->tid))
+        pli_record_thread_name(now, t->tid, w->name);
+}
+
+/* One look at all threads of the program. */
+static int64_t pli_figures_threads(uint64_t now, bool names)
+{
+    uint32_t life = PLI_LOAD(pli_trace.pool.life);
+    int64_t count = 0;
+    for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next) {
+        bool here = PLI_LOAD(t->state) == PLI_THREAD_USED && !PLI_LOAD(t->own);
+        count += here;
+        if (here && !(PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
+            pli_figures_at(t, life);
+        else
+            t->watched.life = 0;
+    }
+    pli_figures_bury();
+    for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
+        if (t->watched.life == life)
+            pli_figures_note(t, now, names);
+    return count;
+}
+
+static void pli_figures_counter(uint64_t now, const char *name, int64_t value, int64_t *before)
+{
+    if (value != *before)
+        pli_record_counter(now, name, (double)value);
+    *before = value;
+}
+
+/* What is known of the whole program. */
+static void pli_figures_counters(uint64_t now, int64_t threads)
+{
+    pl_memstats m;
+    if (PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_COUNTERS)
+        return;
+    pli_figures_counter(now, "threads", threads, &pli_figures.threads);
+    if (!pli_malloc_in_charge())
+        return;
+    memset(&m, 0, sizeof m);
+    pli_heap_sum(&m);
+    pli_figures_counter(now, "heap live bytes", m.alloc, &pli_figures.live);
+    pli_figures_counter(now, "heap mallocs", m.mallocs, &pli_figures.mallocs);
+}
+
 /* -- The tracer's own thread -- */
 
-/* What it does every 10 ms. */
+/* What it does every 10 ms. Where no hook tells of new threads, it looks for them. */
 static void pli_trace_tick(pli_ring *ring, uint32_t ticks)
 {
+    uint64_t now = pl_ticks();
     pli_ring_anchor(ring);
     if (ticks % 10 == 0)
         pli_ring_modules(ring);
+    if (!PLI_INTERPOSE && ticks % 10 == 0)
+        pli_threads_meet();
+    pli_figures_counters(now, pli_figures_threads(now, ticks % 10 == 0));
+    pli_figures.last = now;
 }
 
+/* With many threads a look takes its time: then there are fewer of them, so that it costs no more
+   than a hundredth of a processor. */
 static void *pli_trace_watch(void *unused)
 {
     pli_thread_make_own("perflab trace");
+    pli_figures.last = 0, pli_figures.live = pli_figures.mallocs = pli_figures.threads = -1;
     for (uint32_t ticks = 1; !PLI_LOAD_ACQUIRE(pli_trace.stopping); ticks++) {
+        uint64_t began = pl_thread_cpu_ns();
         pli_trace_tick(pli_trace.ring, ticks);
-        pli_os_wait_for(&pli_trace.stopping, 0, PLI_TRACE_TICK_NS);
+        uint64_t rest = 99 * (pl_thread_cpu_ns() - began);
+        pli_os_wait_for(&pli_trace.stopping, 0, rest > PLI_TRACE_TICK_NS ? rest :
+                                                PLI_TRACE_TICK_NS);
     }
+    pli_trace_tick(pli_trace.ring, 0); /* the last figures */
     return unused;
 }
 
@@ -17011,6 +17183,8 @@ static void pli_trace_death(pli_thread *t)
     pli_note note = {.ticks = pl_ticks(), .kind = PLI_RECORD_THREAD_END};
     if (PLI_LOAD(pl_trace_on) && t->trace.began == PLI_LOAD(pli_trace.pool.life))
         pli_note_write_sig(pli_record_target_sig(t), &note);
+    if (PLI_LOAD(pl_trace_on))
+        pli_figures_death(t);
     pli_chunk_give_sig(t->trace.chunk_life == PLI_LOAD(pli_trace.pool.life) ? t->trace.left : NULL);
     t->trace.left = NULL;
 }
@@ -17091,6 +17265,13 @@ static pl_result pli_trace_begin(size_t bytes, const char *path)
     return PL_OK;
 }
 
+/* Has the hooks of >>sync and >>calls record waits, or not. */
+static void pli_trace_waits_sig(bool on)
+{
+    pli_sync_switch_sig(PLI_SYNC_TRACE, on);
+    PLI_STORE(pli_calls_on, on);
+}
+
 /* Switches on: from here on there are records. */
 static void pli_trace_switch_on(void)
 {
@@ -17101,6 +17282,7 @@ static void pli_trace_switch_on(void)
     pli_threads_want(PLI_WANT_TRACE, true);
     pli_threads_meet();
     PLI_STORE_RELEASE(pl_trace_on, 1);
+    pli_trace_waits_sig(!(PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_WAITS));
     pli_trace.watched = pli_thread_start_own(&pli_trace.watcher, pli_trace_watch, NULL) == 0;
 }
 
@@ -17110,6 +17292,7 @@ static bool pli_trace_quieten(bool emergency)
 {
     uint64_t end = pl_now_ns() + (emergency ? PLI_TRACE_QUIET_NS / 10 : PLI_TRACE_QUIET_NS);
     PLI_STORE(pl_trace_on, 0);
+    pli_trace_waits_sig(false);
     __atomic_store_n(&pli_trace.pool.life, PLI_POOL_CLOSED, __ATOMIC_SEQ_CST);
     bool quiet = pli_trace.fenced && pli_os_fence();
     for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
@@ -17212,7 +17395,8 @@ PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, pli_
 
 /* -- One trace -- */
 
-static pl_result pli_trace_start(const pl_trace_desc *desc)
+/* Under the lock of pli_tracing. */
+static pl_result pli_trace_begin_one(const pl_trace_desc *desc, bool in_file)
 {
     const char *path = desc->path && desc->path[0] ? desc->path : "trace.pftrace";
     size_t bytes = desc->buffer_bytes ? desc->buffer_bytes : PLI_TRACE_BUFFER;
@@ -17223,17 +17407,17 @@ static pl_result pli_trace_start(const pl_trace_desc *desc)
         return result;
     snprintf(pli_tracing.ring, sizeof pli_tracing.ring, "%s.ring", pli_tracing.path);
     PLI_STORE(pli_trace.leave_out, desc->leave_out);
-    return pli_trace_open(bytes, pli_tracing.ring);
+    return pli_trace_open(bytes, in_file ? pli_tracing.ring : NULL);
 }
 
-pl_result pl_trace_start(const pl_trace_desc *desc)
+/* pl_trace_start, with a ring file or without one. */
+PLI_SOMETIMES static pl_result pli_trace_start(const pl_trace_desc *desc, bool in_file)
 {
-    static const pl_trace_desc defaults;
     pl_result result = PL_BUSY;
     pli_lock_take(&pli_tracing.lock);
     if (!pli_tracing.running) {
         uint64_t now = pl_ticks();
-        result = pli_trace_start(desc ? desc : &defaults);
+        result = pli_trace_begin_one(desc, in_file);
         pli_tracing.running = result == PL_OK;
         pli_tracing.start_ticks = now;
     }
@@ -17241,17 +17425,24 @@ pl_result pl_trace_start(const pl_trace_desc *desc)
     return result;
 }
 
+pl_result pl_trace_start(const pl_trace_desc *desc)
+{
+    static const pl_trace_desc defaults;
+    return pli_trace_start(desc ? desc : &defaults, true);
+}
+
 /* Ends the records if nobody else needs them, and writes the file. In an emergency nothing is given
    back: the program ends. */
-static pl_result pli_trace_finish(bool emergency)
+static pl_result pli_trace_finish(bool emergency, bool write)
 {
     pli_bytes bytes = {NULL, 0, 0, false};
     char *beside = pli_os_map(4096);
     uint64_t from = pli_tracing.start_ticks, to = pl_ticks();
     if (pli_trace.users == 1)
         pli_trace_halt(emergency);
-    pl_result result = beside ? pli_trace_encode(from, to, &bytes, emergency) : PL_NOMEM;
-    if (result == PL_OK)
+    pl_result result = !write ? PL_OK : !beside ? PL_NOMEM :
+                       pli_trace_encode(from, to, &bytes, emergency);
+    if (result == PL_OK && write)
         result = pli_file_save(pli_tracing.path, &bytes, beside, 4096);
     pli_bytes_free(&bytes);
     if (beside)
@@ -17263,8 +17454,9 @@ static pl_result pli_trace_finish(bool emergency)
     return result;
 }
 
-/* pl_trace_stop, also for emergencies: PL_BUSY then when a lock cannot be had. */
-static pl_result pli_trace_stop(bool emergency)
+/* pl_trace_stop, also for emergencies, PL_BUSY then when a lock cannot be had; and for traces that
+   nobody wants. */
+static pl_result pli_trace_stop(bool emergency, bool write)
 {
     pl_result result = PL_INVALID;
     if (!pli_lock_take_or_try(&pli_tracing.lock, emergency))
@@ -17272,7 +17464,7 @@ static pl_result pli_trace_stop(bool emergency)
     if (pli_tracing.running && !pli_lock_take_or_try(&pli_trace.lock, emergency)) {
         result = PL_BUSY;
     } else if (pli_tracing.running) {
-        result = pli_trace_finish(emergency);
+        result = pli_trace_finish(emergency, write);
         pli_tracing.running = false;
         pli_lock_give(&pli_trace.lock);
     }
@@ -17282,10 +17474,44 @@ static pl_result pli_trace_stop(bool emergency)
 
 pl_result pl_trace_stop(void)
 {
-    return pli_trace_stop(false);
+    return pli_trace_stop(false, true);
 }
 
 #else /* !PLI_TRACE */
+
+#if PLI_LINUX
+
+/* What the port and PERFLAB call. */
+PLI_SOMETIMES static pl_result pli_trace_open(size_t bytes, const char *path)
+{
+    (void)bytes, (void)path;
+    return PL_UNSUPPORTED;
+}
+
+PLI_SOMETIMES static void pli_trace_close(void)
+{
+}
+
+PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, pli_bytes *out,
+                                                bool emergency)
+{
+    (void)from, (void)to, (void)out, (void)emergency;
+    return PL_UNSUPPORTED;
+}
+
+PLI_SOMETIMES static pl_result pli_trace_start(const pl_trace_desc *desc, bool in_file)
+{
+    (void)desc, (void)in_file;
+    return PL_UNSUPPORTED;
+}
+
+PLI_SOMETIMES static pl_result pli_trace_stop(bool emergency, bool write)
+{
+    (void)emergency, (void)write;
+    return PL_INVALID;
+}
+
+#endif /* PLI_LINUX */
 
 pl_result pl_trace_start(const pl_trace_desc *desc)
 {
@@ -20391,7 +20617,7 @@ enum { PLI_FLAG_CPUS = 64 }; /* values of -cpu: powers of two up to any machine,
 /* The values of the flags; the strings belong to argv. */
 typedef struct pli_flags {
     const char *bench, *list, *run; /* list: NULL when not given */
-    const char *cpuprofile, *memprofile, *blockprofile, *mutexprofile; /* NULL: none */
+    const char *cpuprofile, *memprofile, *blockprofile, *mutexprofile, *trace; /* NULL: none */
     int64_t memprofilerate, blockprofilerate, mutexprofilefraction;
     int64_t count, timeout_ns;      /* timeout: 0 is never */
     struct {
@@ -20532,6 +20758,8 @@ static const pli_flag pli_flag_table[] = {
     {"timeout", "T", PLI_FLAG(timeout_ns), pli_flag_timeout,
      "a time with its unit, such as 90s or 10m",
      "give up after this time, and say what ran; never"},
+    {"trace", "FILE", PLI_FLAG(trace), pli_flag_text, "",
+     "write what every thread did, moment by moment, for Perfetto; none"},
     {"v", NULL, PLI_FLAG(verbose), pli_flag_switch, "true or false",
      "print names when they start and logs at once"},
     {"help", NULL, PLI_FLAG(help), pli_flag_switch, "true or false", "print this"},
@@ -21208,10 +21436,13 @@ static void pli_bench_run_n(pli_bench *b, int64_t n)
     b->loop_n = 0;
     b->loop_done = false;
     b->parallelism = 1;
+    pl_region_begin_copy(b->name);
+    pl_trace_log("n", "%lld", (long long)n);
     pl_bench_reset_timer(&b->api);
     pl_bench_start_timer(&b->api);
     b->fn(&b->api, b->arg);
     pl_bench_stop_timer(&b->api);
+    pl_region_end();
     pli_bench_settle(!b->has_sub);
     b->previous_n = n;
     b->previous_ns = (int64_t)b->elapsed_ns;
@@ -21909,7 +22140,8 @@ static void pli_bench_list(void)
 }
 
 /* What -cpuprofile and its like ask for: the flag, its value, the profile that is written. That of
-   the CPU comes last: what the others still have to do is not sampled. */
+   the CPU comes behind them: what they still have to do is not sampled. A trace is begun last and
+   ends first. */
 static const struct pli_bench_profile {
     const char *flag, *const *path, *name;
 } pli_bench_profiles[] = {
@@ -21917,6 +22149,7 @@ static const struct pli_bench_profile {
     {"blockprofile", &pli_run.flags.blockprofile, "block"},
     {"mutexprofile", &pli_run.flags.mutexprofile, "mutex"},
     {"cpuprofile", &pli_run.flags.cpuprofile, "cpu"},
+    {"trace", &pli_run.flags.trace, NULL},
 };
 enum { PLI_BENCH_PROFILES = sizeof pli_bench_profiles / sizeof *pli_bench_profiles };
 
@@ -21924,7 +22157,7 @@ enum { PLI_BENCH_PROFILES = sizeof pli_bench_profiles / sizeof *pli_bench_profil
 static void pli_bench_profile_fault(const struct pli_bench_profile *p, pl_result result)
 {
     fprintf(stderr, "perflab: -%s %s: %s; %s\n", p->flag, *p->path, pl_result_str(result),
-            result == PL_BUSY ? "leave cpu= out of PERFLAB" :
+            result == PL_BUSY ? "leave cpu= and trace= out of PERFLAB" :
             result == PL_IO ? "name a file in a folder that can be written to" : "run without it");
     pli_run.exit_code = 2;
 }
@@ -21937,6 +22170,8 @@ static pl_result pli_bench_profile_open(const struct pli_bench_profile *p)
     pl_result result = pli_path_absolute(absolute, sizeof absolute, *p->path);
     if (result != PL_OK)
         return result;
+    if (p->path == &f->trace)
+        return pl_trace_start(&(pl_trace_desc){.path = *p->path});
     if (p->path == &f->cpuprofile)
         return pl_cpu_start(&(pl_cpu_desc){.path = *p->path, .gated = 1});
     if (p->path == &f->memprofile) {
@@ -21972,8 +22207,9 @@ static void pli_bench_profile_stop(void)
 {
     for (int i = PLI_BENCH_PROFILES - 1; i >= 0; i--) {
         const struct pli_bench_profile *p = &pli_bench_profiles[i];
-        pl_result result = !*p->path ? PL_OK : p->path == &pli_run.flags.cpuprofile ?
-                           pl_cpu_stop() : pl_profile_save(p->name, *p->path);
+        pl_result result = !*p->path ? PL_OK : p->path == &pli_run.flags.trace ? pl_trace_stop() :
+                           p->path == &pli_run.flags.cpuprofile ? pl_cpu_stop() :
+                           pl_profile_save(p->name, *p->path);
         if (result != PL_OK)
             pli_bench_profile_fault(p, result);
     }
@@ -22068,7 +22304,7 @@ int pl_bench_main(int argc, char **argv)
        cmdline                                       the arguments, with a NUL between two
        symbol                 0x1f40+0x2a10          names for addresses; or in the body of a POST
        memstats                                      the figures of pl_memstats, a line each
-       trace                                         501: there is no tracer
+       trace                  seconds=1              what every thread did in these seconds
 
    What an answer says of itself decides what its reader does with it:
 
@@ -22078,8 +22314,8 @@ int pl_bench_main(int argc, char **argv)
        X-Content-Type-Options   nosniff: it is what it says, and never a script
        X-Go-Pprof: 1            the body is a message; without it pprof shows the status alone
 
-   Most answers are there at once. Two take their time: a CPU profile, and the difference of a
-   profile over some seconds. So that one thread can serve all, a request is a job that is begun,
+   Most answers are there at once. Three take their time: a CPU profile, a trace, and the difference
+   of a profile over some seconds. So that one thread can serve all, a request is a job that is begun,
    and may ask to be finished later; nothing in here ever waits:
 
        begin ──► status: the answer is there
@@ -22100,6 +22336,7 @@ int pl_bench_main(int argc, char **argv)
 #define PLI_HTTP_SECONDS_MAX 1000000000 /* what is longer would not fit into nanoseconds */
 #define PLI_HTTP_SYMBOLS ((size_t)16 << 20) /* bytes of names in one answer */
 #define PLI_HTTP_HEAP_RATE ((int64_t)512 << 10) /* bytes; Go's */
+#define PLI_HTTP_TRACE_BUFFER ((size_t)32 << 20) /* bytes; if no trace is being taken */
 
 /* A request that is worked on, and its answer. */
 typedef struct pli_http_job {
@@ -22109,6 +22346,7 @@ typedef struct pli_http_job {
     bool error;                   /* the body is a message for people, and no profile */
     bool delta;                   /* a difference is being taken; the values are in before */
     uint64_t cpu_start;           /* when the CPU profile began that this job takes; 0: none */
+    uint64_t trace_start;         /* the same of a trace, in ticks */
     uint64_t due_ns;
     char name[PLI_HTTP_NAME];     /* of the profile */
     char attached[PLI_HTTP_NAME + 40]; /* how a browser is to call the file; "": shows it */
@@ -22418,6 +22656,43 @@ static void pli_http_end_cpu(pli_http_job *job)
     job->cpu_start = 0;
 }
 
+/* -- The trace --
+
+   Any number at a time, beside one that the program takes itself: all look into the same records,
+   and each answer has those of its own seconds. */
+
+/* Seconds may have a fraction. Absent, and whatever is no time, means one, as in Go. */
+static void pli_http_trace(pli_http_job *job, const pli_http_ask *ask)
+{
+    char text[24];
+    int64_t ns = 0;
+    pli_http_param(ask->query, "seconds", text, sizeof text - 1);
+    if (strspn(text, "0123456789.") != strlen(text) || !pli_parse_duration(strcat(text, "s"), &ns) ||
+        ns <= 0)
+        ns = 1000000000;
+    pl_result result = pli_trace_open(PLI_HTTP_TRACE_BUFFER, NULL);
+    if (result != PL_OK) {
+        pli_http_fail(job, result == PL_UNSUPPORTED ? 501 : 500, result == PL_UNSUPPORTED ?
+                      "Could not enable tracing: this program has no tracer" :
+                      "Could not enable tracing: out of memory");
+        return;
+    }
+    job->trace_start = pl_ticks();
+    job->due_ns = pl_now_ns() + (uint64_t)ns;
+}
+
+/* Writes what was recorded meanwhile, and gives the recorder back. */
+static void pli_http_end_trace(pli_http_job *job)
+{
+    pl_result result = pli_trace_export(job->trace_start, pl_ticks(), &job->body, false);
+    pli_trace_close();
+    job->trace_start = 0;
+    if (result == PL_OK)
+        pli_http_attach(job, "");
+    else
+        pli_http_fail(job, 500, "the trace could not be written: out of memory");
+}
+
 /* -- Other addresses -- */
 
 /* Appends a file of unknown size, as those in /proc are. */
@@ -22489,14 +22764,6 @@ static void pli_http_symbol(pli_http_job *job, const pli_http_ask *ask)
         pli_http_fail(job, 413, "too many addresses for one answer: ask for fewer at a time");
 }
 
-/* Nobody would be helped by an empty file of the right kind: the tools would open it, and show that
-   nothing has happened. */
-static void pli_http_trace(pli_http_job *job, const pli_http_ask *ask)
-{
-    (void)ask;
-    pli_http_fail(job, 501, "execution traces are not available: this program has no tracer");
-}
-
 /* "name = value" for each figure, in bytes or numbers, as pl_memstats_write has it: the same list
    makes the struct, that text, this one and the page. */
 static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
@@ -22519,6 +22786,7 @@ static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
        process 4711, up 1:12:09 h, 9 threads ...                 which process of it
 
        Where the time goes in the next [ 30 ] seconds [take it]  the CPU profile
+       What every thread does in the next [ 5 ] seconds [take it]  a trace
 
        Count  Profile                                            all others
           12  block    who waited for other threads ...          file   next 10 s
@@ -22541,6 +22809,7 @@ static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
        file             block                  the protobuf, saved as "block"
        next 10 s        block?seconds=10       saved as "block-delta", when they are over
        take it          profile?seconds=30     a form that is a GET: an address to be kept
+       take it          trace?seconds=5        the same, saved as "trace"
        Memory           memstats
        command line     cmdline
 
@@ -22783,6 +23052,10 @@ static void pli_http_index(pli_http_job *job, const pli_http_ask *ask)
                    "<input name=seconds type=number min=1 max=3600 value=30> seconds: "
                    "<button>take it</button>\n<br>");
     pli_http_command(b, host, "profile", "?seconds=30");
+    pli_bytes_text(b, "</form>\n<h2>Trace</h2>\n<form action=trace>What every thread does, moment by "
+                   "moment, in the next <input name=seconds type=number min=1 max=60 value=5> "
+                   "seconds: <button>take it</button>\n<br>for <code>python3 -m graders trace "
+                   "trace</code> or ui.perfetto.dev");
     pli_bytes_text(b, "</form>\n<h2>Types of profiles available:</h2>\n<table>\n<tr><th class=n>"
                    "Count</th><th>Profile</th><th></th><th></th></tr>\n");
     for (int i = 0; i < count; i++)
@@ -22931,6 +23204,10 @@ static void pli_http_begin(pli_http_job *job, const pl_http_request *request)
 static void pli_http_finish(pli_http_job *job)
 {
     bool delta = job->delta;
+    if (job->trace_start) {
+        pli_http_end_trace(job);
+        return;
+    }
     if (!delta)
         pli_http_end_cpu(job);
     pl_result result = pli_profile_bytes(delta ? job->name : "cpu", 0, false,
@@ -22950,9 +23227,11 @@ static void pli_http_abandon(pli_http_job *job)
 {
     if (job->cpu_start)
         pli_http_end_cpu(job);
+    if (job->trace_start)
+        pli_trace_close();
     if (job->delta)
         pli_snapshot_free(&job->before);
-    job->delta = false;
+    job->trace_start = 0, job->delta = false;
     pli_http_fail(job, 500, "the client has gone");
 }
 
@@ -24254,16 +24533,17 @@ int pl_http_port(void)
        leakcheck       then, so that as much as possible is seen
        memlimit        before others take memory
        heap block mutex and their rates
+       trace
        cpu             last of the collectors: their own start is not sampled
        heaptrace       a thread of its own, when all else stands
 
-   What is written to a file: each is a key, and the name of a profile. */
-enum { PLI_ENV_CPU, PLI_ENV_HEAP, PLI_ENV_BLOCK, PLI_ENV_MUTEX, PLI_ENV_FILES };
-static const char *const pli_env_names[PLI_ENV_FILES] = {"cpu", "heap", "block", "mutex"};
+   What is written to a file: each is a key, and, but for the last, the name of a profile. */
+enum { PLI_ENV_CPU, PLI_ENV_HEAP, PLI_ENV_BLOCK, PLI_ENV_MUTEX, PLI_ENV_TRACE, PLI_ENV_FILES };
+static const char *const pli_env_names[PLI_ENV_FILES] = {"cpu", "heap", "block", "mutex", "trace"};
 
 static struct {
     char path[PLI_ENV_FILES][4096]; /* as given, but absolute; "": not this one */
-    int64_t hz, heaprate, blockrate, mutexfraction, parent;
+    int64_t hz, heaprate, blockrate, mutexfraction, tracebytes, parent;
     int64_t leakcheck, leakexit;            /* 1: lost blocks, 2: all; the exit code, 0: as it is */
     int64_t heaptrace;                      /* seconds from line to line; 0: none */
     int64_t memlimit;                       /* bytes; 0: none */
@@ -24273,6 +24553,7 @@ static struct {
     const char *http, *token;               /* NULL: no port; no token */
     pl_leak_baseline mark;
     bool cpu, started, child;
+    uint64_t trace_start; /* in ticks; 0: no trace */
     int pid;           /* a vfork's child has another one; atomic */
     uint32_t finish;   /* PLI_FINISH_...; atomic */
     int finisher;      /* the thread that writes */
@@ -24305,8 +24586,9 @@ static void pli_env_complain(const char *what, const char *detail, const char *m
 static bool pli_env_number(const char *key, const char *value, int64_t least, int64_t most,
                            int64_t *out)
 {
-    if (pli_parse_int64(value, least, most, out))
-        return true;
+    int64_t number;
+    if (pli_parse_int64(value, least, most, &number))
+        return *out = number, true;
     char range[80];
     snprintf(range, sizeof range, "' is not a number from %lld to %lld", (long long)least,
              (long long)most);
@@ -24470,6 +24752,7 @@ static const struct { const char *key; int64_t least, most, *out; } pli_env_numb
     {"leakcheck", 0, 2, &pli_env.leakcheck},
     {"leakexit", 0, 255, &pli_env.leakexit},
     {"heaptrace", 0, 86400, &pli_env.heaptrace},
+    {"tracebytes", (int64_t)256 << 10, (int64_t)4 << 30, &pli_env.tracebytes},
     {"parent", 1, INT32_MAX, &pli_env.parent},
 };
 
@@ -24554,6 +24837,21 @@ static void pli_env_path(int which, char *out, size_t size)
         snprintf(out, size, "%s", path);
 }
 
+/* The trace so far; it goes on. */
+static pl_result pli_env_save_trace(const char *path, bool emergency)
+{
+    pli_bytes bytes = {NULL, 0, 0, false};
+    char *beside = pli_os_map(4096);
+    pl_result result = beside ? pli_trace_export(pli_env.trace_start, pl_ticks(), &bytes, emergency)
+                              : PL_NOMEM;
+    if (result == PL_OK)
+        result = pli_file_save(path, &bytes, beside, 4096);
+    pli_bytes_free(&bytes);
+    if (beside)
+        munmap(beside, 4096);
+    return result;
+}
+
 /* Writes one file. In an emergency without malloc, and with the paths in memory of its own: the
    stack may be a small thread's. */
 static void pli_env_save(int which, bool emergency)
@@ -24563,13 +24861,29 @@ static void pli_env_save(int which, bool emergency)
     if (!path)
         return;
     pli_env_path(which, path, size);
-    pl_result result = pli_profile_save(pli_env_names[which], path, emergency);
+    pl_result result = which == PLI_ENV_TRACE ? pli_env_save_trace(path, emergency) :
+                       pli_profile_save(pli_env_names[which], path, emergency);
     if (result != PL_OK)
         pli_env_complain(path, ": ", pl_result_str(result));
     munmap(path, size);
 }
 
 #define PLI_ENV_CHILD_NS 10000000 /* a tick at 100 Hz */
+#define PLI_ENV_TRACE_NS 100000000
+
+/* Ends the trace, before what else is written adds to it. A program that has stopped it has its
+   file already. A trace shows what waits, so a child that lived for a while is worth one, even if
+   it did nothing. */
+static void pli_env_end_trace(bool emergency, bool worth)
+{
+    char *path = pli_env.path[PLI_ENV_TRACE];
+    if (pli_env.trace_start == 0)
+        return;
+    worth = worth || pl_ticks_to_ns(pl_ticks() - pli_env.trace_start) >= PLI_ENV_TRACE_NS;
+    pl_result result = pli_trace_stop(emergency, worth);
+    if (result != PL_OK && result != PL_INVALID)
+        pli_env_complain(path, ": ", pl_result_str(result));
+}
 
 /* Stops and writes. A child that used next to no time has nothing worth a file: shells fork for
    everything. */
@@ -24577,9 +24891,10 @@ static void pli_env_write(bool emergency)
 {
     bool running = pli_env.cpu && pli_cpu_end_at_exit(emergency);
     bool worth = !pli_env.child || pl_process_cpu_ns() >= PLI_ENV_CHILD_NS;
+    pli_env_end_trace(emergency, worth);
     if (running && (!pli_env.child || pli_cpu.ticks > 0))
         pli_env_save(PLI_ENV_CPU, emergency);
-    for (int i = PLI_ENV_CPU + 1; i < PLI_ENV_FILES && worth; i++)
+    for (int i = PLI_ENV_CPU + 1; i < PLI_ENV_TRACE && worth; i++)
         if (pli_env.path[i][0])
             pli_env_save(i, emergency);
 }
@@ -24743,6 +25058,29 @@ static void pli_env_mark(char **place)
     *place = note;
 }
 
+#define PLI_ENV_FORKED 8 /* a forked child's trace has this part of the memory of its parent's */
+
+/* A fork's child mostly executes something at once, so what it has is small, and in memory: no ring
+   file would be left behind. */
+static void pli_env_start_trace(void)
+{
+    char path[4096 + 32];
+    bool forked = pli_env.trace_start != 0;
+    size_t bytes = (size_t)(pli_env.tracebytes ? pli_env.tracebytes : (int64_t)64 << 20);
+    size_t least = (size_t)256 << 10;
+    if (forked)
+        bytes = bytes / PLI_ENV_FORKED > least ? bytes / PLI_ENV_FORKED : least;
+    pli_env_path(PLI_ENV_TRACE, path, sizeof path);
+    pli_env.trace_start = pl_ticks();
+    pl_result result = pli_trace_start(&(pl_trace_desc){.path = path, .buffer_bytes = bytes},
+                                       !forked);
+    if (result == PL_OK)
+        return;
+    if (!forked)
+        pli_env_complain(path, ": ", pl_result_str(result));
+    pli_env.trace_start = 0;
+}
+
 /* A fork's child goes on with a profile of its own. The modules are the parent's. The child of a
    multi-threaded program has this thread alone, so nobody is writing: whatever state the parent was
    in, finishing and dumping begin anew. */
@@ -24758,6 +25096,8 @@ static void pli_env_fork_child(pli_thread *t)
     pli_env.finish = PLI_FINISH_NOT;
     pli_env.finisher = pli_env.fatal = 0;
     pli_env.dumping = 0;
+    if (pli_env.trace_start)
+        pli_env_start_trace();
     if (!pli_env.cpu)
         return;
     pli_env_path(PLI_ENV_CPU, pli_cpu.path, sizeof pli_cpu.path);
@@ -24775,7 +25115,7 @@ static void pli_env_start_cpu(void)
     pl_result result = pl_cpu_start(&(pl_cpu_desc){.hz = (int)pli_env.hz, .path = path});
     pli_env.cpu = result == PL_OK;
     if (result != PL_OK) {
-        pli_env_complain("cpu=", path, pl_result_str(result));
+        pli_env_complain(path, ": ", pl_result_str(result));
         pli_env.path[PLI_ENV_CPU][0] = '\0';
     }
 }
@@ -24805,7 +25145,7 @@ static void pli_env_on_dump(int number)
         __atomic_compare_exchange_n(&pli_env.dumping, &idle, 1, 0, __ATOMIC_ACQUIRE,
                                     __ATOMIC_RELAXED)) {
         for (int i = 0; i < PLI_ENV_FILES; i++)
-            if (pli_env.path[i][0])
+            if (pli_env.path[i][0] && (i != PLI_ENV_TRACE || pli_env.trace_start))
                 pli_env_save(i, true);
         __atomic_store_n(&pli_env.dumping, 0, __ATOMIC_RELEASE);
     }
@@ -24829,6 +25169,8 @@ static void pli_env_start_files(char **place)
     pli_env.child = pli_env.parent != 0 && pli_env.parent != getpid();
     PLI_STORE(pli_env.pid, getpid());
     pli_env_start_rates();
+    if (pli_env.path[PLI_ENV_TRACE][0])
+        pli_env_start_trace();
     if (pli_env.path[PLI_ENV_CPU][0])
         pli_env_start_cpu();
     for (int i = 0; i < PLI_ENV_FILES; i++)
