@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -37,10 +38,16 @@ class Browser:
                    f"--user-data-dir={self._folder.name}", f"--window-size={width},{height}", *flags]
         if os.geteuid() == 0:
             command.append("--no-sandbox")
+
+        def place() -> None:
+            """In the child: the pipes become descriptors 3 and 4."""
+            high = [fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in (to_read, to_write)]
+            for target, one in zip((3, 4), high):
+                os.dup2(one, target)
+
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "sh", *command],
-            pass_fds=(to_read, to_write), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
+            command, preexec_fn=place, pass_fds=(3, 4), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(to_read)
         os.close(to_write)
         self._held, self._last, self._session = b"", 0, ""
