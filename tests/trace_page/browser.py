@@ -35,7 +35,8 @@ class Browser:
         self._read, to_write = os.pipe()
         command = [str(chromium()), "--headless", "--remote-debugging-pipe", "--disable-gpu",
                    "--no-first-run", "--disable-extensions", "--log-level=3", "--hide-scrollbars",
-                   f"--user-data-dir={self._folder.name}", f"--window-size={width},{height}", *flags]
+                   f"--user-data-dir={self._folder.name}", f"--window-size={width},{height}",
+                   *flags]
         if os.geteuid() == 0:
             command.append("--no-sandbox")
 
@@ -97,7 +98,8 @@ class Browser:
             if answer.get("id") == self._last:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
-                return answer["result"]
+                result: Dict[str, Any] = answer["result"]
+                return result
 
     def _next(self) -> Dict[str, Any]:
         while b"\0" not in self._held:
@@ -204,7 +206,8 @@ class Browser:
         plain = len(key) == 1
         code = KEY_CODES.get(key) or ord(key.upper())
         same = {"key": key, "windowsVirtualKeyCode": code, "modifiers": SHIFT if shift else 0}
-        self.send("Input.dispatchKeyEvent", type="keyDown", **same, **({"text": key} if plain else {}))
+        letter = {"text": key} if plain else {}
+        self.send("Input.dispatchKeyEvent", type="keyDown", **same, **letter)
         self.send("Input.dispatchKeyEvent", type="keyUp", **same)
         self.settle()
 

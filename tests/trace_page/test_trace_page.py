@@ -494,7 +494,8 @@ def test_a_region_is_drawn_where_it_is(browser, page):
     def tinted(start, end):
         found = colours(browser, round(start * box["width"]), lane,
                         round((end - start) * box["width"]), 8)
-        return sum(count for colour, count in found.items() if colour in tints) / sum(found.values())
+        ours = sum(count for colour, count in found.items() if colour in tints)
+        return ours / sum(found.values())
     assert tinted(0.22, 0.48) > 0.97
     assert tinted(0, 0.19) == tinted(0.51, 1) == 0
 
@@ -547,8 +548,8 @@ def test_a_thousand_threads_scroll(browser, page):
 
 
 HOSTILE = ["</script><b id=evil>bold</b>", "\"quote' &amp; <img id=evil src=x onerror=alert(1)>",
-           "<!-- data -->", "שלום עולם", "日本語 😀", "a\nb\x00c", "\u202egnp.exe", "\ud800", "y" * 65536,
-           "${alert(1)}", "__proto__", "constructor"]
+           "<!-- data -->", "שלום עולם", "日本語 😀", "a\nb\x00c", "\u202egnp.exe", "\ud800",
+           "y" * 65536, "${alert(1)}", "__proto__", "constructor"]
 
 
 def test_hostile_names_are_shown_as_text(browser, page):
@@ -621,7 +622,8 @@ BLINDNESS = {"protan": ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, 
 
 def seen(colour, kind):
     parts = [(int(colour[i:i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5)]
-    return [max(0.0, sum(a * b for a, b in zip(row, parts))) ** (1 / 2.2) for row in BLINDNESS[kind]]
+    return [max(0.0, sum(a * b for a, b in zip(row, parts))) ** (1 / 2.2)
+            for row in BLINDNESS[kind]]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -633,7 +635,8 @@ def test_states_differ_for_the_colour_blind(browser, server_page, kind, theme):
     plain = {name: seen(custom(browser, name), kind) for name in ("running", "others", "idle")}
     pairs = [(a, b) for a in plain for b in plain if a < b]
     for one, other in pairs:
-        assert sum((a - b) ** 2 for a, b in zip(plain[one], plain[other])) ** 0.5 > 0.2, (one, other)
+        apart = sum((a - b) ** 2 for a, b in zip(plain[one], plain[other])) ** 0.5
+        assert apart > 0.2, (one, other)
 
 
 def test_the_theme_can_be_changed(browser, server_page):
