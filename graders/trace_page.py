@@ -17,7 +17,7 @@ from itertools import chain
 from math import isfinite
 from operator import sub
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 from .files import keep
 from .timeline import Counter, Detail, FlowPoint, Process, Slices, Task, Thread, Timeline, Value
@@ -232,8 +232,10 @@ class Strings:
 
 def _process_numbers(timeline: Timeline) -> Dict[int, int]:
     """Places in the list of processes, by pid; those that the trace does not name come last."""
-    owners = chain(timeline.processes, timeline.threads, timeline.tasks, timeline.counters)
-    return {pid: number for number, pid in enumerate(dict.fromkeys(item.pid for item in owners))}
+    owners: Sequence[Iterable[Any]] = (timeline.processes, timeline.threads, timeline.tasks,
+                                       timeline.counters)
+    pids = dict.fromkeys(item.pid for item in chain.from_iterable(owners))
+    return {pid: number for number, pid in enumerate(pids)}
 
 
 def _header(timeline: Timeline, tasks: Sequence[Task], process: Dict[int, int]) -> Column:

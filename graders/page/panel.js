@@ -70,6 +70,11 @@ function table(title, headings, rows, more = {}) {
   return box;
 }
 
+// A time with four digits; the exact one when the mouse rests on it.
+function timeCell(ns) {
+  return element('span', {title: `${formatCount(Math.round(ns))} ns`}, formatTime(Math.round(ns)));
+}
+
 function stackList(text) {
   return element(
     'ol',
@@ -361,27 +366,8 @@ class Panel {
         this.threadTable(found, whole),
         found.regions.length ? this.spanTable('Regions', 'regions', found.regions, 'slice') : null,
         found.tasks.length ? this.spanTable('Tasks', 'tasks', found.tasks, 'task') : null,
-        found.waits.length
-          ? table(
-              'Blocked on',
-              ['cause', 'count', 'total', 'longest'],
-              found.waits.map(row => [
-                this.waitCell(row),
-                formatCount(row.count),
-                formatTime(row.total),
-                formatTime(row.max),
-              ]),
-              {id: 'waits'},
-            )
-          : null,
-        found.samples.length
-          ? table(
-              'CPU samples',
-              ['function', 'count', 'time'],
-              found.samples.map(row => [row.name, formatCount(row.count), formatTime(row.total)]),
-              {id: 'samples'},
-            )
-          : null,
+        this.waitTable(found.waits),
+        this.sampleTable(found.samples),
         this.counterTable(from, to),
         ...more,
       ),
@@ -395,9 +381,7 @@ class Panel {
     const line = (name, spent) => [
       name,
       shareBar(spent),
-      ...spent.slice(0, 2).map(formatTime),
-      formatTime(spent[2] + spent[3] + spent[4]),
-      formatTime(spent[5]),
+      ...[spent[0], spent[1], spent[2] + spent[3] + spent[4], spent[5]].map(timeCell),
     ];
     return table(
       `Threads: ${formatCount(rows.length)}, ${trim(all[0] / (whole || 1), 3)} running on average`,
@@ -422,13 +406,28 @@ class Panel {
       rows.map(row => [
         row.name,
         formatCount(row.count),
-        formatTime(row.total),
-        formatTime(row.p50),
-        formatTime(row.p99),
-        link(formatTime(row.max), () => this.app.goTo(what, row.longest)),
+        ...[row.total, row.p50, row.p99].map(timeCell),
+        link(timeCell(row.max), () => this.app.goTo(what, row.longest)),
       ]),
       {id},
     );
+  }
+
+  waitTable(waits) {
+    const cells = row => [
+      this.waitCell(row),
+      formatCount(row.count),
+      timeCell(row.total),
+      timeCell(row.max),
+    ];
+    const headings = ['cause', 'count', 'total', 'longest'];
+    return waits.length ? table('Blocked on', headings, waits.map(cells), {id: 'waits'}) : null;
+  }
+
+  sampleTable(samples) {
+    const rows = samples.map(row => [row.name, formatCount(row.count), timeCell(row.total)]);
+    const headings = ['function', 'count', 'time'];
+    return rows.length ? table('CPU samples', headings, rows, {id: 'samples'}) : null;
   }
 
   waitCell(row) {

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -34,13 +35,20 @@ class Browser:
         self._read, to_write = os.pipe()
         command = [str(chromium()), "--headless", "--remote-debugging-pipe", "--disable-gpu",
                    "--no-first-run", "--disable-extensions", "--log-level=3", "--hide-scrollbars",
-                   f"--user-data-dir={self._folder.name}", f"--window-size={width},{height}", *flags]
+                   f"--user-data-dir={self._folder.name}", f"--window-size={width},{height}",
+                   *flags]
         if os.geteuid() == 0:
             command.append("--no-sandbox")
+
+        def place() -> None:
+            """In the child: the pipes become descriptors 3 and 4."""
+            high = [fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in (to_read, to_write)]
+            for target, one in zip((3, 4), high):
+                os.dup2(one, target)
+
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "sh", *command],
-            pass_fds=(to_read, to_write), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
+            command, preexec_fn=place, pass_fds=(3, 4), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(to_read)
         os.close(to_write)
         self._held, self._last, self._session = b"", 0, ""
@@ -90,7 +98,8 @@ class Browser:
             if answer.get("id") == self._last:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
-                return answer["result"]
+                result: Dict[str, Any] = answer["result"]
+                return result
 
     def _next(self) -> Dict[str, Any]:
         while b"\0" not in self._held:
@@ -197,7 +206,8 @@ class Browser:
         plain = len(key) == 1
         code = KEY_CODES.get(key) or ord(key.upper())
         same = {"key": key, "windowsVirtualKeyCode": code, "modifiers": SHIFT if shift else 0}
-        self.send("Input.dispatchKeyEvent", type="keyDown", **same, **({"text": key} if plain else {}))
+        letter = {"text": key} if plain else {}
+        self.send("Input.dispatchKeyEvent", type="keyDown", **same, **letter)
         self.send("Input.dispatchKeyEvent", type="keyUp", **same)
         self.settle()
 

@@ -23,8 +23,9 @@ class Maker:
         self._strings: Dict[str, int] = {"": 0}
 
     def process(self, name: str, pid: int = 4711) -> None:
-        self.timeline.processes.append(Process(pid, name, f"./{name} --port 80", f"/usr/bin/{name}",
-                                               {"records": 12, "lost": 0, "clock": "tsc"}))
+        self.timeline.processes.append(Process(
+            pid, name, f"./{name} --port 80", f"/usr/bin/{name}",
+            {"records": 12, "lost": 0, "clock": "tsc"}))
 
     def text(self, text: str) -> int:
         if text not in self._strings:
@@ -36,7 +37,8 @@ class Maker:
         self.timeline.details.append(dict(items))
         return len(self.timeline.details) - 1
 
-    def thread(self, name: str, start: int = 0, end: Optional[int] = None, pid: int = 4711) -> Thread:
+    def thread(self, name: str, start: int = 0, end: Optional[int] = None,
+               pid: int = 4711) -> Thread:
         thread = Thread(uuid=len(self.timeline.threads) + 9, pid=pid,
                         tid=5000 + len(self.timeline.threads), name=name, start=start,
                         end=self.timeline.duration if end is None else end)
@@ -141,7 +143,8 @@ def _request(maker: Maker, thread: Thread, begin: int, arrival: int, lock: int,
     maker.ran(thread, begin, ready)
     maker.ran(thread, taken, taken + write // 4, draw.random() < 0.5)
     maker.ran(thread, taken + write // 4 + write // 2, end)
-    maker.point(thread.points, begin + parse // 2, "user", LOG, maker.detail(text="id 17, from Rome"))
+    maker.point(thread.points, begin + parse // 2, "user", LOG,
+                maker.detail(text="id 17, from Rome"))
     maker.point(thread.points, done + MS, "memcpy", SAMPLE,
                 maker.detail(stack="memcpy+0x9 < reply (net.c:70)", weight_ns=10 * MS))
     numbers = maker.timeline.threads.index(thread)
