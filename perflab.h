@@ -131,6 +131,8 @@
        blockrate=NS     waits from this length on, of shorter ones a sample; 1
        mutex=FILE       who held what others waited for
        mutexfraction=N  one in so many; 1
+       trace=FILE       what every thread did, moment by moment: see TRACES
+       tracebytes=N     memory for that; what is older is overwritten; 67108864
        signal=USR2      write the files now, when this signal comes, and go on
        heaptrace=N      every N seconds a line on stderr: what is live, is it growing
        crash=LEVEL      what is said of a crash: none, single (the thread), all (all threads), core
@@ -146,7 +148,7 @@
        A file is a gzipped pprof profile (profile.proto), which Go's tools, Parca, Pyroscope and
        speedscope read. Functions, source lines and inlined calls are found by perflab itself, the
        latter two in the debug information of what was compiled with -g, or in separate debug files.
-       -cpuprofile FILE does the same for what benchmarks time.
+       -cpuprofile FILE does the same for what benchmarks time, -trace FILE for all that they do.
 
    OVER HTTP
        A program that calls pl_http_start(NULL), or runs with PERFLAB=http=127.0.0.1:6060 (add
@@ -17448,7 +17450,8 @@ PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, pli_
 
 /* -- One trace -- */
 
-static pl_result pli_trace_start(const pl_trace_desc *desc)
+/* Under the lock of pli_tracing. */
+static pl_result pli_trace_begin_one(const pl_trace_desc *desc, bool in_file)
 {
     const char *path = desc->path && desc->path[0] ? desc->path : "trace.pftrace";
     size_t bytes = desc->buffer_bytes ? desc->buffer_bytes : PLI_TRACE_BUFFER;
@@ -17459,17 +17462,17 @@ static pl_result pli_trace_start(const pl_trace_desc *desc)
         return result;
     snprintf(pli_tracing.ring, sizeof pli_tracing.ring, "%s.ring", pli_tracing.path);
     PLI_STORE(pli_trace.leave_out, desc->leave_out);
-    return pli_trace_open(bytes, pli_tracing.ring);
+    return pli_trace_open(bytes, in_file ? pli_tracing.ring : NULL);
 }
 
-pl_result pl_trace_start(const pl_trace_desc *desc)
+/* pl_trace_start, with a ring file or without one. */
+PLI_SOMETIMES static pl_result pli_trace_start(const pl_trace_desc *desc, bool in_file)
 {
-    static const pl_trace_desc defaults;
     pl_result result = PL_BUSY;
     pli_lock_take(&pli_tracing.lock);
     if (!pli_tracing.running) {
         uint64_t now = pl_ticks();
-        result = pli_trace_start(desc ? desc : &defaults);
+        result = pli_trace_begin_one(desc, in_file);
         pli_tracing.running = result == PL_OK;
         pli_tracing.start_ticks = now;
     }
@@ -17477,17 +17480,24 @@ pl_result pl_trace_start(const pl_trace_desc *desc)
     return result;
 }
 
+pl_result pl_trace_start(const pl_trace_desc *desc)
+{
+    static const pl_trace_desc defaults;
+    return pli_trace_start(desc ? desc : &defaults, true);
+}
+
 /* Ends the records if nobody else needs them, and writes the file. In an emergency nothing is given
    back: the program ends. */
-static pl_result pli_trace_finish(bool emergency)
+static pl_result pli_trace_finish(bool emergency, bool write)
 {
     pli_bytes bytes = {NULL, 0, 0, false};
     char *beside = pli_os_map(4096);
     uint64_t from = pli_tracing.start_ticks, to = pl_ticks();
     if (pli_trace.users == 1)
         pli_trace_halt(emergency);
-    pl_result result = beside ? pli_trace_encode(from, to, &bytes, emergency) : PL_NOMEM;
-    if (result == PL_OK)
+    pl_result result = !write ? PL_OK : !beside ? PL_NOMEM :
+                       pli_trace_encode(from, to, &bytes, emergency);
+    if (result == PL_OK && write)
         result = pli_file_save(pli_tracing.path, &bytes, beside, 4096);
     pli_bytes_free(&bytes);
     if (beside)
@@ -17499,8 +17509,9 @@ static pl_result pli_trace_finish(bool emergency)
     return result;
 }
 
-/* pl_trace_stop, also for emergencies: PL_BUSY then when a lock cannot be had. */
-static pl_result pli_trace_stop(bool emergency)
+/* pl_trace_stop, also for emergencies, PL_BUSY then when a lock cannot be had; and for traces that
+   nobody wants. */
+static pl_result pli_trace_stop(bool emergency, bool write)
 {
     pl_result result = PL_INVALID;
     if (!pli_lock_take_or_try(&pli_tracing.lock, emergency))
@@ -17508,7 +17519,7 @@ static pl_result pli_trace_stop(bool emergency)
     if (pli_tracing.running && !pli_lock_take_or_try(&pli_trace.lock, emergency)) {
         result = PL_BUSY;
     } else if (pli_tracing.running) {
-        result = pli_trace_finish(emergency);
+        result = pli_trace_finish(emergency, write);
         pli_tracing.running = false;
         pli_lock_give(&pli_trace.lock);
     }
@@ -17518,10 +17529,44 @@ static pl_result pli_trace_stop(bool emergency)
 
 pl_result pl_trace_stop(void)
 {
-    return pli_trace_stop(false);
+    return pli_trace_stop(false, true);
 }
 
 #else /* !PLI_TRACE */
+
+#if PLI_LINUX
+
+/* What the port and PERFLAB call. */
+PLI_SOMETIMES static pl_result pli_trace_open(size_t bytes, const char *path)
+{
+    (void)bytes, (void)path;
+    return PL_UNSUPPORTED;
+}
+
+PLI_SOMETIMES static void pli_trace_close(void)
+{
+}
+
+PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, pli_bytes *out,
+                                                bool emergency)
+{
+    (void)from, (void)to, (void)out, (void)emergency;
+    return PL_UNSUPPORTED;
+}
+
+PLI_SOMETIMES static pl_result pli_trace_start(const pl_trace_desc *desc, bool in_file)
+{
+    (void)desc, (void)in_file;
+    return PL_UNSUPPORTED;
+}
+
+PLI_SOMETIMES static pl_result pli_trace_stop(bool emergency, bool write)
+{
+    (void)emergency, (void)write;
+    return PL_INVALID;
+}
+
+#endif /* PLI_LINUX */
 
 pl_result pl_trace_start(const pl_trace_desc *desc)
 {
@@ -20627,7 +20672,7 @@ enum { PLI_FLAG_CPUS = 64 }; /* values of -cpu: powers of two up to any machine,
 /* The values of the flags; the strings belong to argv. */
 typedef struct pli_flags {
     const char *bench, *list, *run; /* list: NULL when not given */
-    const char *cpuprofile, *memprofile, *blockprofile, *mutexprofile; /* NULL: none */
+    const char *cpuprofile, *memprofile, *blockprofile, *mutexprofile, *trace; /* NULL: none */
     int64_t memprofilerate, blockprofilerate, mutexprofilefraction;
     int64_t count, timeout_ns;      /* timeout: 0 is never */
     struct {
@@ -20768,6 +20813,8 @@ static const pli_flag pli_flag_table[] = {
     {"timeout", "T", PLI_FLAG(timeout_ns), pli_flag_timeout,
      "a time with its unit, such as 90s or 10m",
      "give up after this time, and say what ran; never"},
+    {"trace", "FILE", PLI_FLAG(trace), pli_flag_text, "",
+     "write what every thread did, moment by moment, for Perfetto; none"},
     {"v", NULL, PLI_FLAG(verbose), pli_flag_switch, "true or false",
      "print names when they start and logs at once"},
     {"help", NULL, PLI_FLAG(help), pli_flag_switch, "true or false", "print this"},
@@ -21444,10 +21491,13 @@ static void pli_bench_run_n(pli_bench *b, int64_t n)
     b->loop_n = 0;
     b->loop_done = false;
     b->parallelism = 1;
+    pl_region_begin_copy(b->name);
+    pl_trace_log("n", "%lld", (long long)n);
     pl_bench_reset_timer(&b->api);
     pl_bench_start_timer(&b->api);
     b->fn(&b->api, b->arg);
     pl_bench_stop_timer(&b->api);
+    pl_region_end();
     pli_bench_settle(!b->has_sub);
     b->previous_n = n;
     b->previous_ns = (int64_t)b->elapsed_ns;
@@ -22145,7 +22195,8 @@ static void pli_bench_list(void)
 }
 
 /* What -cpuprofile and its like ask for: the flag, its value, the profile that is written. That of
-   the CPU comes last: what the others still have to do is not sampled. */
+   the CPU comes behind them: what they still have to do is not sampled. A trace is begun last and
+   ends first. */
 static const struct pli_bench_profile {
     const char *flag, *const *path, *name;
 } pli_bench_profiles[] = {
@@ -22153,6 +22204,7 @@ static const struct pli_bench_profile {
     {"blockprofile", &pli_run.flags.blockprofile, "block"},
     {"mutexprofile", &pli_run.flags.mutexprofile, "mutex"},
     {"cpuprofile", &pli_run.flags.cpuprofile, "cpu"},
+    {"trace", &pli_run.flags.trace, NULL},
 };
 enum { PLI_BENCH_PROFILES = sizeof pli_bench_profiles / sizeof *pli_bench_profiles };
 
@@ -22160,7 +22212,7 @@ enum { PLI_BENCH_PROFILES = sizeof pli_bench_profiles / sizeof *pli_bench_profil
 static void pli_bench_profile_fault(const struct pli_bench_profile *p, pl_result result)
 {
     fprintf(stderr, "perflab: -%s %s: %s; %s\n", p->flag, *p->path, pl_result_str(result),
-            result == PL_BUSY ? "leave cpu= out of PERFLAB" :
+            result == PL_BUSY ? "leave cpu= and trace= out of PERFLAB" :
             result == PL_IO ? "name a file in a folder that can be written to" : "run without it");
     pli_run.exit_code = 2;
 }
@@ -22173,6 +22225,8 @@ static pl_result pli_bench_profile_open(const struct pli_bench_profile *p)
     pl_result result = pli_path_absolute(absolute, sizeof absolute, *p->path);
     if (result != PL_OK)
         return result;
+    if (p->path == &f->trace)
+        return pl_trace_start(&(pl_trace_desc){.path = *p->path});
     if (p->path == &f->cpuprofile)
         return pl_cpu_start(&(pl_cpu_desc){.path = *p->path, .gated = 1});
     if (p->path == &f->memprofile) {
@@ -22208,8 +22262,9 @@ static void pli_bench_profile_stop(void)
 {
     for (int i = PLI_BENCH_PROFILES - 1; i >= 0; i--) {
         const struct pli_bench_profile *p = &pli_bench_profiles[i];
-        pl_result result = !*p->path ? PL_OK : p->path == &pli_run.flags.cpuprofile ?
-                           pl_cpu_stop() : pl_profile_save(p->name, *p->path);
+        pl_result result = !*p->path ? PL_OK : p->path == &pli_run.flags.trace ? pl_trace_stop() :
+                           p->path == &pli_run.flags.cpuprofile ? pl_cpu_stop() :
+                           pl_profile_save(p->name, *p->path);
         if (result != PL_OK)
             pli_bench_profile_fault(p, result);
     }
@@ -22304,7 +22359,7 @@ int pl_bench_main(int argc, char **argv)
        cmdline                                       the arguments, with a NUL between two
        symbol                 0x1f40+0x2a10          names for addresses; or in the body of a POST
        memstats                                      the figures of pl_memstats, a line each
-       trace                                         501: there is no tracer
+       trace                  seconds=1              what every thread did in these seconds
 
    What an answer says of itself decides what its reader does with it:
 
@@ -22314,8 +22369,8 @@ int pl_bench_main(int argc, char **argv)
        X-Content-Type-Options   nosniff: it is what it says, and never a script
        X-Go-Pprof: 1            the body is a message; without it pprof shows the status alone
 
-   Most answers are there at once. Two take their time: a CPU profile, and the difference of a
-   profile over some seconds. So that one thread can serve all, a request is a job that is begun,
+   Most answers are there at once. Three take their time: a CPU profile, a trace, and the difference
+   of a profile over some seconds. So that one thread can serve all, a request is a job that is begun,
    and may ask to be finished later; nothing in here ever waits:
 
        begin ──► status: the answer is there
@@ -22336,6 +22391,7 @@ int pl_bench_main(int argc, char **argv)
 #define PLI_HTTP_SECONDS_MAX 1000000000 /* what is longer would not fit into nanoseconds */
 #define PLI_HTTP_SYMBOLS ((size_t)16 << 20) /* bytes of names in one answer */
 #define PLI_HTTP_HEAP_RATE ((int64_t)512 << 10) /* bytes; Go's */
+#define PLI_HTTP_TRACE_BUFFER ((size_t)32 << 20) /* bytes; if no trace is being taken */
 
 /* A request that is worked on, and its answer. */
 typedef struct pli_http_job {
@@ -22345,6 +22401,7 @@ typedef struct pli_http_job {
     bool error;                   /* the body is a message for people, and no profile */
     bool delta;                   /* a difference is being taken; the values are in before */
     uint64_t cpu_start;           /* when the CPU profile began that this job takes; 0: none */
+    uint64_t trace_start;         /* the same of a trace, in ticks */
     uint64_t due_ns;
     char name[PLI_HTTP_NAME];     /* of the profile */
     char attached[PLI_HTTP_NAME + 40]; /* how a browser is to call the file; "": shows it */
@@ -22654,6 +22711,43 @@ static void pli_http_end_cpu(pli_http_job *job)
     job->cpu_start = 0;
 }
 
+/* -- The trace --
+
+   Any number at a time, beside one that the program takes itself: all look into the same records,
+   and each answer has those of its own seconds. */
+
+/* Seconds may have a fraction. Absent, and whatever is no time, means one, as in Go. */
+static void pli_http_trace(pli_http_job *job, const pli_http_ask *ask)
+{
+    char text[24];
+    int64_t ns = 0;
+    pli_http_param(ask->query, "seconds", text, sizeof text - 1);
+    if (strspn(text, "0123456789.") != strlen(text) || !pli_parse_duration(strcat(text, "s"), &ns) ||
+        ns <= 0)
+        ns = 1000000000;
+    pl_result result = pli_trace_open(PLI_HTTP_TRACE_BUFFER, NULL);
+    if (result != PL_OK) {
+        pli_http_fail(job, result == PL_UNSUPPORTED ? 501 : 500, result == PL_UNSUPPORTED ?
+                      "Could not enable tracing: this program has no tracer" :
+                      "Could not enable tracing: out of memory");
+        return;
+    }
+    job->trace_start = pl_ticks();
+    job->due_ns = pl_now_ns() + (uint64_t)ns;
+}
+
+/* Writes what was recorded meanwhile, and gives the recorder back. */
+static void pli_http_end_trace(pli_http_job *job)
+{
+    pl_result result = pli_trace_export(job->trace_start, pl_ticks(), &job->body, false);
+    pli_trace_close();
+    job->trace_start = 0;
+    if (result == PL_OK)
+        pli_http_attach(job, "");
+    else
+        pli_http_fail(job, 500, "the trace could not be written: out of memory");
+}
+
 /* -- Other addresses -- */
 
 /* Appends a file of unknown size, as those in /proc are. */
@@ -22725,14 +22819,6 @@ static void pli_http_symbol(pli_http_job *job, const pli_http_ask *ask)
         pli_http_fail(job, 413, "too many addresses for one answer: ask for fewer at a time");
 }
 
-/* Nobody would be helped by an empty file of the right kind: the tools would open it, and show that
-   nothing has happened. */
-static void pli_http_trace(pli_http_job *job, const pli_http_ask *ask)
-{
-    (void)ask;
-    pli_http_fail(job, 501, "execution traces are not available: this program has no tracer");
-}
-
 /* "name = value" for each figure, in bytes or numbers, as pl_memstats_write has it: the same list
    makes the struct, that text, this one and the page. */
 static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
@@ -22755,6 +22841,7 @@ static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
        process 4711, up 1:12:09 h, 9 threads ...                 which process of it
 
        Where the time goes in the next [ 30 ] seconds [take it]  the CPU profile
+       What every thread does in the next [ 5 ] seconds [take it]  a trace
 
        Count  Profile                                            all others
           12  block    who waited for other threads ...          file   next 10 s
@@ -22777,6 +22864,7 @@ static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
        file             block                  the protobuf, saved as "block"
        next 10 s        block?seconds=10       saved as "block-delta", when they are over
        take it          profile?seconds=30     a form that is a GET: an address to be kept
+       take it          trace?seconds=5        the same, saved as "trace"
        Memory           memstats
        command line     cmdline
 
@@ -23019,6 +23107,10 @@ static void pli_http_index(pli_http_job *job, const pli_http_ask *ask)
                    "<input name=seconds type=number min=1 max=3600 value=30> seconds: "
                    "<button>take it</button>\n<br>");
     pli_http_command(b, host, "profile", "?seconds=30");
+    pli_bytes_text(b, "</form>\n<h2>Trace</h2>\n<form action=trace>What every thread does, moment by "
+                   "moment, in the next <input name=seconds type=number min=1 max=60 value=5> "
+                   "seconds: <button>take it</button>\n<br>for <code>python3 -m graders trace "
+                   "trace</code> or ui.perfetto.dev");
     pli_bytes_text(b, "</form>\n<h2>Types of profiles available:</h2>\n<table>\n<tr><th class=n>"
                    "Count</th><th>Profile</th><th></th><th></th></tr>\n");
     for (int i = 0; i < count; i++)
@@ -23167,6 +23259,10 @@ static void pli_http_begin(pli_http_job *job, const pl_http_request *request)
 static void pli_http_finish(pli_http_job *job)
 {
     bool delta = job->delta;
+    if (job->trace_start) {
+        pli_http_end_trace(job);
+        return;
+    }
     if (!delta)
         pli_http_end_cpu(job);
     pl_result result = pli_profile_bytes(delta ? job->name : "cpu", 0, false,
@@ -23186,9 +23282,11 @@ static void pli_http_abandon(pli_http_job *job)
 {
     if (job->cpu_start)
         pli_http_end_cpu(job);
+    if (job->trace_start)
+        pli_trace_close();
     if (job->delta)
         pli_snapshot_free(&job->before);
-    job->delta = false;
+    job->trace_start = 0, job->delta = false;
     pli_http_fail(job, 500, "the client has gone");
 }
 
@@ -24490,16 +24588,17 @@ int pl_http_port(void)
        leakcheck       then, so that as much as possible is seen
        memlimit        before others take memory
        heap block mutex and their rates
+       trace
        cpu             last of the collectors: their own start is not sampled
        heaptrace       a thread of its own, when all else stands
 
-   What is written to a file: each is a key, and the name of a profile. */
-enum { PLI_ENV_CPU, PLI_ENV_HEAP, PLI_ENV_BLOCK, PLI_ENV_MUTEX, PLI_ENV_FILES };
-static const char *const pli_env_names[PLI_ENV_FILES] = {"cpu", "heap", "block", "mutex"};
+   What is written to a file: each is a key, and, but for the last, the name of a profile. */
+enum { PLI_ENV_CPU, PLI_ENV_HEAP, PLI_ENV_BLOCK, PLI_ENV_MUTEX, PLI_ENV_TRACE, PLI_ENV_FILES };
+static const char *const pli_env_names[PLI_ENV_FILES] = {"cpu", "heap", "block", "mutex", "trace"};
 
 static struct {
     char path[PLI_ENV_FILES][4096]; /* as given, but absolute; "": not this one */
-    int64_t hz, heaprate, blockrate, mutexfraction, parent;
+    int64_t hz, heaprate, blockrate, mutexfraction, tracebytes, parent;
     int64_t leakcheck, leakexit;            /* 1: lost blocks, 2: all; the exit code, 0: as it is */
     int64_t heaptrace;                      /* seconds from line to line; 0: none */
     int64_t memlimit;                       /* bytes; 0: none */
@@ -24509,6 +24608,7 @@ static struct {
     const char *http, *token;               /* NULL: no port; no token */
     pl_leak_baseline mark;
     bool cpu, started, child;
+    uint64_t trace_start; /* in ticks; 0: no trace */
     int pid;           /* a vfork's child has another one; atomic */
     uint32_t finish;   /* PLI_FINISH_...; atomic */
     int finisher;      /* the thread that writes */
@@ -24541,8 +24641,9 @@ static void pli_env_complain(const char *what, const char *detail, const char *m
 static bool pli_env_number(const char *key, const char *value, int64_t least, int64_t most,
                            int64_t *out)
 {
-    if (pli_parse_int64(value, least, most, out))
-        return true;
+    int64_t number;
+    if (pli_parse_int64(value, least, most, &number))
+        return *out = number, true;
     char range[80];
     snprintf(range, sizeof range, "' is not a number from %lld to %lld", (long long)least,
              (long long)most);
@@ -24706,6 +24807,7 @@ static const struct { const char *key; int64_t least, most, *out; } pli_env_numb
     {"leakcheck", 0, 2, &pli_env.leakcheck},
     {"leakexit", 0, 255, &pli_env.leakexit},
     {"heaptrace", 0, 86400, &pli_env.heaptrace},
+    {"tracebytes", (int64_t)256 << 10, (int64_t)4 << 30, &pli_env.tracebytes},
     {"parent", 1, INT32_MAX, &pli_env.parent},
 };
 
@@ -24790,6 +24892,21 @@ static void pli_env_path(int which, char *out, size_t size)
         snprintf(out, size, "%s", path);
 }
 
+/* The trace so far; it goes on. */
+static pl_result pli_env_save_trace(const char *path, bool emergency)
+{
+    pli_bytes bytes = {NULL, 0, 0, false};
+    char *beside = pli_os_map(4096);
+    pl_result result = beside ? pli_trace_export(pli_env.trace_start, pl_ticks(), &bytes, emergency)
+                              : PL_NOMEM;
+    if (result == PL_OK)
+        result = pli_file_save(path, &bytes, beside, 4096);
+    pli_bytes_free(&bytes);
+    if (beside)
+        munmap(beside, 4096);
+    return result;
+}
+
 /* Writes one file. In an emergency without malloc, and with the paths in memory of its own: the
    stack may be a small thread's. */
 static void pli_env_save(int which, bool emergency)
@@ -24799,13 +24916,29 @@ static void pli_env_save(int which, bool emergency)
     if (!path)
         return;
     pli_env_path(which, path, size);
-    pl_result result = pli_profile_save(pli_env_names[which], path, emergency);
+    pl_result result = which == PLI_ENV_TRACE ? pli_env_save_trace(path, emergency) :
+                       pli_profile_save(pli_env_names[which], path, emergency);
     if (result != PL_OK)
         pli_env_complain(path, ": ", pl_result_str(result));
     munmap(path, size);
 }
 
 #define PLI_ENV_CHILD_NS 10000000 /* a tick at 100 Hz */
+#define PLI_ENV_TRACE_NS 100000000
+
+/* Ends the trace, before what else is written adds to it. A program that has stopped it has its
+   file already. A trace shows what waits, so a child that lived for a while is worth one, even if
+   it did nothing. */
+static void pli_env_end_trace(bool emergency, bool worth)
+{
+    char *path = pli_env.path[PLI_ENV_TRACE];
+    if (pli_env.trace_start == 0)
+        return;
+    worth = worth || pl_ticks_to_ns(pl_ticks() - pli_env.trace_start) >= PLI_ENV_TRACE_NS;
+    pl_result result = pli_trace_stop(emergency, worth);
+    if (result != PL_OK && result != PL_INVALID)
+        pli_env_complain(path, ": ", pl_result_str(result));
+}
 
 /* Stops and writes. A child that used next to no time has nothing worth a file: shells fork for
    everything. */
@@ -24813,9 +24946,10 @@ static void pli_env_write(bool emergency)
 {
     bool running = pli_env.cpu && pli_cpu_end_at_exit(emergency);
     bool worth = !pli_env.child || pl_process_cpu_ns() >= PLI_ENV_CHILD_NS;
+    pli_env_end_trace(emergency, worth);
     if (running && (!pli_env.child || pli_cpu.ticks > 0))
         pli_env_save(PLI_ENV_CPU, emergency);
-    for (int i = PLI_ENV_CPU + 1; i < PLI_ENV_FILES && worth; i++)
+    for (int i = PLI_ENV_CPU + 1; i < PLI_ENV_TRACE && worth; i++)
         if (pli_env.path[i][0])
             pli_env_save(i, emergency);
 }
@@ -24979,6 +25113,29 @@ static void pli_env_mark(char **place)
     *place = note;
 }
 
+#define PLI_ENV_FORKED 8 /* a forked child's trace has this part of the memory of its parent's */
+
+/* A fork's child mostly executes something at once, so what it has is small, and in memory: no ring
+   file would be left behind. */
+static void pli_env_start_trace(void)
+{
+    char path[4096 + 32];
+    bool forked = pli_env.trace_start != 0;
+    size_t bytes = (size_t)(pli_env.tracebytes ? pli_env.tracebytes : (int64_t)64 << 20);
+    size_t least = (size_t)256 << 10;
+    if (forked)
+        bytes = bytes / PLI_ENV_FORKED > least ? bytes / PLI_ENV_FORKED : least;
+    pli_env_path(PLI_ENV_TRACE, path, sizeof path);
+    pli_env.trace_start = pl_ticks();
+    pl_result result = pli_trace_start(&(pl_trace_desc){.path = path, .buffer_bytes = bytes},
+                                       !forked);
+    if (result == PL_OK)
+        return;
+    if (!forked)
+        pli_env_complain(path, ": ", pl_result_str(result));
+    pli_env.trace_start = 0;
+}
+
 /* A fork's child goes on with a profile of its own. The modules are the parent's. The child of a
    multi-threaded program has this thread alone, so nobody is writing: whatever state the parent was
    in, finishing and dumping begin anew. */
@@ -24994,6 +25151,8 @@ static void pli_env_fork_child(pli_thread *t)
     pli_env.finish = PLI_FINISH_NOT;
     pli_env.finisher = pli_env.fatal = 0;
     pli_env.dumping = 0;
+    if (pli_env.trace_start)
+        pli_env_start_trace();
     if (!pli_env.cpu)
         return;
     pli_env_path(PLI_ENV_CPU, pli_cpu.path, sizeof pli_cpu.path);
@@ -25011,7 +25170,7 @@ static void pli_env_start_cpu(void)
     pl_result result = pl_cpu_start(&(pl_cpu_desc){.hz = (int)pli_env.hz, .path = path});
     pli_env.cpu = result == PL_OK;
     if (result != PL_OK) {
-        pli_env_complain("cpu=", path, pl_result_str(result));
+        pli_env_complain(path, ": ", pl_result_str(result));
         pli_env.path[PLI_ENV_CPU][0] = '\0';
     }
 }
@@ -25041,7 +25200,7 @@ static void pli_env_on_dump(int number)
         __atomic_compare_exchange_n(&pli_env.dumping, &idle, 1, 0, __ATOMIC_ACQUIRE,
                                     __ATOMIC_RELAXED)) {
         for (int i = 0; i < PLI_ENV_FILES; i++)
-            if (pli_env.path[i][0])
+            if (pli_env.path[i][0] && (i != PLI_ENV_TRACE || pli_env.trace_start))
                 pli_env_save(i, true);
         __atomic_store_n(&pli_env.dumping, 0, __ATOMIC_RELEASE);
     }
@@ -25065,6 +25224,8 @@ static void pli_env_start_files(char **place)
     pli_env.child = pli_env.parent != 0 && pli_env.parent != getpid();
     PLI_STORE(pli_env.pid, getpid());
     pli_env_start_rates();
+    if (pli_env.path[PLI_ENV_TRACE][0])
+        pli_env_start_trace();
     if (pli_env.path[PLI_ENV_CPU][0])
         pli_env_start_cpu();
     for (int i = 0; i < PLI_ENV_FILES; i++)
