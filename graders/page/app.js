@@ -481,7 +481,7 @@ class App {
     if (!this.found || !this.found.hits.length) return;
     const {hits} = this.found,
       first = this.hit < 0 && step < 0 ? 0 : this.hit;
-    this.hit = Math.min(hits.length - 1, first + step);
+    this.hit = (first + step + hits.length) % hits.length;
     this.goTo(hits[this.hit].what, hits[this.hit].ref);
     this.showHits();
   }
