@@ -1884,6 +1884,26 @@ __attribute__((always_inline)) static inline pli_regs pli_regs_here_sig(void)
     return r;
 }
 
+/* About where the stack ends at the moment. */
+__attribute__((always_inline)) static inline uintptr_t pli_os_stack_sig(void)
+{
+#if defined(__x86_64__)
+    uintptr_t sp;
+    __asm__ volatile("mov %%rsp, %0" : "=r"(sp));
+    return sp;
+#elif defined(__aarch64__)
+    uintptr_t sp;
+    __asm__ volatile("mov %0, sp" : "=r"(sp));
+    return sp;
+#else
+    return (uintptr_t)__builtin_frame_address(0);
+#endif
+}
+
+/* The kernel leaves at least so much of the stack between what a signal interrupts and the handler:
+   128 bytes that the interrupted code may use, and the registers. */
+#define PLI_SIGNAL_FRAME 1024
+
 /* A return address without the signature that some processors put into its upper bits. */
 static uintptr_t pli_os_strip_sig(uintptr_t ra)
 {
@@ -2952,7 +2972,8 @@ enum { PLI_WANT_CPU = 1, PLI_WANT_LEAK = 2, PLI_WANT_STARTS = 4, PLI_WANT_CRASH 
 #define PLI_ASIDE_BYTES 512
 
 typedef struct pli_recorder {
-    uint32_t busy;            /* 1: a record is being written; always in blocks of nobody's */
+    uintptr_t busy;           /* where on the stack a record is being written; 0: nowhere. 1, for
+                                 ever, in blocks of nobody's */
     uint32_t life;            /* the opening of the pool that knows whose records these are; 0 */
     uint32_t chunk_life;      /* that the chunks below are of */
     uint32_t began;           /* in which this thread has said before who it is; 0 */
@@ -2960,6 +2981,7 @@ typedef struct pli_recorder {
     struct pli_chunk *left;   /* open: who was writing to it may come back; NULL: none */
     uint32_t lost;            /* records, since the last that found room */
     uint32_t aside_used;      /* atomic */
+    uint32_t aside_life;      /* of the pool that these records are for */
     char aside[PLI_ASIDE_BYTES] __attribute__((aligned(16)));
 } pli_recorder;
 
@@ -6006,9 +6028,10 @@ PLI_SOMETIMES static pl_result pli_started_watch(void)
        writer    busy = 1   record ...            ... used moved   appends aside   busy = 0
        handler                        aside += ...
 
-   A handler may also leave by longjmp, and the writer never comes back. So when there is no room
-   aside, the handler takes over: it leaves the chunk as it is, open, and goes on in another one.
-   If the writer does come back, it finishes its record where nobody else writes.
+   A handler may also leave by longjmp, and the writer never comes back. Where the stack does not
+   tell, there is no room aside sooner or later. Then the next record takes over: it leaves the
+   chunk as it is, open, and goes on in another one. If the writer does come back, it finishes its
+   record where nobody else writes.
 
    Closing is the rest of the agreement: `life` tells one opening of a pool from the next, and a
    writer looks at it after it is busy. Who closes sets it, has all processors see that, and waits
@@ -6309,7 +6332,7 @@ typedef struct pli_target { pli_pool *pool; const pli_thread *thread; pli_record
 
 /* Says whose records follow, and how many of them are missing. The name is known for the calling
    thread only. */
-static void pli_recorder_say_sig(pli_target at, bool again)
+static void pli_recorder_say_sig(pli_target at, pli_chunk *c, bool again)
 {
     const pli_thread *t = at.thread;
     pli_recorder *w = at.writer;
@@ -6317,61 +6340,67 @@ static void pli_recorder_say_sig(pli_target at, bool again)
     uint64_t now = pli_ticks_sig(), lost = w->lost;
     if (who.tid == pli_os_tid_sig())
         pli_os_thread_name_sig(who.name);
-    pli_chunk_add_sig(w->chunk, (pli_record){now, 0, sizeof who, PLI_RECORD_THREAD,
-                                             again ? PLI_RECORD_CONTINUED : 0}, &who);
+    pli_chunk_add_sig(c, (pli_record){now, 0, sizeof who, PLI_RECORD_THREAD,
+                                      again ? PLI_RECORD_CONTINUED : 0}, &who);
     w->lost = 0;
     if (lost)
-        pli_chunk_add_sig(w->chunk, (pli_record){now, 0, sizeof lost, PLI_RECORD_LOST, 0}, &lost);
+        pli_chunk_add_sig(c, (pli_record){now, 0, sizeof lost, PLI_RECORD_LOST, 0}, &lost);
 }
 
-/* A chunk with room for so many bytes; NULL: there is none. A handler may take over in between:
-   then its chunk is the writer's. */
-static pli_chunk *pli_recorder_turn_sig(pli_target at, size_t bytes)
+static inline bool pli_chunk_fits_sig(const pli_pool *p, const pli_chunk *c, size_t bytes)
 {
-    pli_chunk *old = at.writer->chunk, *there = old;
-    if (old && old->used + bytes <= pli_pool_room_sig(at.pool))
-        return old;
-    pli_chunk *c = pli_chunk_take_sig(at.pool);
-    if (c)
-        pli_chunk_give_sig(__atomic_compare_exchange_n(&at.writer->chunk, &there, c, 0,
-                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED) ?
-                           old : c);
-    return c ? at.writer->chunk : NULL;
+    return c->used + bytes <= pli_pool_room_sig(p);
 }
 
-/* The same in the cases that are not the usual one: the thread is not known to the pool yet, or its
-   chunk is full. NULL: the record is lost. */
-static PLI_COLD pli_chunk *pli_recorder_begin_sig(pli_target at, size_t bytes)
+/* The thread is not known to the pool yet, or the chunk that it held is full: the one it has then.
+   NULL: there is none, and the record is lost. */
+static PLI_COLD pli_chunk *pli_recorder_begin_sig(pli_target at, pli_chunk *held, size_t bytes)
 {
     pli_recorder *w = at.writer;
+    pli_chunk *c = held;
     uint32_t life = PLI_LOAD(at.pool->life);
     if (life == PLI_POOL_CLOSED)
         return NULL;
     if (w->chunk_life != life) { /* what it had is of another time */
-        w->chunk_life = life, w->lost = w->began = 0;
-        w->chunk = w->left = NULL;
+        w->lost = w->began = 0;
+        w->left = w->chunk = c = held = NULL;
+        w->chunk_life = life;
     }
-    pli_chunk *before = w->life == life ? w->chunk : NULL;
-    pli_chunk *c = pli_recorder_turn_sig(at, bytes + PLI_RECORDER_OWN);
-    if (!c || c->used + PLI_RECORDER_OWN + bytes > pli_pool_room_sig(at.pool)) {
+    if (!c || !pli_chunk_fits_sig(at.pool, c, bytes + PLI_RECORDER_OWN))
+        c = pli_chunk_take_sig(at.pool);
+    if (!c || !pli_chunk_fits_sig(at.pool, c, bytes + PLI_RECORDER_OWN)) {
         w->lost++;
         PLI_ADD(*at.pool->lost, 1);
         return NULL;
     }
-    if (c != before || w->lost)
-        pli_recorder_say_sig(at, w->began == life);
+    pli_chunk *there = held;
+    bool mine = __atomic_compare_exchange_n(&w->chunk, &there, c, 0, __ATOMIC_RELAXED,
+                                            __ATOMIC_RELAXED);
+    if (c != held)
+        pli_chunk_give_sig(mine ? held : c);
+    if (!mine) /* a handler has taken over, and said all this */
+        return there;
+    pli_recorder_say_sig(at, c, w->began == life);
     w->life = w->began = life;
     return c;
 }
 
-/* The chunk to write so many bytes to, or NULL. */
-static inline pli_chunk *pli_recorder_room_sig(pli_target at, size_t bytes)
+/* A chunk with room for so many bytes, or NULL. It was the writer's before that was busy: so a
+   handler that takes over leaves it alone from then on, whatever comes after. */
+static pli_chunk *pli_recorder_room_sig(pli_target at, size_t bytes)
 {
-    pli_chunk *c = at.writer->chunk;
-    if (PLI_LIKELY(at.writer->life == PLI_LOAD(at.pool->life) &&
-                   c->used + bytes <= pli_pool_room_sig(at.pool)))
-        return c;
-    return pli_recorder_begin_sig(at, bytes);
+    for (;;) {
+        pli_chunk *c = PLI_LOAD(at.writer->chunk);
+        PLI_STORE(at.writer->busy, pli_os_stack_sig()); /* again, should one have taken over */
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        bool known = PLI_LOAD(at.writer->life) == PLI_LOAD(at.pool->life);
+        if (PLI_LOAD(at.writer->chunk) != c)
+            continue;
+        if (known && pli_chunk_fits_sig(at.pool, c, bytes))
+            return c;
+        if (!pli_recorder_begin_sig(at, c, bytes))
+            return NULL;
+    }
 }
 
 /* Name and site of a note. A name for which there is no room becomes text. */
@@ -6403,18 +6432,20 @@ static size_t pli_note_bytes_sig(const pli_note *n)
            (left % PLI_PIECE_BYTES ? pli_record_bytes_sig(left % PLI_PIECE_BYTES) : 0);
 }
 
-/* Writes the first record of a note; the head comes last, so that what is aside shows by its kind
-   whether it is whole. Returns its size. */
+/* Writes the first record of a note. The head says at first only how long it is: what is aside shows
+   by its kind whether it is whole. Returns its size. */
 static size_t pli_note_head_sig(const pli_note *n, char *to)
 {
     size_t words = n->words * sizeof *n->word, text = pli_note_first_sig(n);
     size_t bytes = pli_record_bytes_sig(words + text);
-    char *end = pli_words_sig(to + sizeof(pli_record), n->word, words);
+    pli_record r = {n->ticks, n->name, (uint16_t)(words + text), 0,
+                    text < n->text_bytes ? PLI_RECORD_MORE : 0};
+    char *end = pli_words_sig(pli_head_sig(to, r), n->word, words);
     end = pli_words_sig(end, n->text, text);
     if (end < to + bytes)
         PLI_STORE(*(uint64_t *)(void *)end, (uint64_t)0);
-    pli_head_sig(to, (pli_record){n->ticks, n->name, (uint16_t)(words + text), n->kind,
-                                  text < n->text_bytes ? PLI_RECORD_MORE : 0});
+    r.kind = n->kind;
+    pli_head_sig(to, r);
     return bytes;
 }
 
@@ -6431,8 +6462,6 @@ static bool pli_note_rest_sig(pli_note *n)
 static void pli_note_append_sig(pli_target at, pli_note *n)
 {
     do {
-        PLI_STORE(at.writer->busy, 1); /* again, should a handler have taken over meanwhile */
-        __atomic_signal_fence(__ATOMIC_SEQ_CST);
         pli_chunk *c = pli_recorder_room_sig(at, pli_record_bytes_sig(
             n->words * sizeof *n->word + pli_note_first_sig(n)));
         if (!c)
@@ -6442,28 +6471,48 @@ static void pli_note_append_sig(pli_target at, pli_note *n)
     } while (n->text && pli_note_rest_sig(n));
 }
 
-/* Appends the records that handlers have put aside so far. One without a kind belongs to a handler
-   that never came back: its size is not known, and what is behind it is lost, too. */
-static void pli_aside_append_sig(pli_target at)
+/* Appends one record of those that handlers have put aside; returns its size. Without a kind it is
+   the record of a handler that never came back, or was taken already. Without a size either, too:
+   then it is not known how far that reaches, but all of it is 0. */
+static size_t pli_aside_take_sig(pli_target at, uint32_t from, uint32_t end)
+{
+    pli_record r, *there = (pli_record *)(void *)(at.writer->aside + from);
+    char payload[PLI_ASIDE_BYTES];
+    memcpy(&r, there, sizeof r);
+    size_t bytes = pli_record_bytes_sig(r.bytes);
+    if (from + bytes > end)
+        return end - from;
+    memcpy(payload, there + 1, r.bytes);
+    if (__atomic_exchange_n(&there->kind, 0, __ATOMIC_RELAXED) == 0)
+        return bytes;
+    pli_chunk *c = pli_recorder_room_sig(at, bytes);
+    if (c)
+        pli_chunk_add_sig(c, r, payload);
+    return bytes;
+}
+
+/* Appends all that handlers have put aside so far, and empties the place. */
+static PLI_COLD void pli_aside_append_sig(pli_target at)
 {
     pli_recorder *w = at.writer;
-    uint32_t done = 0, there = PLI_LOAD(w->aside_used);
+    uint32_t done = 0, end = PLI_LOAD(w->aside_used);
     do {
-        while (done < there) {
-            pli_record r;
-            memcpy(&r, w->aside + done, sizeof r);
-            size_t bytes = pli_record_bytes_sig(r.bytes);
-            bool whole = r.kind != 0 && done + bytes <= there;
-            pli_chunk *c = whole ? pli_recorder_room_sig(at, bytes) : NULL;
-            if (c)
-                pli_chunk_add_sig(c, r, w->aside + done + sizeof r);
-            else if (!whole)
-                w->lost++, PLI_ADD(*at.pool->lost, 1);
-            done = whole ? done + (uint32_t)bytes : there;
-        }
-        memset(w->aside, 0, there);
-    } while (!__atomic_compare_exchange_n(&w->aside_used, &there, 0, 0, __ATOMIC_RELAXED,
+        while (done < end)
+            done += (uint32_t)pli_aside_take_sig(at, done, end);
+        memset(w->aside, 0, end);
+    } while (!__atomic_compare_exchange_n(&w->aside_used, &end, 0, 0, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
+}
+
+/* Room aside; NULL when there is not enough. */
+static char *pli_aside_room_sig(pli_recorder *w, size_t bytes)
+{
+    uint32_t used = PLI_LOAD(w->aside_used);
+    while (used + bytes <= PLI_ASIDE_BYTES)
+        if (__atomic_compare_exchange_n(&w->aside_used, &used, used + (uint32_t)bytes, 0,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            return w->aside + used;
+    return NULL;
 }
 
 /* -- The way in and out -- */
@@ -6473,11 +6522,11 @@ static inline bool pli_recorder_enter_sig(const pli_pool *p, pli_recorder *w)
 {
     if (PLI_UNLIKELY(PLI_LOAD(w->busy)))
         return false;
-    PLI_STORE(w->busy, 1);
+    PLI_STORE(w->busy, pli_os_stack_sig());
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* who closes has made this one for processors */
     if (PLI_LIKELY(PLI_LOAD(p->life) != PLI_POOL_CLOSED))
         return true;
-    PLI_STORE_RELEASE(w->busy, 0);
+    PLI_STORE_RELEASE(w->busy, (uintptr_t)0);
     return false;
 }
 
@@ -6489,11 +6538,11 @@ static inline void pli_recorder_leave_sig(pli_target at)
     for (;;) {
         if (PLI_UNLIKELY(PLI_LOAD(w->aside_used)))
             pli_aside_append_sig(at);
-        PLI_STORE_RELEASE(w->busy, 0);
+        PLI_STORE_RELEASE(w->busy, (uintptr_t)0);
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
         if (PLI_LIKELY(PLI_LOAD(w->aside_used) == 0))
             return;
-        PLI_STORE(w->busy, 1);
+        PLI_STORE(w->busy, pli_os_stack_sig());
     }
 }
 
@@ -6506,18 +6555,21 @@ static PLI_COLD void pli_note_aside_sig(pli_target at, pli_note *n)
         return;
     pli_note_settle_sig(at.pool, n);
     size_t bytes = pli_note_bytes_sig(n);
-    if (bytes <= PLI_ASIDE_BYTES) {
-        uint32_t end = PLI_ADD(w->aside_used, (uint32_t)bytes);
-        if (end <= PLI_ASIDE_BYTES) {
-            pli_note_head_sig(n, w->aside + end - bytes);
-            return;
-        }
-        PLI_ADD(w->aside_used, -(uint32_t)bytes);
+    if (w->aside_life != life) { /* what is there was for an earlier opening */
+        memset(w->aside, 0, sizeof w->aside);
+        w->aside_used = 0, w->aside_life = life;
+    }
+    /* A writer that was interrupted is a signal's frame further up, or on another stack. */
+    bool there = pli_os_stack_sig() + PLI_SIGNAL_FRAME < PLI_LOAD(w->busy);
+    char *aside = there ? pli_aside_room_sig(w, bytes) : NULL;
+    if (aside) {
+        pli_note_head_sig(n, aside);
+        return;
     }
     if (w->life == life) {
         pli_chunk_give_sig(w->left);
         w->left = w->chunk;
-        w->chunk = NULL, w->life = 0;
+        w->life = 0, w->chunk = NULL;
     }
     pli_aside_append_sig(at);
     pli_note_append_sig(at, n);
@@ -6840,12 +6892,13 @@ static inline bool pli_record_plain_sig(pli_thread *t, int kind, const char *lit
 {
     const size_t bytes = words * sizeof *word;
     pli_target at = pli_record_target_sig(t);
+    pli_chunk *c = PLI_LOAD(at.writer->chunk); /* before it is busy: see pli_recorder_room_sig */
     if (PLI_UNLIKELY(!pli_recorder_enter_sig(at.pool, at.writer)))
         return false;
     uint32_t name = literal ? pli_name_known_sig(&at.pool->names, literal) : 0;
-    pli_chunk *c = at.writer->chunk;
-    bool usual = (name || !literal) && at.writer->life == PLI_LOAD(at.pool->life) &&
-                 c->used + pli_record_bytes_sig(bytes) <= pli_pool_room_sig(at.pool);
+    bool usual = (name || !literal) && PLI_LOAD(at.writer->life) == PLI_LOAD(at.pool->life) &&
+                 PLI_LOAD(at.writer->chunk) == c &&
+                 pli_chunk_fits_sig(at.pool, c, pli_record_bytes_sig(bytes));
     if (PLI_LIKELY(usual)) {
         uint32_t used = c->used;
         pli_record r = {pli_ticks_sig(), name, (uint16_t)bytes, (uint8_t)kind, 0};
@@ -17295,6 +17348,8 @@ static bool pli_trace_quieten(bool emergency)
     pli_trace_waits_sig(false);
     __atomic_store_n(&pli_trace.pool.life, PLI_POOL_CLOSED, __ATOMIC_SEQ_CST);
     bool quiet = pli_trace.fenced && pli_os_fence();
+    if (!emergency && pli_self->state == PLI_THREAD_USED) /* this is no handler: a writer is gone */
+        PLI_STORE(pli_self->trace.busy, (uintptr_t)0);
     for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
         while (PLI_LOAD_ACQUIRE(t->trace.busy) && (quiet = quiet && pl_now_ns() < end))
             pli_os_nap();
