@@ -43,7 +43,8 @@
        >>pprof       profiles as the protobuf that other tools read
        >>text        profiles as text
        >>profile     from a name to bytes and files; what happened since a snapshot
-       >>perfetto    traces as the protobuf that Perfetto reads
+       >>packet      traces as the protobuf that Perfetto reads: packets, texts, stacks
+       >>perfetto    from records to events: threads, slices and their repair, tasks, states
        >>trace       from the start of a trace to its file
        >>own         profiles of what a program holds, made by itself
        >>stack       the calling thread's own stack
@@ -14662,9 +14663,13 @@ static void pli_map_free(pli_map *map)
    numbers take ten bytes. */
 static void pli_put_varint(pli_bytes *b, uint64_t value)
 {
+    unsigned char *at = pli_bytes_extend(b, 10); /* the most there can be */
+    if (!at)
+        return;
     for (; value >= 128; value >>= 7)
-        pli_bytes_byte(b, (unsigned)(value & 127) | 128);
-    pli_bytes_byte(b, (unsigned)value);
+        *at++ = (unsigned char)(value | 128);
+    *at++ = (unsigned char)value;
+    b->size = (size_t)(at - b->data);
 }
 
 /* A field that is a number. 0 is the default, which readers put in by themselves. */
@@ -15743,7 +15748,7 @@ pl_result pl_profile_save(const char *name, const char *path)
 #endif
 }
 
-/* ==== >>perfetto =================================================================================
+/* ==== >>packet ===================================================================================
    A trace leaves as Perfetto's protobuf, which ui.perfetto.dev, its trace processor and
    `python3 -m graders trace` read. A file is a row of packets, field 1 each, in sequences: one of
    the process, one a thread, and one a thread for what the scheduler did with it. What a sequence
@@ -15766,18 +15771,8 @@ pl_result pl_profile_save(const char *name, const char *path)
              18 16          category_iids(3): 22, "region"
              50 40          name_iid(10): 64, "parse"
 
-   Records are written one thread after the other. Each chunk is walked twice: first to find which
-   threads and tasks there are, since what is written of a thread's work needs the names of tasks
-   that others have begun; then to write. Readers sort by time.
-
-   Regions, waits and work for tasks share the thread's track, where an END ends what was begun
-   last. Threads do not always keep to that (longjmp, two scopes that overlap), and the oldest
-   records may be overwritten. A stack of what is open repairs it, and says so:
-
-       BEGIN a, ENTER task, END, LEAVE      the task's slice is ended before a's: "misnested"
-       BEGIN a, end of trace                a is ended with the trace: "unclosed"
-       END                                  its BEGIN was overwritten: left out, and counted
-       BEGIN a, start of what is written    a begins at the start; "clipped_ns" is what is missing
+   A track is a thread, what the scheduler did with it, a task, a counter, the process: a number, and
+   a descriptor that tells what it is called and which track it belongs below.
 
    Nothing here uses malloc or waits: a program that dies writes its trace, too. */
 
@@ -15890,7 +15885,7 @@ typedef struct pli_pf_stack { size_t at, size, leaf; } pli_pf_stack;
 typedef struct pli_pf {
     const pli_trace_view *view;
     pli_bytes *out;
-    pli_bytes event, interned, part, text;
+    pli_bytes packet, event, interned, part, text;
     pli_bytes threads, tasks, names, stacks, texts; /* arrays: see above */
     pli_bytes open, pending;          /* of the thread that is being written */
     pli_map thread_at, task_at, stack_at, string_at, counter_at;
@@ -15906,15 +15901,6 @@ typedef struct pli_pf {
 } pli_pf;
 
 /* -- Packets -- */
-
-/* As pli_put_varint, where it is known that there is room. */
-static unsigned char *pli_pf_varint(unsigned char *at, uint64_t value)
-{
-    for (; value >= 128; value >>= 7)
-        *at++ = (unsigned char)(value | 128);
-    *at++ = (unsigned char)value;
-    return at;
-}
 
 /* A number that may be 0, which pli_put_number would leave out. */
 static void pli_pf_put(pli_bytes *b, unsigned field, uint64_t value)
@@ -15975,32 +15961,18 @@ static void pli_pf_put_packet(pli_pf *w, const pli_pf_sequence *s, unsigned flag
    out to be long, has its time on the clock of the system. */
 static void pli_pf_put_event(pli_pf *w, pli_pf_sequence *s, uint64_t ns)
 {
-    unsigned char head[64], body[12], *at = head;
-    *at++ = 8 << 3;
-    if (ns >= s->last_ns) {
-        at = pli_pf_varint(at, ns - s->last_ns);
+    bool late = ns < s->last_ns;
+    pli_pf_put(&w->packet, 8, late ? ns : ns - s->last_ns);
+    if (late)
+        pli_pf_put(&w->packet, 58, 6);
+    else
         s->last_ns = ns;
-    } else {
-        at = pli_pf_varint(at, ns);
-        at = pli_pf_varint(pli_pf_varint(at, 58 << 3), 6);
-    }
-    *at++ = 10 << 3;
-    at = pli_pf_varint(at, s->number);
-    *at++ = 13 << 3, *at++ = 2;
-    if (w->interned.size) {
-        *at++ = 12 << 3 | 2;
-        at = pli_pf_varint(at, w->interned.size);
-    }
-    body[0] = 11 << 3 | 2;
-    size_t heads = (size_t)(at - head);
-    size_t bodies = (size_t)(pli_pf_varint(body + 1, w->event.size) - body);
-    pli_put_varint(w->out, 1 << 3 | 2);
-    pli_put_varint(w->out, heads + w->interned.size + bodies + w->event.size);
-    pli_bytes_add(w->out, head, heads);
-    pli_bytes_add(w->out, w->interned.data, w->interned.size);
-    pli_bytes_add(w->out, body, bodies);
-    pli_bytes_add(w->out, w->event.data, w->event.size);
-    w->interned.size = w->event.size = 0;
+    pli_pf_put(&w->packet, 10, s->number);
+    pli_pf_put(&w->packet, 13, 2);
+    if (w->interned.size)
+        pli_put_message(&w->packet, 12, &w->interned);
+    pli_put_message(&w->packet, 11, &w->event);
+    pli_put_message(w->out, 1, &w->packet);
 }
 
 /* -- Texts -- */
@@ -16183,6 +16155,26 @@ static bool pli_pf_add_stack(pli_pf *w, uint64_t site)
     pli_put_message(&w->event, 4, &w->part);
     return true;
 }
+
+#endif /* PLI_TRACE */
+
+/* ==== >>perfetto =================================================================================
+   From records to events. Records are written one thread after the other; readers sort by time.
+   They are walked twice: first to find which threads and tasks there are, since what is written of a
+   thread's work needs the names of tasks that others have begun; then to write.
+
+   Regions, waits and work for tasks share the thread's track, where an END ends what was begun
+   last. Threads do not always keep to that (longjmp, two scopes that overlap), and the oldest
+   records may be overwritten. A stack of what is open repairs it, and says so:
+
+       BEGIN a, ENTER task, END, LEAVE      the task's slice is ended before a's: "misnested"
+       BEGIN a, end of trace                a is ended with the trace: "unclosed"
+       END                                  its BEGIN was overwritten: left out, and counted
+       BEGIN a, start of what is written    a begins at the start; "clipped_ns" is what is missing
+
+   Tasks go from thread to thread: their slices are written by the process, at the end. */
+
+#if PLI_TRACE
 
 /* -- Time -- */
 
@@ -16824,8 +16816,8 @@ static void pli_pf_write_all(pli_pf *w)
 /* Gives all memory back. */
 static void pli_pf_free(pli_pf *w)
 {
-    pli_bytes *bytes[] = {&w->event, &w->interned, &w->part, &w->text, &w->threads, &w->tasks,
-                          &w->names, &w->stacks, &w->texts, &w->open, &w->pending};
+    pli_bytes *bytes[] = {&w->packet, &w->event, &w->interned, &w->part, &w->text, &w->threads,
+                          &w->tasks, &w->names, &w->stacks, &w->texts, &w->open, &w->pending};
     pli_map *maps[] = {&w->thread_at, &w->task_at, &w->stack_at, &w->string_at, &w->counter_at};
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
         w->out->failed |= bytes[i]->failed;
