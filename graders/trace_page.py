@@ -65,7 +65,9 @@ def readable(value: Any) -> Any:
         return value if value.isprintable() else value.translate(HIDDEN)
     if isinstance(value, list):
         return [readable(item) for item in value]
-    return {key: readable(item) for key, item in value.items()} if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        return {key: readable(item) for key, item in value.items()}
+    return value
 
 
 class Packed(NamedTuple):
@@ -246,7 +248,8 @@ def _header(timeline: Timeline, tasks: Sequence[Task], process: Dict[int, int]) 
         "notes": list(timeline.notes),
         "processes": [_process(known.get(pid, Process(pid))) for pid in process],
         "threads": [_thread(thread, process) for thread in timeline.threads],
-        "counters": [{"process": process[item.pid], "name": item.name, "count": len(_finite(item)[0])}
+        "counters": [{"process": process[item.pid], "name": item.name,
+                      "count": len(_finite(item)[0])}
                      for item in timeline.counters],
         "taskIds": [_exact(task.id) for task in tasks]}
 

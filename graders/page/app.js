@@ -86,7 +86,7 @@ class App {
       key: `counter ${counter.name}`,
       title: counter.name,
       counter,
-      small: low === high ? `always ${show(low)}` : `${show(low)} to ${show(high)}`,
+      small: show(low) === show(high) ? `about ${show(low)}` : `${show(low)} to ${show(high)}`,
       height: COUNTER,
       fixed: true,
     };
@@ -128,7 +128,7 @@ class App {
       fixed: !thread.lanes.length && thread.points[1] === thread.points[0],
       small: threadWords(thread),
       bar,
-      height: 2 * GAP + bar + 2 + (marks ? MARKS : 0) + lanes * LANE,
+      height: Math.max(28, 2 * GAP + bar + 2 + (marks ? MARKS : 0) + lanes * LANE),
     };
   }
 
@@ -276,7 +276,7 @@ class App {
     if (!this.everything) this.everything = sumUp(trace, 0, trace.duration);
     const notice = (...words) => element('p', {kind: 'notice'}, ...words);
     const notices = trace.findings.map(([words, next]) =>
-      notice(element('b', {}, words), ` ${next}`),
+      notice(element('b', {}, words), ` Next: ${next}.`),
     );
     notices.push(...trace.notes.map(words => notice(words)));
     if (!trace.events)
