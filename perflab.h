@@ -8342,10 +8342,16 @@ static const pli_thread_hooks pli_heap_hooks = {
 
 /* The heap is the one collector that is met before constructors run: it registers on first use. Two
    threads may come first together, and neither goes on before the hooks are there: a block without
-   its birth would count wrongly. */
+   its birth would count wrongly. Threads may have got their blocks even earlier, for another
+   collector that PERFLAB has started: they have not counted anything. */
 static PLI_COLD void pli_heap_prepare(void)
 {
     pli_collector_add(&pli_heap_hooks);
+    pli_lock_take(&pli_threads.lock);
+    for (pli_thread *t = pli_threads.all; t; t = t->next)
+        if (t->state == PLI_THREAD_USED && t->heap.start == 0)
+            pli_heap_birth(t);
+    pli_lock_give(&pli_threads.lock);
     PLI_STORE_RELEASE(pli_heap.ready, 1);
 }
 
