@@ -280,6 +280,11 @@
        pthread_rwlock_rdlock pthread_rwlock_timedrdlock pthread_rwlock_wrlock
        pthread_rwlock_timedwrlock pthread_rwlock_unlock pthread_cond_wait pthread_cond_timedwait
        pthread_cond_clockwait pthread_barrier_wait pthread_join sem_wait sem_timedwait
+   for traces (left out by PERFLAB_NO_TRACE; while nothing is traced they only hand on)
+       read readv pread pread64 write writev pwrite pwrite64 poll ppoll select pselect epoll_wait
+       epoll_pwait connect send sendto sendmsg recv recvfrom recvmsg nanosleep clock_nanosleep
+       usleep sleep wait waitpid wait4 __read_chk __pread_chk __pread64_chk __recv_chk
+       __recvfrom_chk __poll_chk __ppoll_chk
    Beside a sanitizer nothing is counted, nor in a static link, where libc keeps its own malloc;
    pl_memstats_write says so. A static link with musl needs PERFLAB_NO_INTERPOSE.
 
