@@ -69,6 +69,8 @@ class _Assembler:
         counted = any(len(thread.sched) for thread in self._out.threads)
         for text in STATE_NAMES.values():
             self._trace.text(text)
+        self._out.threads = [thread for thread in self._out.threads
+                             if thread.end or thread.slices or thread.points]
         for thread in self._out.threads:
             states.settle(thread, self._out, counted)
         self._out.threads.sort(key=lambda thread: (thread.pid, thread.tid == 0))
@@ -141,6 +143,7 @@ class _Assembler:
                 thread.sched.run.append(max(0, min(run, 1 << 62)))
                 thread.sched.wait.append(max(0, min(wait, 1 << 62)))
         if len(thread.sched):
+            thread.sched = states.spread(thread.sched)
             first, last = thread.sched.start[0], thread.sched.start[-1] + thread.sched.duration[-1]
             seen = thread.end or len(thread.slices) or len(thread.points)
             thread.start = min(thread.start, first) if seen else first
@@ -208,7 +211,7 @@ class _Assembler:
         out: List[FlowPoint] = []
         for track in self._trace.tracks:
             thread = self._threads.get((track.source, track.uuid))
-            if thread is not None and track.kind == THREAD:
+            if thread is not None and id(thread) in numbers:
                 out += self._flows_of(track, numbers[id(thread)])
         out.sort(key=lambda flow: flow.time)
         return out

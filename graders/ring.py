@@ -32,6 +32,7 @@ SITE = struct.Struct("<QQQIi32x")
 HEAD_BYTES, CHUNK_HEAD, OPEN = 1024, 64, 1
 LATEST = 1 << 61            # ns since boot
 DEEPEST = 4096              # frames of a stack
+GUESSED = 1 << 30           # ticks from the start to the anchor that is there from the start
 RATES = (10 ** 5, 10 ** 11)     # ticks a second that a clock may have
 
 (THREAD, THREAD_END, BEGIN, END, INSTANT, COUNTER, LOG, TASK_BEGIN, TASK_END, TASK_ENTER,
@@ -141,8 +142,10 @@ class Ring:
         return min(max(self.head.start_boot + since, 0), LATEST)
 
     def last_anchor(self) -> int:
-        """The ticks at which the program lived for certain."""
-        return self.head.ticks_b if self.head.now & 1 else self.head.ticks_a
+        """The ticks at which the program lived for certain. What stands there at first is a guess
+        of what the clocks will say."""
+        last = self.head.ticks_b if self.head.now & 1 else self.head.ticks_a
+        return self.head.start_ticks if last == self.head.start_ticks + GUESSED else last
 
     # tables
 

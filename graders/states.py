@@ -2,15 +2,18 @@
 
 The two do not agree by themselves. A wait of the program ends when the thread runs again, so it
 holds the time for which the thread waited for a processor after it was woken. The kernel knows run
-and wait times exactly, as sums over intervals of some 10 ms, but not why the thread slept.
+and wait times exactly, as sums over intervals of some 10 ms, but not why the thread slept; and it
+counts a wait for a processor when it is over, so that a long one stands in an interval that is
+shorter than the wait. `spread` puts it where it was.
 
 Sums (Times): running and runnable are the kernel's. What is left of the wall time was spent asleep;
 it is shared out to the causes of the noted waits, and what these do not explain is idle. This is
-done over stretches of 100 ms, since the kernel counts what runs a few ms late.
+done over stretches of 100 ms, since neither side knows what happened when within an interval.
 """
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, NamedTuple, Tuple
+from bisect import bisect_left, bisect_right
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .timeline import (BLOCKED, IDLE, RUNNABLE, RUNNING, STATE_NAMES, Sched, Slices, Thread, Times,
                        Timeline)
@@ -46,12 +49,34 @@ def outermost(slices: Slices) -> Iterator[Wait]:
                 last = end
 
 
+def spread(sched: Sched) -> Sched:
+    """The counts with no interval that holds more than its time: what is too much was before it."""
+    rows: List[Tuple[int, int, int, int]] = []
+    late, last = 0, None    # type: Tuple[int, Optional[int]]
+    for at in range(len(sched) - 1, -1, -1):
+        start, end = sched.start[at], sched.start[at] + sched.duration[at]
+        if late and last is not None and end < last:
+            part = min(late, last - end)
+            rows.append((last - part, part, 0, part))
+            late -= part
+        run = min(sched.run[at], end - start)
+        waited = sched.wait[at] + late
+        wait = min(waited, end - start - run)
+        late, last = waited - wait, start
+        rows.append((start, end - start, run, wait))
+    out = Sched()
+    for row in reversed(rows):
+        for column, value in zip((out.start, out.duration, out.run, out.wait), row):
+            column.append(value)
+    return out
+
+
 def times(thread: Thread, waits: List[Wait], timeline: Timeline, counted: bool) -> Times:
     """Where the thread's life went."""
     total = Times()
     stretches = _stretches(thread.sched, thread.start, thread.end) if counted else \
         iter([(thread.start, thread.end, 0, 0, False)])
-    at = owed = 0       # owed: ns that the kernel counted too early or too late
+    at = 0
     for low, high, run, wait, measured in stretches:
         causes: Dict[str, int] = {}
         while at < len(waits) and waits[at].start < high:
@@ -61,29 +86,38 @@ def times(thread: Thread, waits: List[Wait], timeline: Timeline, counted: bool) 
             if waits[at].end > high:
                 break
             at += 1
-        owed = _add(total, causes, high - low, run, wait, measured, owed)
-    total.running = max(0, total.running + owed)
+        _add(total, causes, high - low, run, wait, measured)
     return total
 
 
-def _add(total: Times, causes: Dict[str, int], length: int, run: int, wait: int, measured: bool,
-         owed: int) -> int:
-    """Adds a stretch. Returns how much longer it would have to be for what the kernel counted: a
-    negative number, that the next stretch makes good."""
-    noted = sum(causes.values())
-    if not measured:
-        asleep, total.unknown = noted, total.unknown + length - noted
-    else:
+def runnable(sched: Sched, start: int, end: int) -> int:
+    """About how long a thread waited for a processor from start to end, most of which it did not
+    run. (The counts do not say when within an interval.)"""
+    total = 0
+    for at in range(max(0, bisect_right(sched.start, start) - 1), bisect_left(sched.start, end)):
+        low, length = sched.start[at], sched.duration[at]
+        part = max(0, min(end, low + length) - max(start, low))
+        total += min(sched.wait[at], part) if 2 * part >= length else \
+            sched.wait[at] * part // length
+    return total
+
+
+def _add(total: Times, causes: Dict[str, int], length: int, run: int, wait: int, measured: bool
+         ) -> None:
+    """Adds a stretch."""
+    noted = asleep = sum(causes.values())
+    if measured:
         total.running += run
         total.runnable += wait
-        asleep = length - run - wait + owed
-        owed = min(asleep, 0)
-        asleep = max(asleep, 0)
+        asleep = length - run - wait
         total.idle += max(asleep - noted, 0)
-    part = min(1.0, asleep / noted) if noted else 0.0
-    for cause, length in causes.items():
-        total.blocked[cause] = total.blocked.get(cause, 0) + round(length * part)
-    return owed
+    else:
+        total.unknown += length - noted
+    left, shared = min(asleep, noted), noted
+    for cause, part in causes.items():      # so that nothing is lost to rounding
+        mine = left * part // shared if shared else 0
+        total.blocked[cause] = total.blocked.get(cause, 0) + mine
+        left, shared = left - mine, shared - part
 
 
 def _stretches(sched: Sched, start: int, end: int) -> Iterator[Tuple[int, int, int, int, bool]]:

@@ -18,12 +18,13 @@ HELD_ASLEEP = 0.4               # of the contended time, for which the holder wa
 CONTENDED = 0.25                # of the trace, for which somebody waited for the lock
 WAITING = 0.25                  # of the time of those who waited for it
 SERIAL = 1.5                    # threads that run on average, at most
+CROWD = 4                       # ready threads for each processor: these are too many anywhere
 CROWDED = 0.35                  # of the time that threads could have run
 BUSY, STARVED = 0.85, 0.4       # a slow stage, and those who wait for it
 TURNS = 10                      # waits of each of these at least
 HAND_OVER = ("condition", "semaphore", "barrier", "read", "write", "send", "receive", "poll",
              "epoll", "select")
-LIBRARY = re.compile(r"_*(pthread_|sem_|mtx_|cnd_|std::|gthread|gthrw|thrd_|lll_|futex|libc_|"
+LIBRARY = re.compile(r"_*(pthread_|pli?_|sem_|mtx_|cnd_|std::|gthread|gthrw|thrd_|lll_|futex|libc_|"
                      r"(u|nano|clock_nano)?sleep\b|p?(read|write)v?(64)?\b|p?poll\b|p?select\b|"
                      r"epoll_|accept4?\b|connect\b|send(to|msg)?\b|recv(from|msg)?\b|"
                      r"wait(pid|4)?\b)")
@@ -78,10 +79,12 @@ def findings(timeline: Timeline, waits: Sequence[Waits]) -> List[Finding]:
     """All findings, the weightiest first."""
     if timeline.duration < LONG_ENOUGH:
         return []
-    found = list(_locks(timeline)) + list(_crowd(timeline))
-    if not found:
+    crowd = list(_crowd(timeline))
+    found = list(_locks(timeline))
+    if not found and not any(finding.kind == "too-many-threads" for finding in crowd):
         found = list(_stage(timeline, waits))
-    return sorted(found, key=lambda finding: -finding.share)
+    found += crowd
+    return sorted(found, key=lambda finding: (finding.kind == "busy-machine", -finding.share))
 
 
 def running(threads: Sequence[Thread]) -> int:
@@ -103,7 +106,8 @@ def _locks(timeline: Timeline) -> Iterator[Finding]:
         taken = leaf(max(lock.stacks, key=lambda stack: lock.stacks[stack]))
         blame = next((blame for blame in lock.blames if blame.believed), None)
         share = lock.contended / timeline.duration
-        if blame and blame.time >= HELD_ASLEEP * lock.contended and \
+        if blame and blame.time >= HELD_ASLEEP * (lock.known - lock.queued) and \
+                2 * lock.known >= lock.contended and \
                 (blame.count >= 3 or blame.time >= 0.8 * lock.contended):
             yield _asleep(timeline, lock, blame, taken, share)
         elif running(those) <= SERIAL * span and len(those) > 1:
@@ -150,40 +154,41 @@ def _region(timeline: Timeline, places: Iterable[int]) -> str:
 
 
 def _crowd(timeline: Timeline) -> Iterator[Finding]:
-    """More threads than processors."""
+    """More threads than processors; or enough processors, that others had."""
     those = [thread for thread in timeline.threads
              if thread.times.running + thread.times.runnable > 0.1 * max(thread.times.life, 1)]
     ran, waited = (sum(thread.times.running for thread in those),
                    sum(thread.times.runnable for thread in those))
-    average = ran / timeline.duration
-    if waited < CROWDED * (ran + waited) or ran + waited < 0.5 * timeline.duration or not those:
+    if waited < CROWDED * (ran + waited) or ran + waited < 0.5 * timeline.duration:
         return
+    average, ready = ran / timeline.duration, (ran + waited) / timeline.duration
     count = _processors(timeline)
-    if len(those) <= (count or average * 1.5):
-        yield _others(timeline, those, waited, ran)
-        return
-    name = _common_name(those)
-    on = f"on {count} processor{'s' * (count > 1)}" if count else \
-        f"where {average:.1f} run on average"
-    place = _begin(timeline, those)
-    what = f"'{short(name)}'" if name else "threads"
-    yield Finding(
-        "too-many-threads",
-        f"threads wait {_percent(waited, ran + waited)} of the time that they could run for a "
-        f"processor: {len(those)} {what if not name else 'threads ' + what} {on}"
-        + (f", busy in {place}" if place.function else ""), place,
-        "start as many threads as there are processors (sysconf(_SC_NPROCESSORS_ONLN)) and give "
-        "each of them more of the work", waited / (ran + waited))
+    share = waited / (ran + waited)
+    enough = count or max(1.0, average)
+    if len(those) > enough and (ready >= CROWD * enough or
+                                average >= 0.7 * enough and ready >= 1.5 * enough):
+        yield _too_many(timeline, those, share, average, count)
+    else:
+        yield Finding(
+            "busy-machine",
+            f"threads wait {_percent(share, 1)} of the time that they could run for a processor, but "
+            f"only {average:.1f} of {len(those)} run on average: other programs, or a limit of the "
+            "container, have the processors", Place("", ""),
+            "see what else runs on the machine, and whether a processor quota is set (cpu.max); "
+            "then take the trace again", share)
 
 
-def _others(timeline: Timeline, those: Sequence[Thread], waited: int, ran: int) -> Finding:
+def _too_many(timeline: Timeline, those: Sequence[Thread], share: float, average: float,
+              count: int) -> Finding:
+    name, place = _common_name(those), _begin(timeline, those)
+    called = f" '{short(name)}'" if name else ""
+    on = f"on {_plural(count, 'processor')}" if count else f"where {average:.1f} run on average"
     return Finding(
-        "busy-machine",
-        f"{len(those)} threads wait {_percent(waited, ran + waited)} of the time that they could "
-        "run for a processor, though there are enough processors for them: other programs, or a "
-        "limit of the container, take them", Place("", ""),
-        "see what else runs on the machine, and whether a processor quota is set (cpu.max)",
-        waited / (ran + waited))
+        "too-many-threads",
+        f"threads wait {_percent(share, 1)} of the time that they could run for a processor: {len(those)} "
+        f"threads{called} {on}" + (f", busy in {place}" if place.function else ""), place,
+        "start as many threads as there are processors (sysconf(_SC_NPROCESSORS_ONLN)) and give "
+        "each of them more of the work", share)
 
 
 def _processors(timeline: Timeline) -> int:
@@ -292,5 +297,9 @@ def _whereabouts(timeline: Timeline, place: int, waits: Sequence[Waits]) -> Plac
     return max(weights, key=lambda item: weights[item])
 
 
-def _percent(part: int, whole: int) -> str:
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
+def _percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.0f} %" if whole else "0 %"

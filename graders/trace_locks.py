@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from .states import outermost
+from .states import outermost, runnable
 from .timeline import Timeline
 
 LOCKS = ("lock", "rwlock (read)", "rwlock (write)")
@@ -23,9 +23,10 @@ SOON_SHARE = 0.05           # or this share of the wait
 
 
 class Held(NamedTuple):
-    """A wait of any kind, of any thread."""
+    """A wait of any kind, of any thread. It ends when the thread runs again."""
     start: int
     end: int
+    woken: int              # about when what was waited for came
     thread: int
     cause: str
     stack: str
@@ -57,11 +58,13 @@ class Lock:
     waits: List[Held]               # in the order of their ends, which is that of getting it
     total: int = 0
     contended: int = 0              # ns in which at least one thread waited
+    known: int = 0                  # of that: where the holder was inferred,
+    queued: int = 0                 # and waited for a processor
     most: int = 0                   # threads that waited at the same time
     threads: Set[int] = field(default_factory=set)
     stacks: Dict[str, int] = field(default_factory=dict)
     blames: List[Blame] = field(default_factory=list)       # the longest first
-    holding: Dict[int, int] = field(default_factory=dict)   # ns by thread, where inferred
+    holding: Dict[int, int] = field(default_factory=dict)   # known, by thread
 
 
 Pieces = List[Tuple[int, int]]
@@ -79,28 +82,29 @@ def locks(timeline: Timeline) -> List[Lock]:
     out = [_lock(pid, item, waits) for (pid, item), waits in found.items()]
     out.sort(key=lambda lock: -lock.total)
     for lock in out[:8]:            # the others are no one's problem
-        _blame(lock, {place: row for place, row in by_thread.items()
-                      if timeline.threads[place].pid == lock.pid})
+        _blame(lock, timeline, {place: row for place, row in by_thread.items()
+                                if timeline.threads[place].pid == lock.pid})
     return out
 
 
 def _waits(timeline: Timeline, place: int) -> Iterator[Held]:
-    slices = timeline.threads[place].slices
+    slices, sched = timeline.threads[place].slices, timeline.threads[place].sched
     for wait in outermost(slices):
         detail = timeline.details[slices.detail[wait.slice]]
         item = detail.get("object", 0)
-        yield Held(wait.start, wait.end, place, timeline.strings[slices.name[wait.slice]],
+        woken = max(wait.start, wait.end - runnable(sched, wait.start, wait.end))
+        yield Held(wait.start, wait.end, woken, place, timeline.strings[slices.name[wait.slice]],
                    str(detail.get("stack", "")), item if isinstance(item, int) else 0)
 
 
 def _lock(pid: int, item: int, waits: List[Held]) -> Lock:
     waits.sort(key=lambda wait: wait.end)
-    lock = Lock(item, pid, waits, sum(wait.end - wait.start for wait in waits))
+    lock = Lock(item, pid, waits, sum(wait.woken - wait.start for wait in waits))
     for wait in waits:
         lock.threads.add(wait.thread)
-        lock.stacks[wait.stack] = lock.stacks.get(wait.stack, 0) + wait.end - wait.start
+        lock.stacks[wait.stack] = lock.stacks.get(wait.stack, 0) + wait.woken - wait.start
     lock.contended = sum(end - start for start, end in contended(waits))
-    edges = sorted([(wait.start, 1) for wait in waits] + [(wait.end, -1) for wait in waits])
+    edges = sorted([(wait.start, 1) for wait in waits] + [(wait.woken, -1) for wait in waits])
     waiting = 0
     for _, step in edges:
         waiting += step
@@ -113,19 +117,22 @@ def contended(waits: List[Held]) -> Pieces:
     out: Pieces = []
     for wait in sorted(waits):
         if out and wait.start <= out[-1][1]:
-            out[-1] = out[-1][0], max(out[-1][1], wait.end)
-        else:
-            out.append((wait.start, wait.end))
+            out[-1] = out[-1][0], max(out[-1][1], wait.woken)
+        elif wait.woken > wait.start:
+            out.append((wait.start, wait.woken))
     return out
 
 
-def _blame(lock: Lock, by_thread: Dict[int, List[Held]]) -> None:
+def _blame(lock: Lock, timeline: Timeline, by_thread: Dict[int, List[Held]]) -> None:
     """Finds what the holders did in the contended times."""
     found: Dict[Tuple[str, str], Blame] = {}
     pieces = contended(lock.waits)
     ends = {place: [wait.end for wait in row] for place, row in by_thread.items()}
     for holder, start, end in _holders(lock, by_thread, ends, pieces):
-        lock.holding[holder] = lock.holding.get(holder, 0) + _common(pieces, start, end)
+        known = _common(pieces, start, end)
+        lock.known += known
+        lock.queued += min(known, runnable(timeline.threads[holder].sched, start, end))
+        lock.holding[holder] = lock.holding.get(holder, 0) + known
         row = by_thread[holder]
         for wait in row[bisect_right(ends[holder], start):]:
             if wait.start >= end:
@@ -133,10 +140,10 @@ def _blame(lock: Lock, by_thread: Dict[int, List[Held]]) -> None:
             if wait.object == lock.object or wait.cause in GIVES_UP:
                 continue
             blame = found.setdefault((wait.cause, wait.stack), Blame(wait.cause, wait.stack))
-            if wait.end > end:
+            if wait.woken > end:
                 blame.against += 1
             else:
-                blame.time += _common(pieces, max(wait.start, start), wait.end)
+                blame.time += _common(pieces, max(wait.start, start), wait.woken)
                 blame.count += 1
                 blame.near += end - wait.end <= max(SOON, (wait.end - wait.start) // 4)
                 blame.holders.add(holder)
@@ -161,15 +168,15 @@ def _holders(lock: Lock, by_thread: Dict[int, List[Held]], ends: Dict[int, List[
     for wait, after in zip(lock.waits, lock.waits[1:]):
         again = starts[wait.thread]
         at = bisect_left(again, wait.end)
-        released = again[at] if at < len(again) else after.end
-        if wait.end < min(after.end, released):
-            yield wait.thread, wait.end, min(after.end, released)
+        released = min(after.woken, again[at] if at < len(again) else after.woken)
+        if wait.end < released:
+            yield wait.thread, wait.end, released
     by_end = [wait.end for wait in lock.waits]
     for start, _ in pieces:         # who had it when the first one had to wait
         first = lock.waits[bisect_left(by_end, start + 1)]
         before = _woken(first, by_thread, ends)
         if before is not None:
-            yield before.thread, before.start, first.end
+            yield before.thread, before.start, max(before.end, first.woken)
 
 
 def _woken(wait: Held, by_thread: Dict[int, List[Held]], ends: Dict[int, List[int]]
@@ -182,8 +189,8 @@ def _woken(wait: Held, by_thread: Dict[int, List[Held]], ends: Dict[int, List[in
         if place == wait.thread or at < 0:
             continue
         other = row[at]
-        overlap = other.end - max(other.start, wait.start)
-        if (wait.end - other.end <= soon and 2 * overlap >= wait.end - wait.start
+        overlap = other.end - max(other.start, wait.start)      # of its sleep with our wait
+        if (wait.woken - other.end <= soon and 2 * overlap >= wait.woken - wait.start
                 and other.object != wait.object and other.cause not in GIVES_UP):
             found.append(other)
     return found[0] if len(found) == 1 else None

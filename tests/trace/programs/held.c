@@ -20,7 +20,7 @@ PL_NOINLINE static void add_line(void)
 PL_NOINLINE static void flush_log(void)
 {
     pthread_mutex_lock(&log_lock);
-    usleep(8000);
+    usleep(40000);
     pthread_mutex_unlock(&log_lock);
 }
 
@@ -29,7 +29,7 @@ static void *flusher(void *unused)
     pthread_setname_np(pthread_self(), "flusher");
     while (!stop) {
         PL_REGION("flush") { flush_log(); }
-        usleep(2000);
+        usleep(5000);
     }
     return unused;
 }
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
         return 1;
     for (int i = 0; i < 5; i++)
         pthread_create(&thread[i], NULL, i ? worker : flusher, NULL);
-    usleep(600000);
+    usleep(1500000);
     stop = 1;
     for (int i = 0; i < 5; i++)
         pthread_join(thread[i], NULL);
