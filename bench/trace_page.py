@@ -1,8 +1,8 @@
 """How fast the page of `graders trace --html` is with a million events: for bench/run.py.
 
 The timeline and the browser are those of tests/trace_page. Drawn: from the moment when the browser
-is told to open the file until the first frame with its events. A frame: one step to the side, all of
-it drawn anew, with the whole trace in view or a hundredth of it.
+is told to open the file until the first frame with its events. A frame: one step to the side, all
+of it drawn anew, with the whole trace in view or a hundredth of it.
 """
 from __future__ import annotations
 

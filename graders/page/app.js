@@ -46,6 +46,11 @@ class App {
     return `${name || 'process'} (${pid})`;
   }
 
+  // Said of what several processes may have.
+  ofProcess(number) {
+    return this.trace.processes.length > 1 ? ` · ${this.processName(number)}` : '';
+  }
+
   // rows ------------------------------------------------------------------------------------------
 
   layOut() {
@@ -83,10 +88,12 @@ class App {
     const show = value => formatValue(value, counter.name);
     return {
       type: 'counter',
-      key: `counter ${counter.name}`,
+      key: `counter ${counter.process} ${counter.name}`,
       title: counter.name,
       counter,
-      small: show(low) === show(high) ? `about ${show(low)}` : `${show(low)} to ${show(high)}`,
+      small:
+        (show(low) === show(high) ? `about ${show(low)}` : `${show(low)} to ${show(high)}`) +
+        this.ofProcess(counter.process),
       height: COUNTER,
       fixed: true,
     };
@@ -106,7 +113,8 @@ class App {
       fixed: total <= TASK_LANES,
       small:
         `${formatCount(tasks.members.length)} task${tasks.members.length > 1 ? 's' : ''}` +
-        (lanes < total ? `, ${lanes} of ${total} lines` : ''),
+        (lanes < total ? `, ${lanes} of ${total} lines` : '') +
+        this.ofProcess(tasks.process),
       height: Math.max(36, 2 * GAP + lanes * LANE),
     };
   }

@@ -261,6 +261,9 @@ class Trace {
       counter.time = this.values.time.subarray(from, values);
       counter.value = this.values.value.subarray(from, values);
       counter.tree = extremes(counter.value);
+      const owners = this.threads.filter(({process}) => process === counter.process);
+      const ends = owners.map(({end}) => end);
+      counter.end = ends.reduce((a, b) => Math.max(a, b), counter.time[counter.time.length - 1]);
     }
     this.readTasks();
   }

@@ -506,7 +506,8 @@ class Painter {
       line = new Path2D();
     const place = number => y + high * (1 - (number - low) / (top - low || 1));
     const zero = place(Math.max(low, Math.min(top, 0))),
-      begin = Math.max(0, this.x(time[first]));
+      begin = Math.max(0, this.x(time[first])),
+      end = Math.min(width, this.x(counter.end));
     for (let i = first; i < last;) {
       const x = Math.max(0, this.x(time[i])),
         until = view.from + (Math.floor(x) + 1) / this.scale;
@@ -515,11 +516,11 @@ class Painter {
       if (next > i + 1)
         for (const number of extremesBetween(counter, i, next)) line.lineTo(x, place(number));
       line.lineTo(x, place(value[next - 1]));
-      line.lineTo(next < last ? this.x(time[next]) : width, place(value[next - 1]));
+      line.lineTo(next < last ? this.x(time[next]) : end, place(value[next - 1]));
       i = next;
     }
     const area = new Path2D(line);
-    area.lineTo(width, zero);
+    area.lineTo(end, zero);
     area.lineTo(begin, zero);
     pen.fillStyle = palette.area;
     pen.fill(area);

@@ -9,32 +9,32 @@ function paintRuler(canvas, palette, view, range) {
   pen.font = '11px system-ui, "Noto Sans", "DejaVu Sans", sans-serif';
   pen.textBaseline = 'middle';
   const {base, ticks} = ticksOf(view.from, view.to, width);
-  const clear = base ? pen.measureText(formatMoment(base)).width + 12 : 0;
+  const taken = base ? [[0, pen.measureText(formatMoment(base)).width + 12]] : [];
+  if (range) taken.push(paintRangeLength(pen, palette, x(range.from), x(range.to), range, width));
   for (const {time, label} of ticks) {
-    const at = Math.round(x(time));
+    const at = Math.round(x(time)),
+      end = at + pen.measureText(label).width + 6;
     pen.fillStyle = palette.rule;
     pen.fillRect(at, 12, 1, height - 12);
     pen.fillStyle = palette.soft;
-    if (at >= clear && at + pen.measureText(label).width < width)
+    if (end < width && taken.every(([from, to]) => end < from || at > to))
       pen.fillText(label, at + 4, height / 2 + 1);
   }
-  if (base) {
-    pen.fillStyle = palette.ink;
-    pen.fillText(formatMoment(base), 4, height / 2 + 1);
-  }
-  if (!range) return;
-  const left = x(range.from),
-    right = x(range.to),
-    words = formatTime(range.to - range.from);
+  pen.fillStyle = palette.ink;
+  if (base) pen.fillText(formatMoment(base), 4, height / 2 + 1);
+}
+
+// How long the range is, above its middle; returns the pixels that the words take.
+function paintRangeLength(pen, palette, left, right, range, width) {
+  const words = formatTime(range.to - range.from),
+    wide = pen.measureText(words).width;
   pen.fillStyle = palette.accent;
-  pen.fillRect(left, height - 3, right - left, 3);
-  const wide = pen.measureText(words).width,
-    at = Math.max(2, Math.min(width - wide - 8, (left + right - wide) / 2));
-  if (right < 0 || left > width) return;
-  pen.fillStyle = palette.ground;
-  pen.fillRect(at - 3, 3, wide + 6, height - 7);
-  pen.fillStyle = palette.accent;
-  pen.fillText(words, at, height / 2);
+  pen.fillRect(left, 21, right - left, 3);
+  if (right < 0 || left > width) return [0, 0];
+  const middle = (Math.max(0, left) + Math.min(width, right) - wide) / 2,
+    at = Math.max(2, Math.min(width - wide - 4, middle));
+  pen.fillText(words, at, 11);
+  return [at, at + wide];
 }
 
 // The map: how many threads ran, waited for a processor, and were inside regions, over all time.
