@@ -43,7 +43,8 @@
        >>pprof       profiles as the protobuf that other tools read
        >>text        profiles as text
        >>profile     from a name to bytes and files; what happened since a snapshot
-       >>perfetto    traces as the protobuf that Perfetto reads
+       >>packet      traces as the protobuf that Perfetto reads: packets, texts, stacks
+       >>perfetto    from records to events: threads, slices and their repair, tasks, states
        >>trace       from the start of a trace to its file
        >>own         profiles of what a program holds, made by itself
        >>stack       the calling thread's own stack
@@ -150,6 +151,23 @@
        latter two in the debug information of what was compiled with -g, or in separate debug files.
        -cpuprofile FILE does the same for what benchmarks time, -trace FILE for all that they do.
 
+   TRACES
+       A profile adds up; a trace shows when. Regions, tasks and logs are what a program says itself;
+       what each thread waits for, with the stack, whether it runs or waits for a processor, the heap
+       and the samples of a CPU profile come by themselves:
+
+           $ PERFLAB=trace=trace.pftrace ./program
+           $ python3 -m graders trace trace.pftrace      or open it in https://ui.perfetto.dev
+
+           pl_task t = pl_task_begin("request", PL_NO_TASK);
+           PL_TASK(t) { PL_REGION("parse") { parse(); }  pl_trace_log("user", "%s", name); }
+           pl_task_end(t);
+
+       The newest 64 MiB are kept (some three million events), in FILE.ring while the program runs.
+       A program that is killed leaves that: python3 -m graders trace --recover FILE.ring. A child
+       that was forked keeps 8 MiB, in memory. Regions that do not nest, or whose begin or end is
+       missing, are mended, and marked "repaired".
+
    OVER HTTP
        A program that calls pl_http_start(NULL), or runs with PERFLAB=http=127.0.0.1:6060 (add
        blockrate=1,mutexfraction=1 for waits), shows all its profiles while it runs, in a browser
@@ -158,6 +176,7 @@
            $ go tool pprof http://127.0.0.1:6060/debug/pprof/profile?seconds=10
            $ go tool pprof http://127.0.0.1:6060/debug/pprof/heap
            $ curl 'http://127.0.0.1:6060/debug/pprof/goroutine?debug=2'
+           $ curl -o trace 'http://127.0.0.1:6060/debug/pprof/trace?seconds=5'
 
        Only this machine may ask, under its own names, unless pl_http_desc says otherwise. The heap
        profile is switched on with it, at 512 KiB; block and mutex by their own calls.
@@ -8337,10 +8356,16 @@ static const pli_thread_hooks pli_heap_hooks = {
 
 /* The heap is the one collector that is met before constructors run: it registers on first use. Two
    threads may come first together, and neither goes on before the hooks are there: a block without
-   its birth would count wrongly. */
+   its birth would count wrongly. Threads may have got their blocks even earlier, for another
+   collector that PERFLAB has started: they have not counted anything. */
 static PLI_COLD void pli_heap_prepare(void)
 {
     pli_collector_add(&pli_heap_hooks);
+    pli_lock_take(&pli_threads.lock);
+    for (pli_thread *t = pli_threads.all; t; t = t->next)
+        if (t->state == PLI_THREAD_USED && t->heap.start == 0)
+            pli_heap_birth(t);
+    pli_lock_give(&pli_threads.lock);
     PLI_STORE_RELEASE(pli_heap.ready, 1);
 }
 
@@ -14681,9 +14706,13 @@ static void pli_map_free(pli_map *map)
    numbers take ten bytes. */
 static void pli_put_varint(pli_bytes *b, uint64_t value)
 {
+    unsigned char *at = pli_bytes_extend(b, 10); /* the most there can be */
+    if (!at)
+        return;
     for (; value >= 128; value >>= 7)
-        pli_bytes_byte(b, (unsigned)(value & 127) | 128);
-    pli_bytes_byte(b, (unsigned)value);
+        *at++ = (unsigned char)(value | 128);
+    *at++ = (unsigned char)value;
+    b->size = (size_t)(at - b->data);
 }
 
 /* A field that is a number. 0 is the default, which readers put in by themselves. */
@@ -15762,7 +15791,7 @@ pl_result pl_profile_save(const char *name, const char *path)
 #endif
 }
 
-/* ==== >>perfetto =================================================================================
+/* ==== >>packet ===================================================================================
    A trace leaves as Perfetto's protobuf, which ui.perfetto.dev, its trace processor and
    `python3 -m graders trace` read. A file is a row of packets, field 1 each, in sequences: one of
    the process, one a thread, and one a thread for what the scheduler did with it. What a sequence
@@ -15785,18 +15814,8 @@ pl_result pl_profile_save(const char *name, const char *path)
              18 16          category_iids(3): 22, "region"
              50 40          name_iid(10): 64, "parse"
 
-   Records are written one thread after the other. Each chunk is walked twice: first to find which
-   threads and tasks there are, since what is written of a thread's work needs the names of tasks
-   that others have begun; then to write. Readers sort by time.
-
-   Regions, waits and work for tasks share the thread's track, where an END ends what was begun
-   last. Threads do not always keep to that (longjmp, two scopes that overlap), and the oldest
-   records may be overwritten. A stack of what is open repairs it, and says so:
-
-       BEGIN a, ENTER task, END, LEAVE      the task's slice is ended before a's: "misnested"
-       BEGIN a, end of trace                a is ended with the trace: "unclosed"
-       END                                  its BEGIN was overwritten: left out, and counted
-       BEGIN a, start of what is written    a begins at the start; "clipped_ns" is what is missing
+   A track is a thread, what the scheduler did with it, a task, a counter, the process: a number,
+   and a descriptor that tells what it is called and which track it belongs below.
 
    Nothing here uses malloc or waits: a program that dies writes its trace, too. */
 
@@ -15843,8 +15862,9 @@ _Static_assert(PLI_PF_WORD_COUNT <= PLI_PF_STRINGS, "a bit for each word");
 
 /* -- What is being written -- */
 
-enum { PLI_PF_BEGIN = 1, PLI_PF_END, PLI_PF_INSTANT_EVENT, PLI_PF_COUNTER_EVENT }; /* types */
-enum { PLI_PF_PROCESS = 1, PLI_PF_THREAD, PLI_PF_STATES, PLI_PF_TASKS, PLI_PF_COUNTERS }; /* tracks */
+/* Types of events, and kinds of tracks. */
+enum { PLI_PF_BEGIN = 1, PLI_PF_END, PLI_PF_INSTANT_EVENT, PLI_PF_COUNTER_EVENT };
+enum { PLI_PF_PROCESS = 1, PLI_PF_THREAD, PLI_PF_STATES, PLI_PF_TASK_TRACK, PLI_PF_COUNTER_TRACK };
 
 /* What is to be written: chunks that do not change, and which time of theirs, in ticks. */
 typedef struct pli_trace_view {
@@ -15909,7 +15929,7 @@ typedef struct pli_pf_stack { size_t at, size, leaf; } pli_pf_stack;
 typedef struct pli_pf {
     const pli_trace_view *view;
     pli_bytes *out;
-    pli_bytes event, interned, part, text;
+    pli_bytes packet, event, interned, part, text;
     pli_bytes threads, tasks, names, stacks, texts; /* arrays: see above */
     pli_bytes open, pending;          /* of the thread that is being written */
     pli_map thread_at, task_at, stack_at, string_at, counter_at;
@@ -15925,15 +15945,6 @@ typedef struct pli_pf {
 } pli_pf;
 
 /* -- Packets -- */
-
-/* As pli_put_varint, where it is known that there is room. */
-static unsigned char *pli_pf_varint(unsigned char *at, uint64_t value)
-{
-    for (; value >= 128; value >>= 7)
-        *at++ = (unsigned char)(value | 128);
-    *at++ = (unsigned char)value;
-    return at;
-}
 
 /* A number that may be 0, which pli_put_number would leave out. */
 static void pli_pf_put(pli_bytes *b, unsigned field, uint64_t value)
@@ -15994,32 +16005,18 @@ static void pli_pf_put_packet(pli_pf *w, const pli_pf_sequence *s, unsigned flag
    out to be long, has its time on the clock of the system. */
 static void pli_pf_put_event(pli_pf *w, pli_pf_sequence *s, uint64_t ns)
 {
-    unsigned char head[64], body[12], *at = head;
-    *at++ = 8 << 3;
-    if (ns >= s->last_ns) {
-        at = pli_pf_varint(at, ns - s->last_ns);
+    bool late = ns < s->last_ns;
+    pli_pf_put(&w->packet, 8, late ? ns : ns - s->last_ns);
+    if (late)
+        pli_pf_put(&w->packet, 58, 6);
+    else
         s->last_ns = ns;
-    } else {
-        at = pli_pf_varint(at, ns);
-        at = pli_pf_varint(pli_pf_varint(at, 58 << 3), 6);
-    }
-    *at++ = 10 << 3;
-    at = pli_pf_varint(at, s->number);
-    *at++ = 13 << 3, *at++ = 2;
-    if (w->interned.size) {
-        *at++ = 12 << 3 | 2;
-        at = pli_pf_varint(at, w->interned.size);
-    }
-    body[0] = 11 << 3 | 2;
-    size_t heads = (size_t)(at - head);
-    size_t bodies = (size_t)(pli_pf_varint(body + 1, w->event.size) - body);
-    pli_put_varint(w->out, 1 << 3 | 2);
-    pli_put_varint(w->out, heads + w->interned.size + bodies + w->event.size);
-    pli_bytes_add(w->out, head, heads);
-    pli_bytes_add(w->out, w->interned.data, w->interned.size);
-    pli_bytes_add(w->out, body, bodies);
-    pli_bytes_add(w->out, w->event.data, w->event.size);
-    w->interned.size = w->event.size = 0;
+    pli_pf_put(&w->packet, 10, s->number);
+    pli_pf_put(&w->packet, 13, 2);
+    if (w->interned.size)
+        pli_put_message(&w->packet, 12, &w->interned);
+    pli_put_message(&w->packet, 11, &w->event);
+    pli_put_message(w->out, 1, &w->packet);
 }
 
 /* -- Texts -- */
@@ -16202,6 +16199,26 @@ static bool pli_pf_add_stack(pli_pf *w, uint64_t site)
     pli_put_message(&w->event, 4, &w->part);
     return true;
 }
+
+#endif /* PLI_TRACE */
+
+/* ==== >>perfetto =================================================================================
+   From records to events. Records are written one thread after the other; readers sort by time.
+   They are walked twice: first to find which threads and tasks there are, since what is written of
+   a thread's work needs the names of tasks that others have begun; then to write.
+
+   Regions, waits and work for tasks share the thread's track, where an END ends what was begun
+   last. Threads do not always keep to that (longjmp, two scopes that overlap), and the oldest
+   records may be overwritten. A stack of what is open repairs it, and says so:
+
+       BEGIN a, ENTER task, END, LEAVE      the task's slice is ended before a's: "misnested"
+       BEGIN a, end of trace                a is ended with the trace: "unclosed"
+       END                                  its BEGIN was overwritten: left out, and counted
+       BEGIN a, start of what is written    a begins at the start; "clipped_ns" is what is missing
+
+   Tasks go from thread to thread: their slices are written by the process, at the end. */
+
+#if PLI_TRACE
 
 /* -- Time -- */
 
@@ -16466,7 +16483,7 @@ static bool pli_pf_begin(pli_pf *w, const pli_pf_item *item, uint64_t ns)
             pli_pf_number(w, s, PLI_PF_OBJECT_KEY, pair->first);
         stacked = pli_pf_add_stack(w, pair->second);
     } else {
-        uint64_t flow = pli_pf_track(w, PLI_PF_TASKS, pair->first);
+        uint64_t flow = pli_pf_track(w, PLI_PF_TASK_TRACK, pair->first);
         pli_pf_event(w, s, PLI_PF_BEGIN, PLI_PF_WORK);
         pli_pf_task_name(w, pli_pf_find(&w->task_at, &w->tasks, sizeof(pli_pf_task), pair->first));
         pli_pf_number(w, s, PLI_PF_TASK_KEY, pair->first);
@@ -16587,7 +16604,7 @@ static void pli_pf_counter(pli_pf *w, const pli_pf_item *item)
     uint64_t hash = pli_pf_hash(name, size), *track = pli_map_at(&w->counter_at, hash, 0);
     w->out->failed |= !track;
     if (track && *track == 0) {
-        *track = pli_pf_track(w, PLI_PF_COUNTERS, hash);
+        *track = pli_pf_track(w, PLI_PF_COUNTER_TRACK, hash);
         w->part.size = 0;
         pli_pf_describe(w, w->sequence, *track, w->process.track, name, size, 8);
     }
@@ -16619,7 +16636,8 @@ static void pli_pf_sample(pli_pf *w, const pli_pf_item *item)
 static void pli_pf_task_slice(pli_pf *w, const pli_pf_task *task)
 {
     pli_pf_sequence *s = &w->process;
-    uint64_t track = pli_pf_track(w, PLI_PF_TASKS, task->id), ns = pli_pf_ns(w, task->begin->ticks);
+    uint64_t ns = pli_pf_ns(w, task->begin->ticks);
+    uint64_t track = pli_pf_track(w, PLI_PF_TASK_TRACK, task->id);
     uint64_t parent = ((const pli_pf_pair *)(const void *)(task->begin + 1))->second;
     uint64_t begin = ns > w->from_ns ? ns : w->from_ns;
     uint64_t end = task->end ? pli_pf_ns(w, task->end) : w->to_ns;
@@ -16843,8 +16861,8 @@ static void pli_pf_write_all(pli_pf *w)
 /* Gives all memory back. */
 static void pli_pf_free(pli_pf *w)
 {
-    pli_bytes *bytes[] = {&w->event, &w->interned, &w->part, &w->text, &w->threads, &w->tasks,
-                          &w->names, &w->stacks, &w->texts, &w->open, &w->pending};
+    pli_bytes *bytes[] = {&w->packet, &w->event, &w->interned, &w->part, &w->text, &w->threads,
+                          &w->tasks, &w->names, &w->stacks, &w->texts, &w->open, &w->pending};
     pli_map *maps[] = {&w->thread_at, &w->task_at, &w->stack_at, &w->string_at, &w->counter_at};
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
         w->out->failed |= bytes[i]->failed;
@@ -22366,8 +22384,8 @@ int pl_bench_main(int argc, char **argv)
        X-Go-Pprof: 1            the body is a message; without it pprof shows the status alone
 
    Most answers are there at once. Three take their time: a CPU profile, a trace, and the difference
-   of a profile over some seconds. So that one thread can serve all, a request is a job that is begun,
-   and may ask to be finished later; nothing in here ever waits:
+   of a profile over some seconds. So that one thread can serve all, a request is a job that is
+   begun, and may ask to be finished later; nothing in here ever waits:
 
        begin ──► status: the answer is there
          │
@@ -22718,8 +22736,8 @@ static void pli_http_trace(pli_http_job *job, const pli_http_ask *ask)
     char text[24];
     int64_t ns = 0;
     pli_http_param(ask->query, "seconds", text, sizeof text - 1);
-    if (strspn(text, "0123456789.") != strlen(text) || !pli_parse_duration(strcat(text, "s"), &ns) ||
-        ns <= 0)
+    bool number = strspn(text, "0123456789.") == strlen(text);
+    if (!number || !pli_parse_duration(strcat(text, "s"), &ns) || ns <= 0)
         ns = 1000000000;
     pl_result result = pli_trace_open(PLI_HTTP_TRACE_BUFFER, NULL);
     if (result != PL_OK) {
@@ -23103,8 +23121,8 @@ static void pli_http_index(pli_http_job *job, const pli_http_ask *ask)
                    "<input name=seconds type=number min=1 max=3600 value=30> seconds: "
                    "<button>take it</button>\n<br>");
     pli_http_command(b, host, "profile", "?seconds=30");
-    pli_bytes_text(b, "</form>\n<h2>Trace</h2>\n<form action=trace>What every thread does, moment by "
-                   "moment, in the next <input name=seconds type=number min=1 max=60 value=5> "
+    pli_bytes_text(b, "</form>\n<h2>Trace</h2>\n<form action=trace>What every thread does, moment "
+                   "by moment, in the next <input name=seconds type=number min=1 max=60 value=5> "
                    "seconds: <button>take it</button>\n<br>for <code>python3 -m graders trace "
                    "trace</code> or ui.perfetto.dev");
     pli_bytes_text(b, "</form>\n<h2>Types of profiles available:</h2>\n<table>\n<tr><th class=n>"
