@@ -46,6 +46,7 @@
        >>packet      traces as the protobuf that Perfetto reads: packets, texts, stacks
        >>perfetto    from records to events: threads, slices and their repair, tasks, states
        >>trace       from the start of a trace to its file
+       >>flight      what lies just behind, written when somebody asks
        >>own         profiles of what a program holds, made by itself
        >>stack       the calling thread's own stack
        >>stacks      where every thread is, without disturbing any
@@ -745,6 +746,41 @@ PLI_INLINE void pl_flow_in(const char *name, uint64_t id)
     if (PLI_TRACED())
         pli_flow(0, name, id);
 }
+
+/* The flight recorder keeps the newest events as a trace does, without an end, and writes what lies
+   just behind when somebody asks: the program, a signal, a task that took too long.
+
+       pl_flight_start(&(pl_flight_desc){.age_ns = 2000000000, .task = "request",
+                                         .task_ns = 50000000});
+
+   Then flight.pftrace is the last 2 s before the end of a request that took more than 50 ms. */
+
+/* Options; zero is the default for each. */
+typedef struct pl_flight_desc {
+    const char *ring;    /* a file that the events are kept in, and that is still there after
+                            kill -9; default: in memory */
+    size_t buffer_bytes; /* of it, 256 KiB to 4 GiB; default 64 MiB */
+    uint64_t age_ns;     /* how far a snapshot reaches back; default: as far as there are events */
+    int signal;          /* writes a snapshot when it comes, such as SIGUSR2; default: none */
+    const char *task;    /* tasks of this name; default: all */
+    uint64_t task_ns;    /* that take longer have a snapshot written when they end; or when they
+                            have not ended after age_ns. At most one a second; default: none */
+    const char *path;    /* of snapshots: %n in it is their number; without it, .1 and so on is
+                            put behind a name that there is. Default "flight.pftrace" */
+} pl_flight_desc;
+
+/* pl_flight_start begins to record; NULL for the defaults. Beside a trace it uses the memory of
+   that. Errors: PL_BUSY when it runs, else as pl_trace_start. Threads: any. Signal-safe: no. */
+pl_result pl_flight_start(const pl_flight_desc *desc);
+
+/* pl_flight_write writes what lies just behind to path; NULL: to the next file, as for a signal.
+   All threads go on meanwhile, and are shown as they were at the call. Errors: PL_BUSY while another
+   snapshot is written, PL_INVALID when nothing is recorded, PL_IO, PL_NOMEM.
+   Threads: any. Signal-safe: no. */
+pl_result pl_flight_write(const char *path);
+
+/* pl_flight_stop ends it; PL_INVALID when it does not run. Threads: any. Signal-safe: no. */
+pl_result pl_flight_stop(void);
 
 /* -- Profiles as files ---------------------------------------------------------------------------
 
@@ -6648,11 +6684,13 @@ PLI_SOMETIMES static void pli_pool_open(pli_pool *p, char *memory, size_t bytes,
 /* Chunks as a reader has them: those of a pool that is closed, or a copy. */
 typedef struct pli_chunks { const char *memory; size_t chunk_bytes, count; } pli_chunks;
 
-/* Copies a pool that is being written to; `to` has room for all of it. A chunk that was taken anew
+/* Copies a pool that is being written to, oldest chunk first; `to` has room for all of it. A chunk that was taken anew
    meanwhile has no records in the copy: what was in it is gone. */
 PLI_SOMETIMES static pli_chunks pli_pool_copy(const pli_pool *p, char *to)
 {
-    for (uint32_t i = 0; i < p->chunks; i++) {
+    uint32_t oldest = PLI_LOAD(p->hand);
+    for (uint32_t k = 0; k < p->chunks; k++) {
+        uint32_t i = (oldest + k) % p->chunks;
         pli_chunk *from = pli_pool_chunk_sig(p, i);
         pli_chunk *copy = (pli_chunk *)(void *)(to + (size_t)i * p->chunk_bytes);
         uint64_t serial = PLI_LOAD_ACQUIRE(from->serial);
@@ -7089,6 +7127,62 @@ PLI_SOMETIMES static void pli_blocking_end(pli_blocking *b, bool waited, const v
     errno = saved_errno;
 }
 
+/* -- Tasks that take too long: see >>flight -- */
+
+#define PLI_SLOW_TASKS 1024 /* looked after at one time; one more replaces another */
+
+static struct {
+    uint32_t on, seen;                         /* seen: one has ended; both atomic */
+    uint64_t ticks;                            /* longer is slow */
+    char name[64];                             /* of the tasks that are meant; "": all */
+    struct { uint64_t id, began; } task[PLI_SLOW_TASKS]; /* id 0: free; atomic */
+} pli_slow;
+
+/* Looks after tasks of that name from now on; ticks 0: after none. */
+PLI_SOMETIMES static void pli_slow_watch(const char *name, uint64_t ticks)
+{
+    PLI_STORE(pli_slow.on, 0);
+    snprintf(pli_slow.name, sizeof pli_slow.name, "%s", name ? name : "");
+    for (int i = 0; i < PLI_SLOW_TASKS; i++)
+        PLI_STORE(pli_slow.task[i].id, 0);
+    PLI_STORE(pli_slow.seen, 0);
+    pli_slow.ticks = ticks;
+    PLI_STORE_RELEASE(pli_slow.on, ticks != 0);
+}
+
+static PLI_COLD void pli_slow_begin(uint64_t id, const char *name, uint64_t now)
+{
+    size_t i = (size_t)(id % PLI_SLOW_TASKS);
+    if (pli_slow.name[0] && strcmp(pli_slow.name, name) != 0)
+        return;
+    PLI_STORE(pli_slow.task[i].id, 0);
+    PLI_STORE_RELEASE(pli_slow.task[i].began, now);
+    PLI_STORE_RELEASE(pli_slow.task[i].id, id);
+}
+
+static PLI_COLD void pli_slow_end(uint64_t id, uint64_t now)
+{
+    size_t i = (size_t)(id % PLI_SLOW_TASKS);
+    if (PLI_LOAD_ACQUIRE(pli_slow.task[i].id) != id)
+        return;
+    if (now - PLI_LOAD(pli_slow.task[i].began) > pli_slow.ticks)
+        PLI_STORE(pli_slow.seen, 1);
+    PLI_STORE(pli_slow.task[i].id, 0);
+}
+
+/* Whether a task was slow since the last look, or is so without an end; told once of each. */
+PLI_SOMETIMES static bool pli_slow_look(uint64_t now, uint64_t stuck_ticks)
+{
+    bool slow = __atomic_exchange_n(&pli_slow.seen, 0, __ATOMIC_RELAXED) != 0;
+    for (size_t i = 0; PLI_LOAD_ACQUIRE(pli_slow.on) && i < PLI_SLOW_TASKS; i++) {
+        uint64_t id = PLI_LOAD_ACQUIRE(pli_slow.task[i].id);
+        if (id && (int64_t)(now - PLI_LOAD(pli_slow.task[i].began)) > (int64_t)stuck_ticks)
+            slow = __atomic_compare_exchange_n(&pli_slow.task[i].id, &id, 0, 0, __ATOMIC_RELAXED,
+                                               __ATOMIC_RELAXED) || slow;
+    }
+    return slow;
+}
+
 /* -- For the program. The API calls these when pl_trace_on says so -- */
 
 void pli_region_begin(const char *literal)
@@ -7128,17 +7222,21 @@ void pli_flow(int out, const char *name, uint64_t id)
 /* Numbers are never given twice, so that a task of an earlier trace is no other one in this. */
 uint64_t pli_task_begin(const char *name, uint64_t parent)
 {
-    uint64_t id = PLI_ADD(pli_trace.tasks, 1);
-    pli_note note = {.ticks = pl_ticks(), .kind = PLI_RECORD_TASK_BEGIN, .words = 2,
+    uint64_t id = PLI_ADD(pli_trace.tasks, 1), began = pl_ticks();
+    pli_note note = {.ticks = began, .kind = PLI_RECORD_TASK_BEGIN, .words = 2,
                      .word = {id, parent}, .text = name ? name : "",
                      .text_bytes = name ? strlen(name) : 0};
     pli_note_record(&note);
+    if (PLI_UNLIKELY(PLI_LOAD_ACQUIRE(pli_slow.on)))
+        pli_slow_begin(id, name ? name : "", began);
     return id;
 }
 
 void pli_task_end(uint64_t id)
 {
     pli_record_words(PLI_RECORD_TASK_END, NULL, &id, 1);
+    if (PLI_UNLIKELY(PLI_LOAD_ACQUIRE(pli_slow.on)))
+        pli_slow_end(id, pl_ticks());
 }
 
 void pli_task_work(int enter, uint64_t id)
@@ -17224,6 +17322,8 @@ static void pli_figures_counters(uint64_t now, int64_t threads)
 
 /* -- The tracer's own thread -- */
 
+static void (*pli_trace_each)(void); /* what else is done at each look: see >>flight; atomic */
+
 /* What it does every 10 ms. Where no hook tells of new threads, it looks for them. */
 static void pli_trace_tick(pli_ring *ring, uint32_t ticks)
 {
@@ -17235,6 +17335,9 @@ static void pli_trace_tick(pli_ring *ring, uint32_t ticks)
         pli_threads_meet();
     pli_figures_counters(now, pli_figures_threads(now, ticks % 10 == 0));
     pli_figures.last = now;
+    void (*each)(void) = PLI_LOAD(pli_trace_each);
+    if (each)
+        each();
 }
 
 /* With many threads a look takes its time: then there are fewer of them, so that it costs no more
@@ -17451,7 +17554,8 @@ PLI_SOMETIMES static void pli_trace_close(void)
 
 /* Appends what is in the session between two ticks, as Perfetto reads it. While others go on
    recording, it is made of a copy. Under the lock. */
-static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bool emergency)
+static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bool emergency,
+                                  bool flight)
 {
     const pli_pool *p = &pli_trace.pool;
     pli_ring *ring = pli_trace.ring;
@@ -17466,7 +17570,7 @@ static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bo
         chunks = pli_pool_copy(p, copy);
         pli_ring_anchor(ring);
     }
-    pli_trace_view view = {ring, chunks, from, to, emergency, false};
+    pli_trace_view view = {ring, chunks, from, to, emergency, flight};
     pli_perfetto_write(&view, out);
     if (copy)
         munmap(copy, size);
@@ -17480,7 +17584,7 @@ PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, pli_
 {
     if (!pli_lock_take_or_try(&pli_trace.lock, emergency))
         return PL_BUSY;
-    pl_result result = pli_trace_encode(from, to, out, emergency);
+    pl_result result = pli_trace_encode(from, to, out, emergency, false);
     pli_lock_give(&pli_trace.lock);
     return result;
 }
@@ -17533,7 +17637,7 @@ static pl_result pli_trace_finish(bool emergency, bool write)
     if (pli_trace.users == 1)
         pli_trace_halt(emergency);
     pl_result result = !write ? PL_OK : !beside ? PL_NOMEM :
-                       pli_trace_encode(from, to, &bytes, emergency);
+                       pli_trace_encode(from, to, &bytes, emergency, false);
     if (result == PL_OK && write)
         result = pli_file_save(pli_tracing.path, &bytes, beside, 4096);
     pli_bytes_free(&bytes);
@@ -17612,6 +17716,252 @@ pl_result pl_trace_start(const pl_trace_desc *desc)
 }
 
 pl_result pl_trace_stop(void)
+{
+    return PL_INVALID;
+}
+
+#endif /* PLI_TRACE */
+
+/* ==== >>flight ===================================================================================
+   The flight recorder: a session of the tracer (>>trace) without an end, of which what lies just
+   behind is written when somebody asks.
+
+       pl_flight_write     in the caller's thread
+       a signal            its handler leaves a mark, and the tracer's thread writes
+       a slow task         noted where tasks begin and end (>>record), written by the same thread
+
+   A snapshot is made of a copy of the pool, oldest chunk first, since that is the next to be
+   overwritten. It has what was recorded up to the moment before the copying began, in all threads:
+   so it is one moment that is shown, although the threads went on. */
+
+#if PLI_TRACE
+
+#define PLI_FLIGHT_PAUSE_NS 1000000000u /* from one snapshot by itself to the next */
+#define PLI_FLIGHT_FILES 10000
+
+static struct {
+    pli_lock lock;           /* start and stop */
+    uint32_t running, writing; /* writing: a snapshot is under way; both atomic */
+    uint32_t wanted;         /* somebody has asked for a snapshot; atomic */
+    uint64_t start_ticks, age_ns;
+    uint64_t stuck_ticks;    /* a task that takes so long need not end to be slow */
+    uint64_t next_ns;        /* not before */
+    uint32_t number;         /* of the next file */
+    bool complained;
+    int signal;              /* 0: none */
+    struct sigaction before; /* what it did */
+    char path[4096];
+} pli_flight;
+
+static uint64_t pli_flight_ticks(uint64_t ns)
+{
+    const uint64_t some = (uint64_t)1 << 30;
+    pli_wide ticks = (pli_wide)ns * some / pl_ticks_to_ns(some);
+    return ticks >> 63 ? UINT64_MAX >> 1 : (uint64_t)ticks;
+}
+
+/* The first moment that a snapshot shows which ends at `to`. */
+static uint64_t pli_flight_from(uint64_t to)
+{
+    uint64_t age = pli_flight_ticks(pli_flight.age_ns), start = pli_flight.start_ticks;
+    return age && to - start > age ? to - age : start;
+}
+
+/* One snapshot. The tracer's own thread must not wait for who ends the session, and so waits for
+   it: it may come again. */
+static pl_result pli_flight_save(const char *path, bool own)
+{
+    uint32_t nobody = 0;
+    pli_bytes bytes = {NULL, 0, 0, false};
+    if (!__atomic_compare_exchange_n(&pli_flight.writing, &nobody, 1, 0, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return PL_BUSY;
+    char *beside = pli_os_map(4096);
+    pl_result result = beside ? PL_OK : PL_NOMEM;
+    if (result == PL_OK && !pli_lock_take_or_try(&pli_trace.lock, own))
+        result = PL_BUSY;
+    if (result == PL_OK) {
+        uint64_t to = pl_ticks();
+        result = pli_trace_encode(pli_flight_from(to), to, &bytes, false, true);
+        pli_lock_give(&pli_trace.lock);
+    }
+    if (result == PL_OK)
+        result = pli_file_save(path, &bytes, beside, 4096);
+    pli_bytes_free(&bytes);
+    if (beside)
+        munmap(beside, 4096);
+    PLI_STORE_RELEASE(pli_flight.writing, 0);
+    return result;
+}
+
+/* The name of file number n. Without %n in the path it is the path, and later path.1 and so on. */
+static bool pli_flight_name(char *out, size_t size, uint32_t n)
+{
+    const char *mark = strstr(pli_flight.path, "%n");
+    int used = mark ? snprintf(out, size, "%.*s%" PRIu32 "%s", (int)(mark - pli_flight.path),
+                               pli_flight.path, n + 1, mark + 2) :
+               n ? snprintf(out, size, "%s.%" PRIu32, pli_flight.path, n) :
+               snprintf(out, size, "%s", pli_flight.path);
+    return used > 0 && (size_t)used < size;
+}
+
+/* A snapshot under the next name that is free. */
+static pl_result pli_flight_next(bool own)
+{
+    char *path = pli_os_map(4096 + 16);
+    pl_result result = path ? PL_IO : PL_NOMEM;
+    uint32_t n = PLI_LOAD(pli_flight.number);
+    while (path && n < PLI_FLIGHT_FILES && pli_flight_name(path, 4096 + 16, n) &&
+           access(path, F_OK) == 0)
+        n++;
+    if (path && n < PLI_FLIGHT_FILES)
+        result = pli_flight_save(path, own);
+    if (result == PL_OK)
+        PLI_STORE(pli_flight.number, n + 1);
+    if (path)
+        munmap(path, 4096 + 16);
+    return result;
+}
+
+/* -- What asks by itself -- */
+
+static void pli_flight_on_signal(int number)
+{
+    (void)number;
+    PLI_STORE(pli_flight.wanted, 1);
+}
+
+/* Each look of the tracer's thread. Who cannot be written to is told of once. */
+static void pli_flight_look(void)
+{
+    if (pli_slow_look(pl_ticks(), pli_flight.stuck_ticks))
+        PLI_STORE(pli_flight.wanted, 1);
+    if (!PLI_LOAD(pli_flight.wanted) || !PLI_LOAD(pli_flight.running) ||
+        pl_now_ns() < pli_flight.next_ns)
+        return;
+    pl_result result = pli_flight_next(true);
+    if (result == PL_BUSY)
+        return;
+    PLI_STORE(pli_flight.wanted, 0);
+    pli_flight.next_ns = pl_now_ns() + PLI_FLIGHT_PAUSE_NS;
+    if (result != PL_OK && !pli_flight.complained) {
+        char line[4096 + 100];
+        pli_flight.complained = true;
+        int size = snprintf(line, sizeof line, "perflab: flight recorder: %s: %s\n",
+                            pli_flight.path, pl_result_str(result));
+        ssize_t n = write(2, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
+        (void)n;
+    }
+}
+
+/* -- Start and stop -- */
+
+/* The recorder goes on in a fork's parent alone. */
+static void pli_flight_fork_child(pli_thread *t)
+{
+    (void)t;
+    PLI_STORE(pli_flight.running, 0);
+    pli_flight.lock.state = 0;
+    PLI_STORE(pli_flight.writing, 0);
+    pli_slow_watch(NULL, 0);
+}
+
+static const pli_thread_hooks pli_flight_hooks = {NULL, NULL, NULL, NULL, pli_flight_fork_child};
+
+static bool pli_flight_signal(int number)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = pli_flight_on_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    if (number && sigaction(number, &action, &pli_flight.before) != 0)
+        return false;
+    pli_flight.signal = number;
+    return true;
+}
+
+/* Under the lock. */
+static pl_result pli_flight_begin(const pl_flight_desc *desc)
+{
+    const char *path = desc->path && *desc->path ? desc->path : "flight.pftrace";
+    size_t bytes = desc->buffer_bytes ? desc->buffer_bytes : PLI_TRACE_BUFFER;
+    pl_result result = pli_path_absolute(pli_flight.path, sizeof pli_flight.path, path);
+    if (result != PL_OK)
+        return result;
+    if (!pli_flight_signal(desc->signal))
+        return PL_INVALID;
+    if (pli_trace.users == 0)
+        PLI_STORE(pli_trace.leave_out, 0);
+    uint64_t slow = pli_flight_ticks(desc->task_ns), age = pli_flight_ticks(desc->age_ns);
+    pli_flight.age_ns = desc->age_ns;
+    pli_flight.stuck_ticks = age > slow ? age : slow;
+    pli_flight.start_ticks = pl_ticks();
+    pli_flight.number = 0, pli_flight.next_ns = 0, pli_flight.complained = false;
+    PLI_STORE(pli_flight.wanted, 0);
+    pli_collector_add(&pli_flight_hooks);
+    if ((result = pli_trace_open(bytes, desc->ring)) == PL_OK) {
+        pli_slow_watch(desc->task ? desc->task : "", slow);
+        PLI_STORE(pli_trace_each, pli_flight_look);
+    } else if (desc->signal) {
+        sigaction(desc->signal, &pli_flight.before, NULL);
+    }
+    return result;
+}
+
+pl_result pl_flight_start(const pl_flight_desc *desc)
+{
+    static const pl_flight_desc defaults;
+    pl_result result = PL_BUSY;
+    pli_lock_take(&pli_flight.lock);
+    if (!pli_flight.running) {
+        result = pli_flight_begin(desc ? desc : &defaults);
+        PLI_STORE(pli_flight.running, result == PL_OK);
+    }
+    pli_lock_give(&pli_flight.lock);
+    return result;
+}
+
+pl_result pl_flight_write(const char *path)
+{
+    if (!PLI_LOAD(pli_flight.running))
+        return PL_INVALID;
+    return path && *path ? pli_flight_save(path, false) : pli_flight_next(false);
+}
+
+/* A handler that the program has put in the place of perflab's stays. */
+pl_result pl_flight_stop(void)
+{
+    struct sigaction now;
+    pli_lock_take(&pli_flight.lock);
+    pl_result result = pli_flight.running ? PL_OK : PL_INVALID;
+    if (result == PL_OK) {
+        PLI_STORE(pli_flight.running, 0);
+        pli_slow_watch(NULL, 0);
+        if (pli_flight.signal && sigaction(pli_flight.signal, NULL, &now) == 0 &&
+            now.sa_handler == pli_flight_on_signal)
+            sigaction(pli_flight.signal, &pli_flight.before, NULL);
+        pli_trace_close();
+    }
+    pli_lock_give(&pli_flight.lock);
+    return result;
+}
+
+#else /* !PLI_TRACE */
+
+pl_result pl_flight_start(const pl_flight_desc *desc)
+{
+    (void)desc;
+    return PL_UNSUPPORTED;
+}
+
+pl_result pl_flight_write(const char *path)
+{
+    (void)path;
+    return PL_INVALID;
+}
+
+pl_result pl_flight_stop(void)
 {
     return PL_INVALID;
 }
