@@ -6160,7 +6160,7 @@ typedef struct pli_chunk {
     uint32_t wait_cause;  /* 0: none */
     uint32_t wait_used;   /* `used` when it began */
     uint64_t wait_pc;     /* in the call */
-    uint64_t padding;
+    uint64_t wait_site;   /* 0; the exporter has that address as a stack */
     char data[];
 } pli_chunk;
 
@@ -16324,8 +16324,8 @@ static bool pli_pf_add_stack(pli_pf *w, uint64_t site)
 static uint64_t pli_pf_rate(const pli_ring *ring)
 {
     uint32_t now = PLI_LOAD_ACQUIRE(ring->now) & 1;
-    uint64_t ticks = ring->now_ticks[now] - ring->start_ticks;
-    uint64_t ns = ring->now_mono_ns[now] - ring->start_mono_ns;
+    uint64_t ticks = PLI_LOAD(ring->now_ticks[now]) - ring->start_ticks;
+    uint64_t ns = PLI_LOAD(ring->now_mono_ns[now]) - ring->start_mono_ns;
     return ticks ? (uint64_t)(((pli_wide)ns << PLI_RATE_SHIFT) / ticks) : 1;
 }
 
@@ -16845,11 +16845,12 @@ static void pli_pf_waiting(pli_pf *w, const pli_pf_thread *t)
     const pli_records *r = &w->reader;
     const pli_piece *last = &r->piece[r->order[r->next - 1].value];
     const pli_chunk *c = last->chunk;
-    if (t->end || c->wait_cause == 0 || last->to != c->used || c->wait_ticks > w->view->to)
+    if (t->end || c->wait_cause == 0 || c->wait_used != c->used || last->to != c->used ||
+        c->wait_ticks > w->view->to)
         return;
     w->waiting.begin = (pli_record){c->wait_ticks, c->wait_cause, sizeof(pli_pf_pair),
                                     PLI_RECORD_WAIT_BEGIN, 0};
-    w->waiting.pair = (pli_pf_pair){c->wait_object, 0};
+    w->waiting.pair = (pli_pf_pair){c->wait_object, c->wait_site};
     pli_pf_item item = pli_pf_item_of(w, &w->waiting.begin);
     pli_pf_write(w, &item);
 }
@@ -17552,6 +17553,18 @@ PLI_SOMETIMES static void pli_trace_close(void)
 
 /* -- What comes of it -- */
 
+/* Calls that still last have noted an address, and no stack: it becomes one of a single frame. */
+static void pli_trace_meet_calls(pli_chunks chunks)
+{
+    for (size_t i = 0; i < chunks.count; i++) {
+        pli_chunk *c = (pli_chunk *)(uintptr_t)pli_chunks_at(chunks, i);
+        uintptr_t pc = c->wait_pc;
+        pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), 1, &pc};
+        if (c->wait_cause && c->wait_used == c->used)
+            c->wait_site = (uintptr_t)pli_site_find_sig(&pli_trace.sites, &key);
+    }
+}
+
 /* Appends what is in the session between two ticks, as Perfetto reads it. While others go on
    recording, it is made of a copy. Under the lock. */
 static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bool emergency,
@@ -17568,8 +17581,10 @@ static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bo
         if ((copy = pli_os_map(size)) == NULL)
             return PL_NOMEM;
         chunks = pli_pool_copy(p, copy);
-        pli_ring_anchor(ring);
+        if (!pli_trace.watched) /* else the tracer's thread has done it, and may be doing it */
+            pli_ring_anchor(ring);
     }
+    pli_trace_meet_calls(chunks);
     pli_trace_view view = {ring, chunks, from, to, emergency, flight};
     pli_perfetto_write(&view, out);
     if (copy)
