@@ -3046,7 +3046,7 @@ typedef struct pli_cpu_thread {
 
 /* What the tracer's thread knows of a thread: see >>trace. */
 typedef struct pli_watched {
-    uint32_t instance, life; /* whose this is, and in which opening of the pool */
+    uint64_t whose;          /* life of the pool, and instance, that this is of; atomic */
     uint32_t idle;           /* 1: no figures were written at the last look */
     uint64_t now_ns;         /* computed, at this look */
     uint64_t run_ns, wait_ns; /* as written last */
@@ -17224,11 +17224,15 @@ static bool pli_figures_renamed(pli_watched *w, int tid)
     return true;
 }
 
+static uint64_t pli_figures_whose(const pli_thread *t)
+{
+    return (uint64_t)PLI_LOAD(pli_trace.pool.life) << 32 | PLI_LOAD(t->instance);
+}
+
 /* The calling thread ends: its last words. Under pli_threads.lock. */
 static void pli_figures_death(const pli_thread *t)
 {
-    const pli_watched *w = &t->watched;
-    bool met = w->instance == t->instance && w->life == PLI_LOAD(pli_trace.pool.life);
+    bool met = PLI_LOAD(t->watched.whose) == pli_figures_whose(t);
     if (PLI_LOAD(t->own) || t->tid != pli_os_tid_sig() || pli_figures.count == PLI_FIGURES_DEAD ||
         (PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
         return;
@@ -17254,15 +17258,19 @@ static void pli_figures_bury(void)
 
 /* The first half of a look, for a thread: how much it has computed, and what is to be said of the
    look before. A thread that begins has figures of 0 there. */
-static void pli_figures_at(pli_thread *t, uint32_t life)
+static void pli_figures_look_at(pli_thread *t)
 {
     pli_watched *w = &t->watched;
-    w->now_ns = pli_os_clock_ns_sig(pli_os_thread_clock(t->tid));
-    bool known = w->instance == t->instance && w->life == life;
-    if (!known)
-        *w = (pli_watched){t->instance, life, 1, w->now_ns, 0, 0, ""};
+    uint64_t whose = pli_figures_whose(t);
+    bool known = w->whose == whose;
+    w->now_ns = pli_os_clock_ns_sig(pli_os_thread_clock(PLI_LOAD(t->tid)));
+    if (!known) {
+        w->idle = 1, w->run_ns = w->wait_ns = 0, w->name[0] = '\0';
+        PLI_STORE(w->whose, whose);
+    }
     if ((known ? w->idle && w->now_ns > w->run_ns : pli_figures.last) && w->now_ns)
-        pli_record_sched(pli_figures.last, w->instance, t->tid, w->run_ns, w->wait_ns);
+        pli_record_sched(pli_figures.last, (uint32_t)whose, PLI_LOAD(t->tid), w->run_ns,
+                         w->wait_ns);
 }
 
 /* The second half: the figures of now, if there is news. */
@@ -17270,31 +17278,31 @@ static void pli_figures_note(pli_thread *t, uint64_t now, bool names)
 {
     pli_watched *w = &t->watched;
     bool first = !w->name[0];
+    int tid = PLI_LOAD(t->tid);
     w->idle = w->now_ns <= w->run_ns && !first;
-    if (w->idle || w->instance != t->instance || w->now_ns == 0)
+    if (w->idle || w->whose != pli_figures_whose(t) || w->now_ns == 0)
         return;
-    w->run_ns = w->now_ns, w->wait_ns = pli_figures_waited(t->tid);
-    pli_record_sched(now, w->instance, t->tid, w->run_ns, w->wait_ns);
-    if ((names || first) && pli_figures_renamed(w, t->tid))
-        pli_record_thread_name(now, t->tid, w->name);
+    w->run_ns = w->now_ns, w->wait_ns = pli_figures_waited(tid);
+    pli_record_sched(now, (uint32_t)w->whose, tid, w->run_ns, w->wait_ns);
+    if ((names || first) && pli_figures_renamed(w, tid))
+        pli_record_thread_name(now, tid, w->name);
 }
 
-/* One look at all threads of the program. */
+/* One look at all threads of the program; returns how many there are. */
 static int64_t pli_figures_threads(uint64_t now, bool names)
 {
-    uint32_t life = PLI_LOAD(pli_trace.pool.life);
     int64_t count = 0;
     for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next) {
         bool here = PLI_LOAD(t->state) == PLI_THREAD_USED && !PLI_LOAD(t->own);
         count += here;
         if (here && !(PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
-            pli_figures_at(t, life);
+            pli_figures_look_at(t);
         else
-            t->watched.life = 0;
+            PLI_STORE(t->watched.whose, 0);
     }
     pli_figures_bury();
     for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
-        if (t->watched.life == life)
+        if (t->watched.whose)
             pli_figures_note(t, now, names);
     return count;
 }
