@@ -284,7 +284,7 @@ class App {
     if (!this.everything) this.everything = sumUp(trace, 0, trace.duration);
     const notice = (...words) => element('p', {kind: 'notice'}, ...words);
     const notices = trace.findings.map(([words, next]) =>
-      notice(element('b', {}, words), ` Next: ${next}.`),
+      notice(element('b', {}, words), ` Next: ${next.replace(/[^.?!]$/, '$&.')}`),
     );
     notices.push(...trace.notes.map(words => notice(words)));
     if (!trace.events)

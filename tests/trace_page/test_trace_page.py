@@ -441,9 +441,10 @@ def test_a_long_table_is_shown_whole_when_asked(browser, page):
 
 def test_findings_stand_at_the_top(browser, page, server):
     finding = Finding("lock", "4 threads, 0.9 running on average", Place("take", "store.c:42"),
-                      "Look at store.c:42", 0.9)
+                      "look at store.c:42", 0.9)
     browser.open(page(server, "found", [finding]))
-    assert browser.text(".notice") == "4 threads, 0.9 running on average Look at store.c:42"
+    assert browser.text(".notice") == \
+        "4 threads, 0.9 running on average Next: look at store.c:42."
 
 
 # drawing ------------------------------------------------------------------------------------------
@@ -545,6 +546,27 @@ def test_a_thousand_threads_scroll(browser, page):
     assert search(browser, "conn-999") == "1 hit"
     browser.key("Enter")
     assert "conn-999 5999" in names(browser)
+
+
+def test_several_processes_are_told_apart(browser, page):
+    maker = Maker(100 * MS, "client")
+    maker.process("server", 4712)
+    for pid, start in ((4711, 0), (4712, 50 * MS)):
+        thread = maker.thread("main", start, start + 50 * MS, pid)
+        detail = maker.detail(task=maker.task("call", start, start + 9 * MS, pid=pid))
+        maker.slice(thread.slices, start, 9 * MS, "call", WORK, 0, detail)
+    maker.counter("open", [0, 10 * MS], [1.0, 2.0])
+    browser.open(page(maker.settled(), "two"))
+    assert names(browser) == ["Counters", "open", "Tasks", "call", "call",
+                              "Threads of client (4711)", "main 5000",
+                              "Threads of server (4712)", "main 5001"]
+    assert browser.text("[data-key^='counter ']").endswith("1 to 2 · client (4711)")
+    box, top = browser.box("#canvas"), browser.box("[data-key^='counter ']")["y"]
+    line = round(top - box["y"]) + 4
+    after = colours(browser, round(box["width"] * 0.52), line, round(box["width"] * 0.4), 38)
+    before = colours(browser, round(box["width"] * 0.2), line, round(box["width"] * 0.2), 38)
+    assert custom(browser, "ground") in after and custom(browser, "ground") not in before
+    assert search(browser, "call") == "4 hits"
 
 
 HOSTILE = ["</script><b id=evil>bold</b>", "\"quote' &amp; <img id=evil src=x onerror=alert(1)>",
