@@ -1,9 +1,9 @@
 /* How fast a trace is written in the Perfetto form, and how large it is.
 
-   Records a million events: regions in regions mostly, and of every 100 events a log, a counter, an
-   instant and a task's begin and end. Then they are written, over and over, to memory. Prints a line
-   a round: nanoseconds of CPU time and bytes, an event. The implementation is part of this file, as
-   writing alone is no call of the API. */
+   Records a million events: regions in regions mostly, and of every 100 events a log, a counter,
+   an instant and a task's begin and end. Then they are written, over and over, to memory. Prints a
+   line a round: nanoseconds of CPU time and bytes, an event. The implementation is part of this
+   file, as writing alone is no call of the API. */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

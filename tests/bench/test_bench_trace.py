@@ -57,8 +57,8 @@ def test_with_all_profiles(program: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flags, said", [
-    (["-trace", "/nowhere/t"], "perflab: -trace /nowhere/t: input or output failed; name a file in a "
-     "folder that can be written to"),
+    (["-trace", "/nowhere/t"], "perflab: -trace /nowhere/t: input or output failed; name a file "
+     "in a folder that can be written to"),
     (["-trace"], 'perflab: bad value "" for -trace; give one')])
 def test_mistakes(program: Path, flags: list, said: str) -> None:
     done = execute([str(program), *flags])

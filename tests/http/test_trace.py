@@ -52,7 +52,8 @@ def test_two_at_once(host: Host) -> None:
 def test_a_client_that_goes(host: Host) -> None:
     """The recorder is given back, and the next one is answered as ever."""
     with host.connect() as connection:
-        connection.sendall(b"GET /debug/pprof/trace?seconds=600 HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        connection.sendall(b"GET /debug/pprof/trace?seconds=600 HTTP/1.0\r\n"
+                           b"Host: localhost\r\n\r\n")
         assert quiet(connection, 0.2)
     assert decoder.Trace(host.get("/debug/pprof/trace?seconds=0.2").body).events
 

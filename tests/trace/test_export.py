@@ -66,7 +66,7 @@ def test_a_region_is_small(export: Export) -> None:
     (b"\xed\xa0\x80", "���"), (b'"quotes" \\ <b> \n\x01', '"quotes" \\ <b> \n\x01'),
     (b"nul\x00inside\xff", "nul\0inside�"), ("ü".encode() * 40000, "ü" * 40000),
     (b"x" * 65536, "x" * 65536), (b"x" * 65536 + b"\xff", "x" * 65536 + "�")],
-    ids=["none", "utf-8", "cut", "surrogate", "quotes", "nul", "long utf-8", "64 KiB", "64 KiB cut"])
+    ids=["none", "utf-8", "cut", "surrogate", "quotes", "nul", "long utf-8", "64 KiB", "cut, too"])
 def test_any_text_is_a_name(export: Export, name: bytes, shown: str) -> None:
     ring = Ring()
     first, second = ring.thread(1), ring.thread(2)

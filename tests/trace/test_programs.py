@@ -103,6 +103,20 @@ def test_ping_pong_never_goes_backwards(object_: Path, tmp_path: Path) -> None:
     assert len(set(tracks)) == 2 and all(a != b for a, b in zip(tracks, tracks[1:]))
 
 
+def test_what_the_tracer_adds(ways: Path, tmp_path: Path) -> None:
+    """States of the threads, the heap and the number of threads, by themselves."""
+    run(ways, "exit", "trace=t.pftrace", tmp_path)
+    trace = decoder.read(tmp_path / "t.pftrace")
+    nap = next(s for s in trace.slices("blocked") if s.name == "sleep")
+    assert nap.ns >= 120e6 and " < main (ways.c:" in str(nap.notes["stack"])
+    counters: Dict[str, List[float]] = {}
+    for event in trace.events:
+        if event.value is not None:
+            counters.setdefault(trace.tracks[event.track].name, []).append(event.value)
+    assert counters["threads"] == [1]
+    assert all(0 <= value < 1e7 for value in counters["heap live bytes"])
+
+
 @pytest.mark.parametrize("way, status", [("exit", 0), ("_exit", 0), ("term", -signal.SIGTERM),
                                          ("stop", 0), ("busy", 0)])
 def test_however_a_program_ends(ways: Path, tmp_path: Path, way: str, status: int) -> None:

@@ -1,5 +1,5 @@
-/* A program with all that a trace can have: tasks over three threads, regions, logs, counters, flows,
-   and long names; traced [FILE]. */
+/* A program with all that a trace can have: tasks over three threads, regions, logs, counters,
+   flows, and long names; traced [FILE]. */
 #include "perflab.h"
 #include <pthread.h>
 #include <stdlib.h>

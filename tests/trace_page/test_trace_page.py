@@ -693,6 +693,36 @@ def test_a_click_on_a_name_folds_it(browser, server_page):
     assert "request" in names(browser)
 
 
+def test_a_hit_in_a_folded_row_unfolds_it(browser, server_page):
+    browser.open(server_page)
+    for number in range(1, 5):
+        browser.press(f"[data-key='thread {number}']")
+    browser.press("[data-key='tasks']")
+    folded = browser.box("[data-key='thread 1']")["height"]
+    search(browser, "parse")
+    browser.key("Enter")
+    assert browser.box("[data-key='thread 1']")["height"] > folded
+    search(browser, "request")
+    browser.key("Enter")
+    assert "request" in names(browser)
+
+
+def test_more_tasks_than_lines_are_unfolded_by_a_hit(browser, page):
+    maker = Maker(100 * MS)
+    maker.thread("main")
+    for i in range(10):
+        maker.task("job" if i < 9 else "last", i * MS, 90 * MS + i)
+    maker.timeline.tasks[8].name = "job"
+    browser.open(page(maker.settled(), "jobs"), "#select=task-8")
+    assert browser.text("#panel h2") == "job 9"
+    row = browser.box("[data-key^='tasks ']")
+    assert row["height"] < 9 * 18
+    browser.run("document.getElementById('scroller').focus()")
+    browser.key(",")
+    browser.press("[data-key^='tasks ']")
+    assert browser.box("[data-key^='tasks ']")["height"] > 9 * 18
+
+
 def test_a_question_mark_opens_the_help(browser, server_page):
     browser.open(server_page)
     browser.key("?")

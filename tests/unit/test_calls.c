@@ -24,7 +24,7 @@ static pid_t child;
 static char room[64];
 static struct iovec room_vector = {room, sizeof room};
 
-static long in_read(void)
+PL_NOINLINE static long in_read(void)
 {
     return read(pipe_of[0], room, sizeof room);
 }
