@@ -1560,22 +1560,13 @@ static int pli_os_open(const char *path, int flags)
 #endif
 }
 
-/* read and write for perflab's own files, past the hooks that note what the program waits for. */
+/* read for perflab's own files, past the hook that notes what the program waits for. */
 static ssize_t pli_os_read(int fd, void *to, size_t size)
 {
 #if defined(__linux__)
     return syscall(SYS_read, fd, to, size);
 #else
     return read(fd, to, size);
-#endif
-}
-
-PLI_SOMETIMES static ssize_t pli_os_write(int fd, const void *from, size_t size)
-{
-#if defined(__linux__)
-    return syscall(SYS_write, fd, from, size);
-#else
-    return write(fd, from, size);
 #endif
 }
 
@@ -10905,23 +10896,20 @@ PLI_HOOK int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clock
    read and write may be called by signal handlers, so these hooks take no lock and no memory.
    libc's functions are found before main, since dlsym is not for handlers.
 
+   accept and accept4 are hooked for leaks, too, and so in any case.
+
    What libc calls inside itself is not seen: the read of a getc, the poll of a getaddrinfo. */
+
+#if PLI_LINUX
 
 PLI_SOMETIMES static uint32_t pli_calls_on; /* 1: waits are recorded; atomic */
 
-#if PLI_TRACE && PLI_INTERPOSE
-#define PLI_CALLS 1
-#else
-#define PLI_CALLS 0
-#endif
+/* Told of what is accepted, and of the caller's address; NULL: nobody; atomic. See >>leak. */
+PLI_SOMETIMES static void (*pli_calls_opened)(int fd, const int *pair, const void *ra);
 
-#if PLI_CALLS
+#if PLI_INTERPOSE
 
-/* -- libc's functions --
-
-   name, its parameters, what it waits for: cause and object; and what it is where nothing comes
-   next, in a static program: the system call, which is a point of cancellation as libc's is. Lists
-   that are waited for (poll, select) are known by their address. */
+/* In a static program nothing comes next: the system call, made a point of cancellation. */
 
 #define PLI_RAW(...)                                                                               \
     __extension__({                                                                                \
@@ -10931,6 +10919,8 @@ PLI_SOMETIMES static uint32_t pli_calls_on; /* 1: waits are recorded; atomic */
         pthread_setcanceltype(type, NULL);                                                         \
         answer;                                                                                    \
     })
+
+#if PLI_TRACE
 
 /* The kernel writes to some of the times it is given, where libc promises not to. */
 static int pli_raw_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *t, const void *mask)
@@ -10984,6 +10974,8 @@ static int pli_raw_usleep(unsigned us)
     return (int)PLI_RAW(SYS_nanosleep, &t, NULL);
 }
 
+/* Type, name, what it waits for: cause and object; parameters, arguments, and what it is in a static
+   program. Lists that are waited for (poll, select) are known by their address. */
 #define PLI_CALL_LIST(X)                                                                           \
     X(ssize_t, read, READ, fd, (int fd, void *to, size_t n), (fd, to, n),                          \
       PLI_RAW(SYS_read, fd, to, n))                                                                \
@@ -11071,9 +11063,11 @@ extern void pli_libc_overflow(void) __asm__("__chk_fail") __attribute__((noretur
 #define PLI_CALL_CHECKED(X)
 #endif
 
-/* accept and accept4 have their hooks in >>leak, which also notes what they open. */
-#define PLI_CALL_NEXT_LIST(X)                                                                      \
-    PLI_CALL_LIST(X)                                                                               \
+#else
+#define PLI_CALL_LIST(X)
+#endif /* PLI_TRACE */
+
+#define PLI_CALL_ACCEPTS(X)                                                                        \
     X(int, accept, ACCEPT, fd, (int fd, void *from, void *size), (fd, from, size),                 \
       PLI_RAW(SYS_accept4, fd, from, size, 0))                                                     \
     X(int, accept4, ACCEPT, fd, (int fd, void *from, void *size, int f), (fd, from, size, f),      \
@@ -11085,23 +11079,25 @@ extern void pli_libc_overflow(void) __asm__("__chk_fail") __attribute__((noretur
     {                                                                                              \
         return (type)raw;                                                                          \
     }
-PLI_CALL_NEXT_LIST(PLI_CALL_FIRST)
+PLI_CALL_LIST(PLI_CALL_FIRST)
+PLI_CALL_ACCEPTS(PLI_CALL_FIRST)
 
 #define PLI_CALL_POINTER(type, name, cause, object, parameters, arguments, raw)                    \
     type(*libc_##name) parameters;
 #define PLI_CALL_INITIAL(type, name, cause, object, parameters, arguments, raw) pli_first_##name,
-static struct { PLI_CALL_NEXT_LIST(PLI_CALL_POINTER) }
-    pli_calls_next = {PLI_CALL_NEXT_LIST(PLI_CALL_INITIAL)};
+static struct { PLI_CALL_LIST(PLI_CALL_POINTER) PLI_CALL_ACCEPTS(PLI_CALL_POINTER) }
+    pli_calls_next = {PLI_CALL_LIST(PLI_CALL_INITIAL) PLI_CALL_ACCEPTS(PLI_CALL_INITIAL)};
 
 /* Finds them all at once, before main; or at the first call, if another constructor makes one. */
-__attribute__((constructor(101))) static void pli_calls_find(void)
+__attribute__((constructor)) static void pli_calls_find(void)
 {
     void *next;
 #define PLI_CALL_FIND(type, name, cause, object, parameters, arguments, raw)                       \
     next = dlsym(RTLD_NEXT, #name);                                                                \
     __atomic_store_n((void **)&pli_calls_next.libc_##name, next ? next : (void *)pli_raw_call_##name,     \
                      __ATOMIC_RELAXED);
-    PLI_CALL_NEXT_LIST(PLI_CALL_FIND)
+    PLI_CALL_LIST(PLI_CALL_FIND)
+    PLI_CALL_ACCEPTS(PLI_CALL_FIND)
 }
 
 #define PLI_CALL_FOUND(type, name, cause, object, parameters, arguments, raw)                      \
@@ -11110,7 +11106,8 @@ __attribute__((constructor(101))) static void pli_calls_find(void)
         pli_calls_find();                                                                          \
         return PLI_LOAD(pli_calls_next.libc_##name) arguments;                                            \
     }
-PLI_CALL_NEXT_LIST(PLI_CALL_FOUND)
+PLI_CALL_LIST(PLI_CALL_FOUND)
+PLI_CALL_ACCEPTS(PLI_CALL_FOUND)
 
 /* Off is off: a load, a test that the processor foretells, and libc's function. */
 #define PLI_CALL_HOOK(type, name, cause, object, parameters, arguments, raw)                       \
@@ -11130,7 +11127,24 @@ PLI_CALL_NEXT_LIST(PLI_CALL_FOUND)
     }
 PLI_CALL_LIST(PLI_CALL_HOOK)
 
-#endif /* PLI_CALLS */
+#define PLI_CALL_ACCEPT(type, name, cause, object, parameters, arguments, raw)                     \
+    PLI_HOOK int pli_call_##name parameters __asm__(#name);                                        \
+    int pli_call_##name parameters                                                                 \
+    {                                                                                              \
+        void (*opened)(int, const int *, const void *);                                            \
+        pli_blocking blocking;                                                                     \
+        uint32_t traced = PLI_LOAD(pli_calls_on) ? PLI_CAUSE_##cause : 0;                          \
+        pli_blocking_begin(&blocking, traced, (uint64_t)(object), PLI_CALLER);                     \
+        int result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                               \
+        pli_blocking_end(&blocking, true, PLI_CALLER);                                             \
+        if (PLI_UNLIKELY((opened = PLI_LOAD(pli_calls_opened)) != NULL))                           \
+            opened(result, NULL, PLI_CALLER);                                                      \
+        return result;                                                                             \
+    }
+PLI_CALL_ACCEPTS(PLI_CALL_ACCEPT)
+
+#endif /* PLI_INTERPOSE */
+#endif /* PLI_LINUX */
 
 /* ==== >>elf ======================================================================================
    Programs and libraries as the ELF format describes them. A file has a table of sections, which
@@ -19602,6 +19616,21 @@ static uint64_t pli_leak_file(int fd)
     return fstat(fd, &s) == 0 ? pli_mix_sig((uint64_t)s.st_dev, (uint64_t)s.st_ino) | 1 : 0;
 }
 
+/* A call that returns to ra has returned a descriptor, or two; or has failed. A vfork's child has
+   descriptors of its own, and its parent's memory. */
+PLI_SOMETIMES static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
+{
+    int saved_errno = errno;
+    for (int i = 0; i < 1 + (pair != NULL); i++) {
+        int fd = pair && result == 0 ? pair[i] : result;
+        if ((size_t)fd >= PLI_LEAK_FDS || PLI_LOAD(pli_leak.pid) != getpid())
+            continue;
+        PLI_STORE(pli_leak.fd[fd].made, pli_leak_maker(ra));
+        PLI_STORE(pli_leak.fd[fd].file, pli_leak_file(fd));
+    }
+    errno = saved_errno;
+}
+
 /* A thread begins: since when is known, and pli_start_run may know who started it. */
 static void pli_leak_birth(pli_thread *t)
 {
@@ -19663,6 +19692,7 @@ static pl_result pli_leak_watch(void)
     PLI_STORE(pli_threads.maker, pli_leak_maker);
     pli_threads_want(PLI_WANT_LEAK, true);
     pli_leak.blocks = pli_malloc_watch(PLI_LIVE_LEAK, true);
+    PLI_STORE(pli_calls_opened, pli_leak_note);
     PLI_STORE(pli_leak.on, 1);
     return PL_OK;
 }
@@ -19692,6 +19722,7 @@ void pl_leak_stop(void)
     pli_lock_take(&pli_leak.lock);
     if (PLI_LOAD(pli_leak.on)) {
         PLI_STORE(pli_leak.on, 0);
+        PLI_STORE(pli_calls_opened, NULL);
         PLI_STORE(pli_threads.maker, NULL);
         pli_threads_want(PLI_WANT_LEAK, false);
         pli_malloc_watch(PLI_LIVE_LEAK, false);
@@ -20314,21 +20345,6 @@ int64_t pl_leak_check(const pl_leak_baseline *mark, const pl_leak_desc *desc, FI
 
 /* -- Interposed: what makes descriptors. While nobody watches they only hand on -- */
 
-/* A call that returns to ra has returned a descriptor, or two; or has failed. A vfork's child has
-   descriptors of its own, and its parent's memory. */
-static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
-{
-    int saved_errno = errno;
-    for (int i = 0; i < 1 + (pair != NULL); i++) {
-        int fd = pair && result == 0 ? pair[i] : result;
-        if ((size_t)fd >= PLI_LEAK_FDS || PLI_LOAD(pli_leak.pid) != getpid())
-            continue;
-        PLI_STORE(pli_leak.fd[fd].made, pli_leak_maker(ra));
-        PLI_STORE(pli_leak.fd[fd].file, pli_leak_file(fd));
-    }
-    errno = saved_errno;
-}
-
 /* Each row: name, parameters, arguments, NULL or where it puts two descriptors, and the system call
    that does the same in a static program, where there is no next definition. What is variable in
    the headers is passed like what is fixed. */
@@ -20371,31 +20387,6 @@ static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
     }
 
 PLI_FD_CALLS(PLI_DEFINE_FD_CALL)
-
-/* What accepts waits, too: see >>calls. */
-#if PLI_CALLS
-#define PLI_DEFINE_ACCEPT(name, parameters, arguments)                                             \
-    PLI_HOOK int pli_fd_##name parameters __asm__(#name);                                          \
-    int pli_fd_##name parameters                                                                   \
-    {                                                                                              \
-        uint32_t cause = PLI_LOAD(pli_calls_on) ? PLI_CAUSE_ACCEPT : 0;                            \
-        pli_blocking blocking;                                                                     \
-        if (PLI_UNLIKELY(cause))                                                                   \
-            pli_blocking_begin(&blocking, cause, (uint64_t)fd, PLI_CALLER);                        \
-        int result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                               \
-        if (PLI_UNLIKELY(cause))                                                                   \
-            pli_blocking_end(&blocking, true, PLI_CALLER);                                         \
-        if (PLI_UNLIKELY(PLI_LOAD(pli_leak.on)))                                                   \
-            pli_leak_note(result, NULL, PLI_CALLER);                                               \
-        return result;                                                                             \
-    }
-PLI_DEFINE_ACCEPT(accept, (int fd, void *a, void *n), (fd, a, n))
-PLI_DEFINE_ACCEPT(accept4, (int fd, void *a, void *n, int f), (fd, a, n, f))
-#else
-PLI_DEFINE_FD_CALL(accept, (int fd, void *a, void *n), (fd, a, n), NULL, SYS_accept4, fd, a, n, 0)
-PLI_DEFINE_FD_CALL(accept4, (int fd, void *a, void *n, int f), (fd, a, n, f), NULL,
-                   SYS_accept4, fd, a, n, f)
-#endif
 
 /* fopen calls open inside the C library, where no hook is. It is open and fdopen, and is made of
    these where there is no other. */
