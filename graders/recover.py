@@ -215,6 +215,8 @@ class _Recovery:
             "unclosed": self.unclosed, "misnested": self.misnested,
             "ticks_per_second": self.ring.ticks_per_second, "program": self.ring.program,
             "recovered": 1}
+        if head.processors:
+            facts["processors"] = head.processors
         self._process.time.append(self.end)
         self._process.shape.append(self.trace.shape(
             self.shape(INSTANT, "trace", "perflab", tuple(facts.items()))))

@@ -23,7 +23,7 @@ HEAD = (("base", "Q"), ("bytes", "Q"), ("names_at", "Q"), ("names_slots", "Q"), 
         ("modules_used", "Q"), ("sites_at", "Q"), ("sites_bytes", "Q"), ("chunks_at", "Q"),
         ("chunk_bytes", "I"), ("chunks", "I"), ("start_ticks", "Q"), ("start_mono", "Q"),
         ("start_boot", "Q"), ("start_unix", "Q"), ("ticks_a", "Q"), ("ticks_b", "Q"),
-        ("mono_a", "Q"), ("mono_b", "Q"), ("now", "I"), ("padding", "I"), ("pid", "i"),
+        ("mono_a", "Q"), ("mono_b", "Q"), ("now", "I"), ("processors", "I"), ("pid", "i"),
         ("page_bytes", "I"), ("lost", "Q"))
 CHUNK = struct.Struct("<QIIIIQQI20x")
 RECORD = struct.Struct("<QIHBB")
@@ -294,6 +294,7 @@ class _Head:
     mono_a: int
     mono_b: int
     now: int
+    processors: int
     pid: int
     lost: int
 

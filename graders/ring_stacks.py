@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import os
+import re
+from bisect import bisect_right
 from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Tuple
 
@@ -13,6 +15,7 @@ from .ring import Module, Ring
 FRAMES = 32                 # of a stack as it is written
 MARKS = 16                  # smaller addresses are marks
 TRUNCATED = 2
+OFFSET = re.compile(r"\+0x[0-9a-f]+$")
 
 
 class Stacks:
@@ -46,7 +49,7 @@ class Stacks:
 
     def leaf(self, address: int) -> str:
         """The innermost function, without its line; "" when there is no stack."""
-        return self.text(address).partition(" < ")[0].partition(" (")[0]
+        return _bare(self.text(address).partition(" < ")[0])
 
     def function(self, address: int) -> str:
         """The name of a function that begins at this address, "" when it is not known."""
@@ -56,7 +59,7 @@ class Stacks:
         if (0, address) not in self._frames:
             self._frames[0, address] = ("",)
             self._ask(module, [(0, address)])
-        return self._frames[0, address][-1].partition(" (")[0]
+        return _bare(self._frames[0, address][-1])
 
     def _at(self, pc: int, epoch: int) -> Tuple[str, ...]:
         if pc < MARKS:
@@ -74,20 +77,31 @@ class Stacks:
         elf, why = _program(module)
         if why and why not in self._ring.notes:
             self._ring.notes.append(why)
-        if not elf or not self._tool:
+        if not elf:
             return
         at = {place: elf.address(place[1] - module.start + module.offset) for place in places}
         wanted = sorted({address for address in at.values() if address is not None})
-        answers = symbolize.ask(self._tool, module.path, wanted, bare=True)
+        answers = symbolize.ask(self._tool, module.path, wanted) if self._tool else {}
+        functions = elf.functions()
         for place, address in at.items():
-            frames = answers.get(address, ()) if address is not None else ()
-            if frames:
-                self._frames[place] = tuple(_frame(frame) for frame in frames)
+            if address is None:
+                continue
+            frames = tuple(f"{frame.name} ({os.path.basename(frame.file)}:{frame.line})"
+                           for frame in answers.get(address, ()) if frame.line)
+            self._frames[place] = frames or _symbol(functions, address) or self._frames[place]
 
 
-def _frame(frame: symbolize.Frame) -> str:
-    file = os.path.basename(frame.file)
-    return f"{frame.name} ({file}:{frame.line})" if frame.line and file else frame.name
+def _symbol(functions: List[Tuple[int, int, str]], address: int) -> Tuple[str, ...]:
+    """The function that an address is in, with its distance: leaf+0x1c."""
+    at = bisect_right(functions, (address, 1 << 63, "")) - 1
+    if at < 0 or address >= functions[at][0] + max(functions[at][1], 1):
+        return ()
+    return (f"{functions[at][2]}+{address - functions[at][0]:#x}",)
+
+
+def _bare(frame: str) -> str:
+    """A frame's function."""
+    return OFFSET.sub("", frame.partition(" (")[0])
 
 
 def _offset(module: Module, pc: int) -> str:

@@ -7,8 +7,9 @@ counts a wait for a processor when it is over, so that a long one stands in an i
 shorter than the wait. `spread` puts it where it was.
 
 Sums (Times): running and runnable are the kernel's. What is left of the wall time was spent asleep;
-it is shared out to the causes of the noted waits, and what these do not explain is idle. This is
-done over stretches of 100 ms, since neither side knows what happened when within an interval.
+it is shared out to the causes of the noted waits, without and then with their time for a processor,
+and what these do not explain is idle. This is done over stretches of 100 ms, which lend each other
+what is too much in one and missing in the next: the counts do not say when within an interval.
 """
 from __future__ import annotations
 
@@ -23,29 +24,46 @@ BLIND = 30_000_000          # ns at a thread's ends for which the kernel may not
 
 
 class Wait(NamedTuple):
-    """An outermost wait of a thread."""
+    """An outermost wait of a thread. It ends when the thread runs again."""
     start: int
     end: int
+    woken: int              # about when what was waited for came
     slice: int
+
+
+class _Stretch:
+    """A part of a thread's life, and the waits in it."""
+
+    def __init__(self, low: int, high: int, awake: int, measured: bool) -> None:
+        self.low, self.high = low, high
+        self.measured = measured
+        self.asleep = high - low - awake
+        self.causes: Dict[int, List[int]] = {}      # by name: ns until woken, ns until running
+
+    @property
+    def noted(self) -> Tuple[int, int]:
+        return (sum(pair[0] for pair in self.causes.values()),
+                sum(pair[1] for pair in self.causes.values()))
 
 
 def settle(thread: Thread, timeline: Timeline, counted: bool) -> None:
     """Finds the thread's states and times. ``counted``: the trace has the kernel's counts."""
     if thread.tid:
-        waits = list(outermost(thread.slices))
+        waits = list(outermost(thread))
         thread.times = times(thread, waits, timeline, counted)
         thread.states = _states(thread, waits, timeline, counted)
 
 
-def outermost(slices: Slices) -> Iterator[Wait]:
-    """The waits that are in no other wait."""
+def outermost(thread: Thread) -> Iterator[Wait]:
+    """The thread's waits that are in no other wait."""
+    slices, sched = thread.slices, thread.sched
     last = -1
     for at, kind in enumerate(slices.kind):
         if kind == BLOCKED:
             start = slices.start[at]
             end = start + slices.duration[at]
             if start >= last and end > start:
-                yield Wait(start, end, at)
+                yield Wait(start, end, max(start, end - runnable(sched, start, end)), at)
                 last = end
 
 
@@ -71,25 +89,6 @@ def spread(sched: Sched) -> Sched:
     return out
 
 
-def times(thread: Thread, waits: List[Wait], timeline: Timeline, counted: bool) -> Times:
-    """Where the thread's life went."""
-    total = Times()
-    stretches = _stretches(thread.sched, thread.start, thread.end) if counted else \
-        iter([(thread.start, thread.end, 0, 0, False)])
-    at = 0
-    for low, high, run, wait, measured in stretches:
-        causes: Dict[str, int] = {}
-        while at < len(waits) and waits[at].start < high:
-            name = timeline.strings[thread.slices.name[waits[at].slice]]
-            part = min(waits[at].end, high) - max(waits[at].start, low)
-            causes[name] = causes.get(name, 0) + max(part, 0)
-            if waits[at].end > high:
-                break
-            at += 1
-        _add(total, causes, high - low, run, wait, measured)
-    return total
-
-
 def runnable(sched: Sched, start: int, end: int) -> int:
     """About how long a thread waited for a processor from start to end, most of which it did not
     run. (The counts do not say when within an interval.)"""
@@ -102,26 +101,67 @@ def runnable(sched: Sched, start: int, end: int) -> int:
     return total
 
 
-def _add(total: Times, causes: Dict[str, int], length: int, run: int, wait: int, measured: bool
-         ) -> None:
-    """Adds a stretch."""
-    noted = asleep = sum(causes.values())
-    if measured:
-        total.running += run
-        total.runnable += wait
-        asleep = length - run - wait
-        total.idle += max(asleep - noted, 0)
-    else:
-        total.unknown += length - noted
-    left, shared = min(asleep, noted), noted
-    for cause, part in causes.items():      # so that nothing is lost to rounding
-        mine = left * part // shared if shared else 0
-        total.blocked[cause] = total.blocked.get(cause, 0) + mine
-        left, shared = left - mine, shared - part
+def times(thread: Thread, waits: List[Wait], timeline: Timeline, counted: bool) -> Times:
+    """Where the thread's life went."""
+    stretches = list(_stretches(thread.sched, thread.start, thread.end)) if counted else \
+        [_Stretch(thread.start, thread.end, 0, False)]
+    _note(stretches, thread, waits)
+    for one, other in zip(stretches, stretches[1:]):
+        if one.measured and other.measured:
+            _lend(one, other)
+            _lend(other, one)
+    total = Times(sum(thread.sched.run), sum(thread.sched.wait))
+    for stretch in stretches:
+        noted = stretch.noted[1]
+        if not stretch.measured:
+            total.unknown += stretch.asleep - noted
+            stretch.asleep = noted
+        total.idle += max(0, stretch.asleep - noted)
+        for name, part in _shares(stretch):
+            cause = timeline.strings[name]
+            total.blocked[cause] = total.blocked.get(cause, 0) + part
+    return total
 
 
-def _stretches(sched: Sched, start: int, end: int) -> Iterator[Tuple[int, int, int, int, bool]]:
-    """A life in pieces: begin, end, run, wait, whether the kernel was asked.
+def _note(stretches: List[_Stretch], thread: Thread, waits: List[Wait]) -> None:
+    """Puts the waits into the stretches."""
+    at = 0
+    for stretch in stretches:
+        low, high = stretch.low, stretch.high
+        while at < len(waits) and waits[at].start < high:
+            wait = waits[at]
+            start = max(wait.start, low)
+            pair = stretch.causes.setdefault(thread.slices.name[wait.slice], [0, 0])
+            pair[0] += max(0, min(wait.woken, high) - start)
+            pair[1] += max(0, min(wait.end, high) - start)
+            if wait.end > high:
+                break
+            at += 1
+
+
+def _lend(one: _Stretch, other: _Stretch) -> None:
+    """Sleep that nothing explains in one stretch, and that is missing in the other."""
+    part = min(one.asleep - one.noted[1], other.noted[0] - other.asleep)
+    if part > 0:
+        one.asleep -= part
+        other.asleep += part
+
+
+def _shares(stretch: _Stretch) -> Iterator[Tuple[int, int]]:
+    """The sleep of a stretch by cause, with nothing lost to rounding."""
+    least, most = stretch.noted
+    left = min(stretch.asleep, most)
+    for name, (low, high) in stretch.causes.items():
+        if left <= least:
+            mine = left * low // least if least else 0
+        else:
+            mine = low + (left - least) * (high - low) // (most - least)
+        yield name, mine
+        left, least, most = left - mine, least - low, most - high
+
+
+def _stretches(sched: Sched, start: int, end: int) -> Iterator[_Stretch]:
+    """A life in pieces.
 
     An interval that is not there is one in which the thread neither ran nor waited; but at the ends
     of a thread's life a short one may never have been asked for.
@@ -129,20 +169,19 @@ def _stretches(sched: Sched, start: int, end: int) -> Iterator[Tuple[int, int, i
     low = start
     first = sched.start[0] if len(sched) else end
     if 0 < first - low <= BLIND:
-        yield low, first, 0, 0, False
+        yield _Stretch(low, first, 0, False)
         low = first
-    high, run, wait = low, 0, 0
+    high, awake = low, 0
     for at, begin in enumerate(sched.start):
         high = begin + sched.duration[at]
-        run += sched.run[at]
-        wait += sched.wait[at]
+        awake += sched.run[at] + sched.wait[at]
         if high - low >= STRETCH:
-            yield low, high, run, wait, True
-            low, run, wait = high, 0, 0
+            yield _Stretch(low, high, awake, True)
+            low, awake = high, 0
     if high > low:
-        yield low, high, run, wait, True
+        yield _Stretch(low, high, awake, True)
     if end > high:
-        yield high, end, 0, 0, end - high > BLIND
+        yield _Stretch(high, end, 0, end - high > BLIND)
 
 
 # for the eye --------------------------------------------------------------------------------------
@@ -155,7 +194,7 @@ def _states(thread: Thread, waits: List[Wait], timeline: Timeline, counted: bool
     names = {kind: timeline.strings.index(text) for kind, text in STATE_NAMES.items()
              } if counted else {}
     at, low = 0, thread.start
-    for wait in [*waits, Wait(thread.end, thread.end, -1)]:
+    for wait in [*waits, Wait(thread.end, thread.end, thread.end, -1)]:
         while counted and low < wait.start:
             while at < len(rows) and rows[at][1] <= low:
                 at += 1

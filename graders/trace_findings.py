@@ -181,6 +181,7 @@ def _crowd(timeline: Timeline) -> Iterator[Finding]:
 def _too_many(timeline: Timeline, those: Sequence[Thread], share: float, average: float,
               count: int) -> Finding:
     name, place = _common_name(those), _begin(timeline, those)
+    those = [thread for thread in those if not name or stem(thread.name) == name]
     called = f" '{short(name)}'" if name else ""
     on = f"on {_plural(count, 'processor')}" if count else f"where {average:.1f} run on average"
     return Finding(

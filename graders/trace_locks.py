@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from itertools import takewhile
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from .states import outermost, runnable
 from .timeline import Timeline
@@ -33,6 +34,14 @@ class Held(NamedTuple):
     object: int
 
 
+class _Turn(NamedTuple):
+    """A time for which one thread has the lock, until another one gets it."""
+    start: int
+    end: int
+    thread: int
+    given: int              # about when it was given back
+
+
 @dataclass
 class Blame:
     """What holders of a lock waited for while others waited for the lock."""
@@ -40,14 +49,15 @@ class Blame:
     stack: str
     time: int = 0           # ns in which the lock was waited for, for this reason
     count: int = 0
-    near: int = 0           # times that the lock changed hands soon after the holder woke
+    turns: int = 0          # how often it was the last wait before the lock changed hands,
+    near: int = 0           # and how often that was soon afterwards
     against: int = 0        # times that the lock changed hands while the holder slept
     holders: Set[int] = field(default_factory=set)
 
     @property
     def believed(self) -> bool:
         """Whether what was seen fits to a holder who sleeps, and to little else."""
-        return 2 * self.near >= self.count and 4 * self.against <= self.count
+        return 2 * self.near >= self.turns > 0 and 4 * self.against <= self.count
 
 
 @dataclass
@@ -88,12 +98,11 @@ def locks(timeline: Timeline) -> List[Lock]:
 
 
 def _waits(timeline: Timeline, place: int) -> Iterator[Held]:
-    slices, sched = timeline.threads[place].slices, timeline.threads[place].sched
-    for wait in outermost(slices):
+    slices = timeline.threads[place].slices
+    for wait in outermost(timeline.threads[place]):
         detail = timeline.details[slices.detail[wait.slice]]
         item = detail.get("object", 0)
-        woken = max(wait.start, wait.end - runnable(sched, wait.start, wait.end))
-        yield Held(wait.start, wait.end, woken, place, timeline.strings[slices.name[wait.slice]],
+        yield Held(wait.start, wait.end, wait.woken, place, timeline.strings[slices.name[wait.slice]],
                    str(detail.get("stack", "")), item if isinstance(item, int) else 0)
 
 
@@ -128,26 +137,37 @@ def _blame(lock: Lock, timeline: Timeline, by_thread: Dict[int, List[Held]]) -> 
     found: Dict[Tuple[str, str], Blame] = {}
     pieces = contended(lock.waits)
     ends = {place: [wait.end for wait in row] for place, row in by_thread.items()}
-    for holder, start, end in _holders(lock, by_thread, ends, pieces):
-        known = _common(pieces, start, end)
+    for turn in _turns(lock, by_thread, ends, pieces):
+        known = _common(pieces, turn.start, turn.end)
+        waited = runnable(timeline.threads[turn.thread].sched, turn.start, turn.end)
         lock.known += known
-        lock.queued += min(known, runnable(timeline.threads[holder].sched, start, end))
-        lock.holding[holder] = lock.holding.get(holder, 0) + known
-        row = by_thread[holder]
-        for wait in row[bisect_right(ends[holder], start):]:
-            if wait.start >= end:
-                break
-            if wait.object == lock.object or wait.cause in GIVES_UP:
-                continue
-            blame = found.setdefault((wait.cause, wait.stack), Blame(wait.cause, wait.stack))
-            if wait.woken > end:
-                blame.against += 1
-            else:
-                blame.time += _common(pieces, max(wait.start, start), wait.woken)
-                blame.count += 1
-                blame.near += end - wait.end <= max(SOON, (wait.end - wait.start) // 4)
-                blame.holders.add(holder)
+        lock.queued += min(known, waited)
+        lock.holding[turn.thread] = lock.holding.get(turn.thread, 0) + known
+        row = by_thread[turn.thread]
+        inside = row[bisect_right(ends[turn.thread], turn.start):]
+        _judge(found, turn, takewhile(lambda wait: wait.start < turn.end, inside), lock, pieces)
     lock.blames = sorted(found.values(), key=lambda blame: -blame.time)
+
+
+def _judge(found: Dict[Tuple[str, str], Blame], turn: _Turn, waits: Iterable[Held], lock: Lock,
+           pieces: Pieces) -> None:
+    """Adds the holder's waits of one turn."""
+    last: Optional[Held] = None
+    for wait in waits:
+        if wait.object == lock.object or wait.cause in GIVES_UP:
+            continue
+        blame = found.setdefault((wait.cause, wait.stack), Blame(wait.cause, wait.stack))
+        blame.count += 1
+        if wait.end > turn.end:
+            blame.against += 1
+            continue
+        blame.time += _common(pieces, max(wait.start, turn.start), wait.woken)
+        blame.holders.add(turn.thread)
+        last = wait
+    if last:
+        blame = found[last.cause, last.stack]
+        blame.turns += 1
+        blame.near += turn.given - last.end <= max(SOON, (last.end - last.start) // 4)
 
 
 def _common(pieces: Pieces, start: int, end: int) -> int:
@@ -160,23 +180,39 @@ def _common(pieces: Pieces, start: int, end: int) -> int:
     return total
 
 
-def _holders(lock: Lock, by_thread: Dict[int, List[Held]], ends: Dict[int, List[int]],
-             pieces: Pieces) -> Iterator[Tuple[int, int, int]]:
-    """Thread, begin and end of every time for which the holder is known."""
+def _turns(lock: Lock, by_thread: Dict[int, List[Held]], ends: Dict[int, List[int]],
+           pieces: Pieces) -> List[_Turn]:
+    """Every time for which the holder is known."""
     starts = {thread: sorted(wait.start for wait in lock.waits if wait.thread == thread)
               for thread in lock.threads}
+    turns: List[_Turn] = []
     for wait, after in zip(lock.waits, lock.waits[1:]):
         again = starts[wait.thread]
         at = bisect_left(again, wait.end)
-        released = min(after.woken, again[at] if at < len(again) else after.woken)
-        if wait.end < released:
-            yield wait.thread, wait.end, released
+        limit = again[at] if at < len(again) else after.end
+        if wait.end < min(after.end, limit):
+            turns.append(_Turn(wait.end, min(after.end, limit), wait.thread,
+                               min(after.woken, limit)))
     by_end = [wait.end for wait in lock.waits]
     for start, _ in pieces:         # who had it when the first one had to wait
         first = lock.waits[bisect_left(by_end, start + 1)]
         before = _woken(first, by_thread, ends)
         if before is not None:
-            yield before.thread, before.start, max(before.end, first.woken)
+            turns.append(_Turn(before.start, first.end, before.thread, first.woken))
+    return _side_by_side(turns)
+
+
+def _side_by_side(turns: List[_Turn]) -> List[_Turn]:
+    """The turns without overlap: of two guesses the one that began later is the better one."""
+    out: List[_Turn] = []
+    for turn in sorted(turns):
+        if out:
+            last = out.pop()
+            end = min(last.end, turn.start)
+            if end > last.start:
+                out.append(last._replace(end=end, given=min(last.given, end)))
+        out.append(turn)
+    return out
 
 
 def _woken(wait: Held, by_thread: Dict[int, List[Held]], ends: Dict[int, List[int]]

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -165,7 +165,7 @@ def _story(timeline: Timeline, task: Task, parts: Sequence[Piece]) -> Story:
         row = _inside(thread.slices, part.slice)
         _regions_of(row, timeline, inside)
         blocked = 0
-        for wait in outermost(row):
+        for wait in outermost(replace(thread, slices=row)):
             group = (timeline.strings[row.name[wait.slice]],
                      str(timeline.details[row.detail[wait.slice]].get("stack", "")))
             waits[group] = waits.get(group, 0) + wait.end - wait.start
@@ -219,7 +219,7 @@ def waits(timeline: Timeline) -> List[Waits]:
     found: Dict[Tuple[int, str], Waits] = {}
     for place, thread in enumerate(timeline.threads):
         slices = thread.slices
-        for wait in outermost(slices):
+        for wait in outermost(thread):
             detail = timeline.details[slices.detail[wait.slice]]
             cause, stack = slices.name[wait.slice], str(detail.get("stack", ""))
             row = found.get((cause, stack))

@@ -99,6 +99,25 @@ def test_it_passes_from_hand_to_hand() -> None:
     assert "held across a write" in finding.text and "run (db.c:8)" in finding.text
 
 
+def test_one_that_takes_it_again_before_others_wake() -> None:
+    """A convoy: the holder sleeps with the lock three times while the others still wait."""
+    made, end = Made(), 360
+    one, other = made.thread("one"), made.thread("other")
+    waits: List[List[Tuple[float, float]]] = [[], []]
+    for start in range(0, end, 36):
+        for holder, row, wanter, waiter in ((0, one, 1, other), (1, other, 0, one)):
+            begin = start + 18 * holder
+            for nap in (.1, 6.1, 12.1):
+                row.wait(begin + nap, begin + nap + 5.8, "sleep", SLEEP)
+                waits[holder].append((begin + nap, begin + nap + 5.8))
+            waiter.wait(begin + .2, begin + 18, "lock", TAKE, 64)
+            waits[wanter].append((begin + .2, begin + 18))
+    for row, mine in ((one, waits[0]), (other, waits[1])):
+        count(made, row, between(mine, end), end)
+    finding, = found(made)
+    assert finding.kind == "lock-held-asleep" and str(finding.place) == "flush_log (log.c:19)"
+
+
 def serialised(threads: int = 8, end: int = 400) -> Made:
     """One after the other computes for 1 ms with the lock; nobody sleeps."""
     made = Made()

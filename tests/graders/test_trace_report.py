@@ -179,7 +179,7 @@ def test_a_known_schedule_comes_back(plan: List[Tuple[str, int]]) -> None:
     asleep = (want["b"] + want["i"]) * MS
     assert abs(found.idle + sum(found.blocked.values()) + found.unknown - asleep) <= 2
     assert found.blocked.get("lock", 0) <= want["b"] * MS + 1
-    assert measured >= 0 and found.unknown <= 60 * MS
+    assert measured >= 0 and (found.unknown <= 60 * MS or not any(map(sum, rows)))
 
 
 def test_states_for_the_eye() -> None:
