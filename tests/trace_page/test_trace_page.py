@@ -703,6 +703,7 @@ def test_a_hit_in_a_folded_row_unfolds_it(browser, server_page):
     browser.key("Enter")
     assert browser.box("[data-key='thread 1']")["height"] > folded
     browser.run("[...document.querySelectorAll('#panel dd .link')].pop().click()")
+    browser.settle()
     assert fact(browser, "what") == "task"
     assert "request" in names(browser)
 
