@@ -5,7 +5,7 @@ import os
 import re
 from bisect import bisect_right
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Dict, Iterable, List, Optional, Set, Tuple
 
 from . import symbolize
 from .elf import Elf, NotElf
@@ -27,12 +27,14 @@ class Stacks:
         self._sites = {address: ring.site(address) for address in sites}
         self._frames: Dict[Tuple[int, int], Tuple[str, ...]] = {}
         self._texts: Dict[int, str] = {}
+        self._nameless: Set[str] = set()
         wanted: Dict[Module, List[Tuple[int, int]]] = {}
         for site in self._sites.values():
             for pc in site.pcs[:FRAMES]:
                 module = self._module(pc, site.epoch)
                 if module and (site.epoch, pc) not in self._frames:
                     self._frames[site.epoch, pc] = (_offset(module, pc),)
+                    self._nameless.add(_offset(module, pc))
                     wanted.setdefault(module, []).append((site.epoch, pc))
         self._tool = symbolize.find_tool()
         for module, places in wanted.items():
@@ -49,7 +51,8 @@ class Stacks:
 
     def leaf(self, address: int) -> str:
         """The innermost function, without its line; "" when there is no stack."""
-        return _bare(self.text(address).partition(" < ")[0])
+        frame = self.text(address).partition(" < ")[0]
+        return frame if frame in self._nameless else _bare(frame)
 
     def function(self, address: int) -> str:
         """The name of a function that begins at this address, "" when it is not known."""

@@ -102,8 +102,9 @@ def _waits(timeline: Timeline, place: int) -> Iterator[Held]:
     for wait in outermost(timeline.threads[place]):
         detail = timeline.details[slices.detail[wait.slice]]
         item = detail.get("object", 0)
-        yield Held(wait.start, wait.end, wait.woken, place, timeline.strings[slices.name[wait.slice]],
-                   str(detail.get("stack", "")), item if isinstance(item, int) else 0)
+        yield Held(wait.start, wait.end, wait.woken, place,
+                   timeline.strings[slices.name[wait.slice]], str(detail.get("stack", "")),
+                   item if isinstance(item, int) else 0)
 
 
 def _lock(pid: int, item: int, waits: List[Held]) -> Lock:

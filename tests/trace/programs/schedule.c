@@ -1,4 +1,4 @@
-/* Threads that spin, sleep and wait for a lock by a script. Prints, for each thread, what the reader
+/* Threads that spin, sleep and wait for a lock by a script. Prints, for each thread, what a reader
    has to find: ns of CPU time, of sleep as it was asked for, and of waiting for the lock until it
    was given back. */
 #define _GNU_SOURCE
