@@ -339,7 +339,7 @@ class App {
       {bar} = thread;
     if (what === 'state')
       return this.placed({what, ref, thread, lane: bar, row, depth: -1}, ref - thread.states[0]);
-    if (trace.slices.kind[ref] === BLOCKED)
+    if (trace.slices.kind[ref] === BLOCKED && thread.tid)
       return this.placed(
         {what, ref, thread, lane: bar, row, depth: -1},
         bar.pieceOfWait(trace, ref),

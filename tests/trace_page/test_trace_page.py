@@ -361,7 +361,7 @@ def inside(timeline, low, high):
     found = {}
     for thread in timeline.threads:
         slices = thread.slices
-        outer = {wait.slice for wait in states.outermost(slices)}
+        outer = {wait.slice for wait in states.outermost(thread)}
         for i in range(len(slices)):
             start, end = slices.start[i], slices.start[i] + slices.duration[i]
             overlap = min(end, high) - max(start, low)
@@ -397,11 +397,26 @@ def test_sums_of_a_range_are_what_lies_in_it(browser, server, server_page, seed)
         thread = next(item for item in server.threads if item.label == label)
         life = min(high, thread.end) - max(low, thread.start)
         assert sum(times) == pytest.approx(life, abs=3)
-        waited = sum(total for (kind, _), (_, total) in
-                     inside(Timeline(threads=[thread], strings=server.strings), low, high).items()
-                     if kind == BLOCKED)
+        waited = sum(max(0, min(wait.end, high) - max(wait.start, low))
+                     for wait in states.outermost(thread))
         if (low, high) != (0, server.duration):
             assert times[2] == pytest.approx(waited, abs=2)
+
+
+def test_a_wait_that_takes_more_than_the_thread_slept_ends_waiting_for_a_processor(browser, page):
+    maker = Maker(100 * MS)
+    thread = maker.thread("main")
+    maker.slice(thread.slices, 0, 96 * MS, "lock", BLOCKED)
+    maker.ran(thread, 91 * MS, 95 * MS, waited=True)
+    maker.ran(thread, 96 * MS, 100 * MS)
+    maker.thread("other")
+    timeline = maker.settled()
+    browser.open(page(timeline, "woken"), f"#range={90 * MS}-{100 * MS}")
+    times = next(row[2:] for row in table(browser, "threads") if row[0] == "main 5000")
+    assert times == [4 * MS, 4 * MS, 2 * MS, 0]
+    browser.click(*place_of(browser, "main 5000", 94 * MS))
+    assert browser.text("#panel h2") == "blocked: lock"
+    assert "waiting for a processor 4 ms" in fact(browser, "inside it")
 
 
 def test_dragging_with_shift_sums_up_and_escape_lets_go(browser, server_page):
