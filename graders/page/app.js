@@ -284,7 +284,7 @@ class App {
     if (!this.everything) this.everything = sumUp(trace, 0, trace.duration);
     const notice = (...words) => element('p', {kind: 'notice'}, ...words);
     const notices = trace.findings.map(([words, next]) =>
-      notice(element('b', {}, words), ` Next: ${next}.`),
+      notice(element('b', {}, words), ` Next: ${next.replace(/[^.?!]$/, '$&.')}`),
     );
     notices.push(...trace.notes.map(words => notice(words)));
     if (!trace.events)
@@ -339,7 +339,7 @@ class App {
       {bar} = thread;
     if (what === 'state')
       return this.placed({what, ref, thread, lane: bar, row, depth: -1}, ref - thread.states[0]);
-    if (trace.slices.kind[ref] === BLOCKED)
+    if (trace.slices.kind[ref] === BLOCKED && thread.tid)
       return this.placed(
         {what, ref, thread, lane: bar, row, depth: -1},
         bar.pieceOfWait(trace, ref),

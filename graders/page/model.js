@@ -177,16 +177,19 @@ function piecesOf(trace, thread) {
     }
   };
   let time = thread.start;
-  for (const {start, end, ref, group} of waits) {
+  for (const {start, end, ref, group, ready} of waits) {
+    const woken = Math.max(start, end - Math.round(ready));
     fill(time, start);
-    add(start, end, ref, SHARES[group]);
+    add(start, woken, ref, SHARES[group]);
+    add(woken, end, ref, SHARES[READY]);
     time = end;
   }
   fill(time, thread.end);
   return pieces;
 }
 
-// The waits of a thread that are in no other wait.
+// The waits of a thread that are in no other wait. `ready` is how long at its end the thread only
+// lacked a processor.
 function waitsOf(trace, {slices: [from, to]}) {
   const {start, duration, kind, name} = trace.slices,
     waits = [];
@@ -194,35 +197,42 @@ function waitsOf(trace, {slices: [from, to]}) {
   for (let i = from; i < to; i++) {
     if (kind[i] !== BLOCKED || start[i] < last || !duration[i]) continue;
     last = start[i] + duration[i];
-    waits.push({start: start[i], end: last, ref: i, group: groupOf(trace.text(name[i]))});
+    const group = groupOf(trace.text(name[i]));
+    waits.push({start: start[i], end: last, ref: i, group, ready: 0});
   }
   return waits;
 }
 
 // For each interval of the kernel's: of the time in it that was no wait, what share of it was spent
-// running, waiting for a processor, and asleep.
+// running, waiting for a processor, and asleep. When waits take more of an interval than the thread
+// can have slept, the rest of them was waiting for a processor.
 function sharesOf(sched, {sched: [from, to]}, waits) {
   const all = [];
   let at = 0;
   for (let i = from; i < to; i++) {
     const start = sched.start[i],
-      end = start + sched.duration[i];
-    let free = end - start;
+      end = start + sched.duration[i],
+      parts = [];
     for (; at < waits.length && waits[at].start < end; at++) {
-      free -= Math.max(0, Math.min(waits[at].end, end) - Math.max(waits[at].start, start));
+      const part = Math.min(waits[at].end, end) - Math.max(waits[at].start, start);
+      if (part > 0) parts.push([waits[at], part]);
       if (waits[at].end > end) break;
     }
-    const ran = free > 0 ? Math.min(1, sched.run[i] / free) : 0;
-    const ready = free > 0 ? Math.min(1 - ran, sched.wait[i] / free) : 0;
-    all.push(
-      ran > 0.98
-        ? SHARES[RAN]
-        : ready > 0.98
-          ? SHARES[READY]
-          : [ran, ready, 0, 0, 0, Math.max(0, 1 - ran - ready)],
-    );
+    const noted = parts.reduce((sum, [, part]) => sum + part, 0);
+    const over = noted + sched.run[i] + sched.wait[i] - (end - start);
+    const late = Math.max(0, Math.min(over, sched.wait[i], noted));
+    for (const [wait, part] of parts) wait.ready += (late * part) / noted;
+    all.push(sharesIn(end - start - noted, sched.run[i], sched.wait[i] - late));
   }
   return all;
+}
+
+function sharesIn(free, run, wait) {
+  const ran = free > 0 ? Math.min(1, run / free) : 0;
+  const ready = free > 0 ? Math.min(1 - ran, wait / free) : 0;
+  if (ran > 0.98) return SHARES[RAN];
+  if (ready > 0.98) return SHARES[READY];
+  return [ran, ready, 0, 0, 0, Math.max(0, 1 - ran - ready)];
 }
 
 class Trace {
@@ -311,15 +321,15 @@ class Trace {
     }
   }
 
-  // A lane for each depth. Waits are left out: they stand in the bar.
-  lanesOf({slices: [from, to]}) {
+  // A lane for each depth. Waits of threads are left out: they stand in the bar.
+  lanesOf({slices: [from, to], tid}) {
     const {start, duration, depth, kind} = this.slices,
       counts = [];
     for (let i = from; i < to; i++)
-      if (kind[i] !== BLOCKED) counts[depth[i]] = (counts[depth[i]] || 0) + 1;
+      if (kind[i] !== BLOCKED || !tid) counts[depth[i]] = (counts[depth[i]] || 0) + 1;
     const lanes = Array.from(counts, count => new Lane(count || 0));
     for (let i = from; i < to; i++)
-      if (kind[i] !== BLOCKED) lanes[depth[i]].add(start[i], start[i] + duration[i], i);
+      if (kind[i] !== BLOCKED || !tid) lanes[depth[i]].add(start[i], start[i] + duration[i], i);
     return lanes;
   }
 

@@ -623,7 +623,7 @@ function polygon(path, [x, y, ...rest]) {
 
 // "lock", "running", or the largest share of a piece: "running 60 %".
 function stateName(trace, bar, i) {
-  if (bar.ref[i] >= 0) return trace.text(trace.slices.name[bar.ref[i]]);
+  if (bar.ref[i] >= 0 && bar.group[i] !== READY) return trace.text(trace.slices.name[bar.ref[i]]);
   const group = bar.group[i],
     share = bar.share(group, i),
     name = group === ASLEEP ? 'idle' : GROUPS[group];

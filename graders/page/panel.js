@@ -136,7 +136,7 @@ class Panel {
         ...(task === undefined
           ? this.around(thread, start, slices.depth[ref])
           : [['task', this.taskLink(task)]]),
-        ['inside it', kind === BLOCKED ? null : this.spent(thread, start, start + duration)],
+        ['inside it', this.spent(thread, start, start + duration)],
       ],
       slices.detail[ref],
       [start, start + duration],

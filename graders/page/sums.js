@@ -16,20 +16,11 @@ function sumUp(trace, from, to) {
       for (let i = first; i < last; i++) {
         const ref = lane.ref[i],
           [inside, whole] = within(lane, i, from, to);
-        if (slices.kind[ref] !== WORK)
+        if (slices.kind[ref] !== WORK && slices.kind[ref] !== BLOCKED)
           regions.add(slices.name[ref], trace.nested[ref] ? 0 : inside, whole, ref);
       }
     }
-    const [first, last] = thread.bar.between(from, to);
-    for (let i = first; i < last; i++) {
-      const ref = thread.bar.ref[i];
-      if (ref >= 0)
-        waits.add(
-          `${slices.name[ref]} ${trace.stackOf[slices.detail[ref]]}`,
-          ...within(thread.bar, i, from, to),
-          ref,
-        );
-    }
+    sumUpWaits(trace, thread, from, to, waits);
     const end = firstAbove(points.time, to, thread.points[0], thread.points[1]);
     for (let i = firstAtLeast(points.time, from, thread.points[0], thread.points[1]); i < end; i++)
       if (points.kind[i] === SAMPLE)
@@ -56,6 +47,21 @@ function sumUp(trace, from, to) {
       .filter(thread => thread.start < to && thread.end > from)
       .map(thread => ({thread, spent: spentBetween(thread, from, to)})),
   };
+}
+
+// A wait may be two pieces of the bar.
+function sumUpWaits({slices, stackOf}, {bar}, from, to, waits) {
+  const [first, last] = bar.between(from, to);
+  let before = -1;
+  for (let i = first; i < last; i++) {
+    const ref = bar.ref[i];
+    if (ref < 0 || ref === before) continue;
+    before = ref;
+    const start = slices.start[ref],
+      end = start + slices.duration[ref];
+    const inside = Math.min(end, to) - Math.max(start, from);
+    waits.add(`${slices.name[ref]} ${stackOf[slices.detail[ref]]}`, inside, end - start, ref);
+  }
 }
 
 function weightOf(trace, detail) {

@@ -361,7 +361,7 @@ def inside(timeline, low, high):
     found = {}
     for thread in timeline.threads:
         slices = thread.slices
-        outer = {wait.slice for wait in states.outermost(slices)}
+        outer = {wait.slice for wait in states.outermost(thread)}
         for i in range(len(slices)):
             start, end = slices.start[i], slices.start[i] + slices.duration[i]
             overlap = min(end, high) - max(start, low)
@@ -397,11 +397,26 @@ def test_sums_of_a_range_are_what_lies_in_it(browser, server, server_page, seed)
         thread = next(item for item in server.threads if item.label == label)
         life = min(high, thread.end) - max(low, thread.start)
         assert sum(times) == pytest.approx(life, abs=3)
-        waited = sum(total for (kind, _), (_, total) in
-                     inside(Timeline(threads=[thread], strings=server.strings), low, high).items()
-                     if kind == BLOCKED)
+        waited = sum(max(0, min(wait.end, high) - max(wait.start, low))
+                     for wait in states.outermost(thread))
         if (low, high) != (0, server.duration):
             assert times[2] == pytest.approx(waited, abs=2)
+
+
+def test_a_wait_that_takes_more_than_the_thread_slept_ends_waiting_for_a_processor(browser, page):
+    maker = Maker(100 * MS)
+    thread = maker.thread("main")
+    maker.slice(thread.slices, 0, 96 * MS, "lock", BLOCKED)
+    maker.ran(thread, 91 * MS, 95 * MS, waited=True)
+    maker.ran(thread, 96 * MS, 100 * MS)
+    maker.thread("other")
+    timeline = maker.settled()
+    browser.open(page(timeline, "woken"), f"#range={90 * MS}-{100 * MS}")
+    times = next(row[2:] for row in table(browser, "threads") if row[0] == "main 5000")
+    assert times == [4 * MS, 4 * MS, 2 * MS, 0]
+    browser.click(*place_of(browser, "main 5000", 94 * MS))
+    assert browser.text("#panel h2") == "blocked: lock"
+    assert "waiting for a processor 4 ms" in fact(browser, "inside it")
 
 
 def test_dragging_with_shift_sums_up_and_escape_lets_go(browser, server_page):
@@ -441,9 +456,10 @@ def test_a_long_table_is_shown_whole_when_asked(browser, page):
 
 def test_findings_stand_at_the_top(browser, page, server):
     finding = Finding("lock", "4 threads, 0.9 running on average", Place("take", "store.c:42"),
-                      "Look at store.c:42", 0.9)
+                      "look at store.c:42", 0.9)
     browser.open(page(server, "found", [finding]))
-    assert browser.text(".notice") == "4 threads, 0.9 running on average Look at store.c:42"
+    assert browser.text(".notice") == \
+        "4 threads, 0.9 running on average Next: look at store.c:42."
 
 
 # drawing ------------------------------------------------------------------------------------------
@@ -545,6 +561,27 @@ def test_a_thousand_threads_scroll(browser, page):
     assert search(browser, "conn-999") == "1 hit"
     browser.key("Enter")
     assert "conn-999 5999" in names(browser)
+
+
+def test_several_processes_are_told_apart(browser, page):
+    maker = Maker(100 * MS, "client")
+    maker.process("server", 4712)
+    for pid, start in ((4711, 0), (4712, 50 * MS)):
+        thread = maker.thread("main", start, start + 50 * MS, pid)
+        detail = maker.detail(task=maker.task("call", start, start + 9 * MS, pid=pid))
+        maker.slice(thread.slices, start, 9 * MS, "call", WORK, 0, detail)
+    maker.counter("open", [0, 10 * MS], [1.0, 2.0])
+    browser.open(page(maker.settled(), "two"))
+    assert names(browser) == ["Counters", "open", "Tasks", "call", "call",
+                              "Threads of client (4711)", "main 5000",
+                              "Threads of server (4712)", "main 5001"]
+    assert browser.text("[data-key^='counter ']").endswith("1 to 2 · client (4711)")
+    box, top = browser.box("#canvas"), browser.box("[data-key^='counter ']")["y"]
+    line = round(top - box["y"]) + 4
+    after = colours(browser, round(box["width"] * 0.52), line, round(box["width"] * 0.4), 38)
+    before = colours(browser, round(box["width"] * 0.2), line, round(box["width"] * 0.2), 38)
+    assert custom(browser, "ground") in after and custom(browser, "ground") not in before
+    assert search(browser, "call") == "4 hits"
 
 
 HOSTILE = ["</script><b id=evil>bold</b>", "\"quote' &amp; <img id=evil src=x onerror=alert(1)>",
@@ -669,6 +706,37 @@ def test_a_click_on_a_name_folds_it(browser, server_page):
     assert "request" not in names(browser)
     browser.press("[data-key='tasks']")
     assert "request" in names(browser)
+
+
+def test_a_hit_in_a_folded_row_unfolds_it(browser, server_page):
+    browser.open(server_page)
+    for number in range(1, 5):
+        browser.press(f"[data-key='thread {number}']")
+    browser.press("[data-key='tasks']")
+    folded = browser.box("[data-key='thread 1']")["height"]
+    search(browser, "parse")
+    browser.key("Enter")
+    assert browser.box("[data-key='thread 1']")["height"] > folded
+    browser.run("[...document.querySelectorAll('#panel dd .link')].pop().click()")
+    browser.settle()
+    assert fact(browser, "what") == "task"
+    assert "request" in names(browser)
+
+
+def test_more_tasks_than_lines_are_unfolded_by_a_hit(browser, page):
+    maker = Maker(100 * MS)
+    maker.thread("main")
+    for i in range(10):
+        maker.task("job" if i < 9 else "last", i * MS, 90 * MS + i)
+    maker.timeline.tasks[8].name = "job"
+    browser.open(page(maker.settled(), "jobs"), "#select=task-8")
+    assert browser.text("#panel h2") == "job 9"
+    row = browser.box("[data-key^='tasks ']")
+    assert row["height"] < 9 * 18
+    browser.run("document.getElementById('scroller').focus()")
+    browser.key(",")
+    browser.press("[data-key^='tasks ']")
+    assert browser.box("[data-key^='tasks ']")["height"] > 9 * 18
 
 
 def test_a_question_mark_opens_the_help(browser, server_page):
