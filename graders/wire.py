@@ -83,7 +83,7 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def put_varint(field: int, value: int) -> bytes:
+def put_number(field: int, value: int) -> bytes:
     return varint(field << 3 | VARINT) + varint(value)
 
 
