@@ -16462,7 +16462,7 @@ static bool pli_pf_begin(pli_pf *w, const pli_pf_item *item, uint64_t ns)
         pli_pf_event(w, s, PLI_PF_BEGIN, PLI_PF_REGION);
         pli_pf_name(w, item->record->name, item->payload, item->size);
     } else if (item->record->kind == PLI_RECORD_WAIT_BEGIN) {
-        uint32_t cause = item->record->name <= PLI_PF_CHILD ? item->record->name : PLI_PF_LOCK;
+        uint32_t cause = item->record->name - 1 < PLI_PF_CHILD ? item->record->name : PLI_PF_LOCK;
         pli_pf_event(w, s, PLI_PF_BEGIN, PLI_PF_BLOCKED);
         pli_put_number(&w->event, 10, pli_pf_word(w, s, cause));
         if (pair->first)
@@ -16872,7 +16872,8 @@ static void pli_perfetto_write(const pli_trace_view *view, pli_bytes *out)
     }
     w.from_ns = pli_pf_ns(&w, view->from), w.to_ns = pli_pf_ns(&w, view->to);
     pli_pf_meet_all(&w);
-    pli_pf_write_all(&w);
+    if (!out->failed && !w.texts.failed) /* names of tasks are looked for there */
+        pli_pf_write_all(&w);
     pli_pf_free(&w);
 }
 
