@@ -46,6 +46,7 @@
        >>packet      traces as the protobuf that Perfetto reads: packets, texts, stacks
        >>perfetto    from records to events: threads, slices and their repair, tasks, states
        >>trace       from the start of a trace to its file
+       >>flight      what lies just behind, written when somebody asks
        >>own         profiles of what a program holds, made by itself
        >>stack       the calling thread's own stack
        >>stacks      where every thread is, without disturbing any
@@ -745,6 +746,41 @@ PLI_INLINE void pl_flow_in(const char *name, uint64_t id)
     if (PLI_TRACED())
         pli_flow(0, name, id);
 }
+
+/* The flight recorder keeps the newest events as a trace does, without an end, and writes what lies
+   just behind when somebody asks: the program, a signal, a task that took too long.
+
+       pl_flight_start(&(pl_flight_desc){.age_ns = 2000000000, .task = "request",
+                                         .task_ns = 50000000});
+
+   Then flight.pftrace is the last 2 s before the end of a request that took more than 50 ms. */
+
+/* Options; zero is the default for each. */
+typedef struct pl_flight_desc {
+    const char *ring;    /* a file that the events are kept in, and that is still there after
+                            kill -9; default: in memory */
+    size_t buffer_bytes; /* of it, 256 KiB to 4 GiB; default 64 MiB */
+    uint64_t age_ns;     /* how far a snapshot reaches back; default: as far as there are events */
+    int signal;          /* writes a snapshot when it comes, such as SIGUSR2; default: none */
+    const char *task;    /* tasks of this name; default: all */
+    uint64_t task_ns;    /* that take longer have a snapshot written when they end; or when they
+                            have not ended after age_ns. At most one a second; default: none */
+    const char *path;    /* of snapshots: %n in it is their number; without it, .1 and so on is
+                            put behind a name that there is. Default "flight.pftrace" */
+} pl_flight_desc;
+
+/* pl_flight_start begins to record; NULL for the defaults. Beside a trace it uses the memory of
+   that. Errors: PL_BUSY when it runs, else as pl_trace_start. Threads: any. Signal-safe: no. */
+pl_result pl_flight_start(const pl_flight_desc *desc);
+
+/* pl_flight_write writes what lies just behind to path; NULL: to the next file, as for a signal.
+   All threads go on meanwhile, and are shown as they were at the call. Errors: PL_BUSY while another
+   snapshot is written, PL_INVALID when nothing is recorded, PL_IO, PL_NOMEM.
+   Threads: any. Signal-safe: no. */
+pl_result pl_flight_write(const char *path);
+
+/* pl_flight_stop ends it; PL_INVALID when it does not run. Threads: any. Signal-safe: no. */
+pl_result pl_flight_stop(void);
 
 /* -- Profiles as files ---------------------------------------------------------------------------
 
@@ -1560,22 +1596,13 @@ static int pli_os_open(const char *path, int flags)
 #endif
 }
 
-/* read and write for perflab's own files, past the hooks that note what the program waits for. */
+/* read for perflab's own files, past the hook that notes what the program waits for. */
 static ssize_t pli_os_read(int fd, void *to, size_t size)
 {
 #if defined(__linux__)
     return syscall(SYS_read, fd, to, size);
 #else
     return read(fd, to, size);
-#endif
-}
-
-PLI_SOMETIMES static ssize_t pli_os_write(int fd, const void *from, size_t size)
-{
-#if defined(__linux__)
-    return syscall(SYS_write, fd, from, size);
-#else
-    return write(fd, from, size);
 #endif
 }
 
@@ -6133,7 +6160,7 @@ typedef struct pli_chunk {
     uint32_t wait_cause;  /* 0: none */
     uint32_t wait_used;   /* `used` when it began */
     uint64_t wait_pc;     /* in the call */
-    uint64_t padding;
+    uint64_t wait_site;   /* 0; the exporter has that address as a stack */
     char data[];
 } pli_chunk;
 
@@ -6657,11 +6684,13 @@ PLI_SOMETIMES static void pli_pool_open(pli_pool *p, char *memory, size_t bytes,
 /* Chunks as a reader has them: those of a pool that is closed, or a copy. */
 typedef struct pli_chunks { const char *memory; size_t chunk_bytes, count; } pli_chunks;
 
-/* Copies a pool that is being written to; `to` has room for all of it. A chunk that was taken anew
+/* Copies a pool that is being written to, oldest chunk first; `to` has room for all of it. A chunk that was taken anew
    meanwhile has no records in the copy: what was in it is gone. */
 PLI_SOMETIMES static pli_chunks pli_pool_copy(const pli_pool *p, char *to)
 {
-    for (uint32_t i = 0; i < p->chunks; i++) {
+    uint32_t oldest = PLI_LOAD(p->hand);
+    for (uint32_t k = 0; k < p->chunks; k++) {
+        uint32_t i = (oldest + k) % p->chunks;
         pli_chunk *from = pli_pool_chunk_sig(p, i);
         pli_chunk *copy = (pli_chunk *)(void *)(to + (size_t)i * p->chunk_bytes);
         uint64_t serial = PLI_LOAD_ACQUIRE(from->serial);
@@ -7098,6 +7127,62 @@ PLI_SOMETIMES static void pli_blocking_end(pli_blocking *b, bool waited, const v
     errno = saved_errno;
 }
 
+/* -- Tasks that take too long: see >>flight -- */
+
+#define PLI_SLOW_TASKS 1024 /* looked after at one time; one more replaces another */
+
+static struct {
+    uint32_t on, seen;                         /* seen: one has ended; both atomic */
+    uint64_t ticks;                            /* longer is slow */
+    char name[64];                             /* of the tasks that are meant; "": all */
+    struct { uint64_t id, began; } task[PLI_SLOW_TASKS]; /* id 0: free; atomic */
+} pli_slow;
+
+/* Looks after tasks of that name from now on; ticks 0: after none. */
+PLI_SOMETIMES static void pli_slow_watch(const char *name, uint64_t ticks)
+{
+    PLI_STORE(pli_slow.on, 0);
+    snprintf(pli_slow.name, sizeof pli_slow.name, "%s", name ? name : "");
+    for (int i = 0; i < PLI_SLOW_TASKS; i++)
+        PLI_STORE(pli_slow.task[i].id, 0);
+    PLI_STORE(pli_slow.seen, 0);
+    pli_slow.ticks = ticks;
+    PLI_STORE_RELEASE(pli_slow.on, ticks != 0);
+}
+
+static PLI_COLD void pli_slow_begin(uint64_t id, const char *name, uint64_t now)
+{
+    size_t i = (size_t)(id % PLI_SLOW_TASKS);
+    if (pli_slow.name[0] && strcmp(pli_slow.name, name) != 0)
+        return;
+    PLI_STORE(pli_slow.task[i].id, 0);
+    PLI_STORE_RELEASE(pli_slow.task[i].began, now);
+    PLI_STORE_RELEASE(pli_slow.task[i].id, id);
+}
+
+static PLI_COLD void pli_slow_end(uint64_t id, uint64_t now)
+{
+    size_t i = (size_t)(id % PLI_SLOW_TASKS);
+    if (PLI_LOAD_ACQUIRE(pli_slow.task[i].id) != id)
+        return;
+    if (now - PLI_LOAD(pli_slow.task[i].began) > pli_slow.ticks)
+        PLI_STORE(pli_slow.seen, 1);
+    PLI_STORE(pli_slow.task[i].id, 0);
+}
+
+/* Whether a task was slow since the last look, or is so without an end; told once of each. */
+PLI_SOMETIMES static bool pli_slow_look(uint64_t now, uint64_t stuck_ticks)
+{
+    bool slow = __atomic_exchange_n(&pli_slow.seen, 0, __ATOMIC_RELAXED) != 0;
+    for (size_t i = 0; PLI_LOAD_ACQUIRE(pli_slow.on) && i < PLI_SLOW_TASKS; i++) {
+        uint64_t id = PLI_LOAD_ACQUIRE(pli_slow.task[i].id);
+        if (id && (int64_t)(now - PLI_LOAD(pli_slow.task[i].began)) > (int64_t)stuck_ticks)
+            slow = __atomic_compare_exchange_n(&pli_slow.task[i].id, &id, 0, 0, __ATOMIC_RELAXED,
+                                               __ATOMIC_RELAXED) || slow;
+    }
+    return slow;
+}
+
 /* -- For the program. The API calls these when pl_trace_on says so -- */
 
 void pli_region_begin(const char *literal)
@@ -7137,17 +7222,21 @@ void pli_flow(int out, const char *name, uint64_t id)
 /* Numbers are never given twice, so that a task of an earlier trace is no other one in this. */
 uint64_t pli_task_begin(const char *name, uint64_t parent)
 {
-    uint64_t id = PLI_ADD(pli_trace.tasks, 1);
-    pli_note note = {.ticks = pl_ticks(), .kind = PLI_RECORD_TASK_BEGIN, .words = 2,
+    uint64_t id = PLI_ADD(pli_trace.tasks, 1), began = pl_ticks();
+    pli_note note = {.ticks = began, .kind = PLI_RECORD_TASK_BEGIN, .words = 2,
                      .word = {id, parent}, .text = name ? name : "",
                      .text_bytes = name ? strlen(name) : 0};
     pli_note_record(&note);
+    if (PLI_UNLIKELY(PLI_LOAD_ACQUIRE(pli_slow.on)))
+        pli_slow_begin(id, name ? name : "", began);
     return id;
 }
 
 void pli_task_end(uint64_t id)
 {
     pli_record_words(PLI_RECORD_TASK_END, NULL, &id, 1);
+    if (PLI_UNLIKELY(PLI_LOAD_ACQUIRE(pli_slow.on)))
+        pli_slow_end(id, pl_ticks());
 }
 
 void pli_task_work(int enter, uint64_t id)
@@ -10905,23 +10994,20 @@ PLI_HOOK int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clock
    read and write may be called by signal handlers, so these hooks take no lock and no memory.
    libc's functions are found before main, since dlsym is not for handlers.
 
+   accept and accept4 are hooked for leaks, too, and so in any case.
+
    What libc calls inside itself is not seen: the read of a getc, the poll of a getaddrinfo. */
+
+#if PLI_LINUX
 
 PLI_SOMETIMES static uint32_t pli_calls_on; /* 1: waits are recorded; atomic */
 
-#if PLI_TRACE && PLI_INTERPOSE
-#define PLI_CALLS 1
-#else
-#define PLI_CALLS 0
-#endif
+/* Told of what is accepted, and of the caller's address; NULL: nobody; atomic. See >>leak. */
+PLI_SOMETIMES static void (*pli_calls_opened)(int fd, const int *pair, const void *ra);
 
-#if PLI_CALLS
+#if PLI_INTERPOSE
 
-/* -- libc's functions --
-
-   name, its parameters, what it waits for: cause and object; and what it is where nothing comes
-   next, in a static program: the system call, which is a point of cancellation as libc's is. Lists
-   that are waited for (poll, select) are known by their address. */
+/* In a static program nothing comes next: the system call, made a point of cancellation. */
 
 #define PLI_RAW(...)                                                                               \
     __extension__({                                                                                \
@@ -10931,6 +11017,8 @@ PLI_SOMETIMES static uint32_t pli_calls_on; /* 1: waits are recorded; atomic */
         pthread_setcanceltype(type, NULL);                                                         \
         answer;                                                                                    \
     })
+
+#if PLI_TRACE
 
 /* The kernel writes to some of the times it is given, where libc promises not to. */
 static int pli_raw_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *t, const void *mask)
@@ -10984,6 +11072,8 @@ static int pli_raw_usleep(unsigned us)
     return (int)PLI_RAW(SYS_nanosleep, &t, NULL);
 }
 
+/* Type, name, what it waits for: cause and object; parameters, arguments, and what it is in a static
+   program. Lists that are waited for (poll, select) are known by their address. */
 #define PLI_CALL_LIST(X)                                                                           \
     X(ssize_t, read, READ, fd, (int fd, void *to, size_t n), (fd, to, n),                          \
       PLI_RAW(SYS_read, fd, to, n))                                                                \
@@ -11071,9 +11161,11 @@ extern void pli_libc_overflow(void) __asm__("__chk_fail") __attribute__((noretur
 #define PLI_CALL_CHECKED(X)
 #endif
 
-/* accept and accept4 have their hooks in >>leak, which also notes what they open. */
-#define PLI_CALL_NEXT_LIST(X)                                                                      \
-    PLI_CALL_LIST(X)                                                                               \
+#else
+#define PLI_CALL_LIST(X)
+#endif /* PLI_TRACE */
+
+#define PLI_CALL_ACCEPTS(X)                                                                        \
     X(int, accept, ACCEPT, fd, (int fd, void *from, void *size), (fd, from, size),                 \
       PLI_RAW(SYS_accept4, fd, from, size, 0))                                                     \
     X(int, accept4, ACCEPT, fd, (int fd, void *from, void *size, int f), (fd, from, size, f),      \
@@ -11085,23 +11177,25 @@ extern void pli_libc_overflow(void) __asm__("__chk_fail") __attribute__((noretur
     {                                                                                              \
         return (type)raw;                                                                          \
     }
-PLI_CALL_NEXT_LIST(PLI_CALL_FIRST)
+PLI_CALL_LIST(PLI_CALL_FIRST)
+PLI_CALL_ACCEPTS(PLI_CALL_FIRST)
 
 #define PLI_CALL_POINTER(type, name, cause, object, parameters, arguments, raw)                    \
     type(*libc_##name) parameters;
 #define PLI_CALL_INITIAL(type, name, cause, object, parameters, arguments, raw) pli_first_##name,
-static struct { PLI_CALL_NEXT_LIST(PLI_CALL_POINTER) }
-    pli_calls_next = {PLI_CALL_NEXT_LIST(PLI_CALL_INITIAL)};
+static struct { PLI_CALL_LIST(PLI_CALL_POINTER) PLI_CALL_ACCEPTS(PLI_CALL_POINTER) }
+    pli_calls_next = {PLI_CALL_LIST(PLI_CALL_INITIAL) PLI_CALL_ACCEPTS(PLI_CALL_INITIAL)};
 
 /* Finds them all at once, before main; or at the first call, if another constructor makes one. */
-__attribute__((constructor(101))) static void pli_calls_find(void)
+__attribute__((constructor)) static void pli_calls_find(void)
 {
     void *next;
 #define PLI_CALL_FIND(type, name, cause, object, parameters, arguments, raw)                       \
     next = dlsym(RTLD_NEXT, #name);                                                                \
     __atomic_store_n((void **)&pli_calls_next.libc_##name, next ? next : (void *)pli_raw_call_##name,     \
                      __ATOMIC_RELAXED);
-    PLI_CALL_NEXT_LIST(PLI_CALL_FIND)
+    PLI_CALL_LIST(PLI_CALL_FIND)
+    PLI_CALL_ACCEPTS(PLI_CALL_FIND)
 }
 
 #define PLI_CALL_FOUND(type, name, cause, object, parameters, arguments, raw)                      \
@@ -11110,7 +11204,8 @@ __attribute__((constructor(101))) static void pli_calls_find(void)
         pli_calls_find();                                                                          \
         return PLI_LOAD(pli_calls_next.libc_##name) arguments;                                            \
     }
-PLI_CALL_NEXT_LIST(PLI_CALL_FOUND)
+PLI_CALL_LIST(PLI_CALL_FOUND)
+PLI_CALL_ACCEPTS(PLI_CALL_FOUND)
 
 /* Off is off: a load, a test that the processor foretells, and libc's function. */
 #define PLI_CALL_HOOK(type, name, cause, object, parameters, arguments, raw)                       \
@@ -11130,7 +11225,24 @@ PLI_CALL_NEXT_LIST(PLI_CALL_FOUND)
     }
 PLI_CALL_LIST(PLI_CALL_HOOK)
 
-#endif /* PLI_CALLS */
+#define PLI_CALL_ACCEPT(type, name, cause, object, parameters, arguments, raw)                     \
+    PLI_HOOK int pli_call_##name parameters __asm__(#name);                                        \
+    int pli_call_##name parameters                                                                 \
+    {                                                                                              \
+        void (*opened)(int, const int *, const void *);                                            \
+        pli_blocking blocking;                                                                     \
+        uint32_t traced = PLI_LOAD(pli_calls_on) ? PLI_CAUSE_##cause : 0;                          \
+        pli_blocking_begin(&blocking, traced, (uint64_t)(object), PLI_CALLER);                     \
+        int result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                               \
+        pli_blocking_end(&blocking, true, PLI_CALLER);                                             \
+        if (PLI_UNLIKELY((opened = PLI_LOAD(pli_calls_opened)) != NULL))                           \
+            opened(result, NULL, PLI_CALLER);                                                      \
+        return result;                                                                             \
+    }
+PLI_CALL_ACCEPTS(PLI_CALL_ACCEPT)
+
+#endif /* PLI_INTERPOSE */
+#endif /* PLI_LINUX */
 
 /* ==== >>elf ======================================================================================
    Programs and libraries as the ELF format describes them. A file has a table of sections, which
@@ -16212,8 +16324,8 @@ static bool pli_pf_add_stack(pli_pf *w, uint64_t site)
 static uint64_t pli_pf_rate(const pli_ring *ring)
 {
     uint32_t now = PLI_LOAD_ACQUIRE(ring->now) & 1;
-    uint64_t ticks = ring->now_ticks[now] - ring->start_ticks;
-    uint64_t ns = ring->now_mono_ns[now] - ring->start_mono_ns;
+    uint64_t ticks = PLI_LOAD(ring->now_ticks[now]) - ring->start_ticks;
+    uint64_t ns = PLI_LOAD(ring->now_mono_ns[now]) - ring->start_mono_ns;
     return ticks ? (uint64_t)(((pli_wide)ns << PLI_RATE_SHIFT) / ticks) : 1;
 }
 
@@ -16733,11 +16845,12 @@ static void pli_pf_waiting(pli_pf *w, const pli_pf_thread *t)
     const pli_records *r = &w->reader;
     const pli_piece *last = &r->piece[r->order[r->next - 1].value];
     const pli_chunk *c = last->chunk;
-    if (t->end || c->wait_cause == 0 || last->to != c->used || c->wait_ticks > w->view->to)
+    if (t->end || c->wait_cause == 0 || c->wait_used != c->used || last->to != c->used ||
+        c->wait_ticks > w->view->to)
         return;
     w->waiting.begin = (pli_record){c->wait_ticks, c->wait_cause, sizeof(pli_pf_pair),
                                     PLI_RECORD_WAIT_BEGIN, 0};
-    w->waiting.pair = (pli_pf_pair){c->wait_object, 0};
+    w->waiting.pair = (pli_pf_pair){c->wait_object, c->wait_site};
     pli_pf_item item = pli_pf_item_of(w, &w->waiting.begin);
     pli_pf_write(w, &item);
 }
@@ -17211,6 +17324,8 @@ static void pli_figures_counters(uint64_t now, int64_t threads)
 
 /* -- The tracer's own thread -- */
 
+static void (*pli_trace_each)(void); /* what else is done at each look: see >>flight; atomic */
+
 /* What it does every 10 ms. Where no hook tells of new threads, it looks for them. */
 static void pli_trace_tick(pli_ring *ring, uint32_t ticks)
 {
@@ -17222,6 +17337,9 @@ static void pli_trace_tick(pli_ring *ring, uint32_t ticks)
         pli_threads_meet();
     pli_figures_counters(now, pli_figures_threads(now, ticks % 10 == 0));
     pli_figures.last = now;
+    void (*each)(void) = PLI_LOAD(pli_trace_each);
+    if (each)
+        each();
 }
 
 /* With many threads a look takes its time: then there are fewer of them, so that it costs no more
@@ -17436,9 +17554,22 @@ PLI_SOMETIMES static void pli_trace_close(void)
 
 /* -- What comes of it -- */
 
+/* Calls that still last have noted an address, and no stack: it becomes one of a single frame. */
+static void pli_trace_meet_calls(pli_chunks chunks)
+{
+    for (size_t i = 0; i < chunks.count; i++) {
+        pli_chunk *c = (pli_chunk *)(uintptr_t)pli_chunks_at(chunks, i);
+        uintptr_t pc = c->wait_pc;
+        pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), 1, &pc};
+        if (c->wait_cause && c->wait_used == c->used)
+            c->wait_site = (uintptr_t)pli_site_find_sig(&pli_trace.sites, &key);
+    }
+}
+
 /* Appends what is in the session between two ticks, as Perfetto reads it. While others go on
    recording, it is made of a copy. Under the lock. */
-static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bool emergency)
+static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bool emergency,
+                                  bool flight)
 {
     const pli_pool *p = &pli_trace.pool;
     pli_ring *ring = pli_trace.ring;
@@ -17451,9 +17582,11 @@ static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bo
         if ((copy = pli_os_map(size)) == NULL)
             return PL_NOMEM;
         chunks = pli_pool_copy(p, copy);
-        pli_ring_anchor(ring);
+        if (!pli_trace.watched) /* else the tracer's thread has done it, and may be doing it */
+            pli_ring_anchor(ring);
     }
-    pli_trace_view view = {ring, chunks, from, to, emergency, false};
+    pli_trace_meet_calls(chunks);
+    pli_trace_view view = {ring, chunks, from, to, emergency, flight};
     pli_perfetto_write(&view, out);
     if (copy)
         munmap(copy, size);
@@ -17467,7 +17600,7 @@ PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, pli_
 {
     if (!pli_lock_take_or_try(&pli_trace.lock, emergency))
         return PL_BUSY;
-    pl_result result = pli_trace_encode(from, to, out, emergency);
+    pl_result result = pli_trace_encode(from, to, out, emergency, false);
     pli_lock_give(&pli_trace.lock);
     return result;
 }
@@ -17520,7 +17653,7 @@ static pl_result pli_trace_finish(bool emergency, bool write)
     if (pli_trace.users == 1)
         pli_trace_halt(emergency);
     pl_result result = !write ? PL_OK : !beside ? PL_NOMEM :
-                       pli_trace_encode(from, to, &bytes, emergency);
+                       pli_trace_encode(from, to, &bytes, emergency, false);
     if (result == PL_OK && write)
         result = pli_file_save(pli_tracing.path, &bytes, beside, 4096);
     pli_bytes_free(&bytes);
@@ -17599,6 +17732,252 @@ pl_result pl_trace_start(const pl_trace_desc *desc)
 }
 
 pl_result pl_trace_stop(void)
+{
+    return PL_INVALID;
+}
+
+#endif /* PLI_TRACE */
+
+/* ==== >>flight ===================================================================================
+   The flight recorder: a session of the tracer (>>trace) without an end, of which what lies just
+   behind is written when somebody asks.
+
+       pl_flight_write     in the caller's thread
+       a signal            its handler leaves a mark, and the tracer's thread writes
+       a slow task         noted where tasks begin and end (>>record), written by the same thread
+
+   A snapshot is made of a copy of the pool, oldest chunk first, since that is the next to be
+   overwritten. It has what was recorded up to the moment before the copying began, in all threads:
+   so it is one moment that is shown, although the threads went on. */
+
+#if PLI_TRACE
+
+#define PLI_FLIGHT_PAUSE_NS 1000000000u /* from one snapshot by itself to the next */
+#define PLI_FLIGHT_FILES 10000
+
+static struct {
+    pli_lock lock;           /* start and stop */
+    uint32_t running, writing; /* writing: a snapshot is under way; both atomic */
+    uint32_t wanted;         /* somebody has asked for a snapshot; atomic */
+    uint64_t start_ticks, age_ns;
+    uint64_t stuck_ticks;    /* a task that takes so long need not end to be slow */
+    uint64_t next_ns;        /* not before */
+    uint32_t number;         /* of the next file */
+    bool complained;
+    int signal;              /* 0: none */
+    struct sigaction before; /* what it did */
+    char path[4096];
+} pli_flight;
+
+static uint64_t pli_flight_ticks(uint64_t ns)
+{
+    const uint64_t some = (uint64_t)1 << 30;
+    pli_wide ticks = (pli_wide)ns * some / pl_ticks_to_ns(some);
+    return ticks >> 63 ? UINT64_MAX >> 1 : (uint64_t)ticks;
+}
+
+/* The first moment that a snapshot shows which ends at `to`. */
+static uint64_t pli_flight_from(uint64_t to)
+{
+    uint64_t age = pli_flight_ticks(pli_flight.age_ns), start = pli_flight.start_ticks;
+    return age && to - start > age ? to - age : start;
+}
+
+/* One snapshot. The tracer's own thread must not wait for who ends the session, and so waits for
+   it: it may come again. */
+static pl_result pli_flight_save(const char *path, bool own)
+{
+    uint32_t nobody = 0;
+    pli_bytes bytes = {NULL, 0, 0, false};
+    if (!__atomic_compare_exchange_n(&pli_flight.writing, &nobody, 1, 0, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return PL_BUSY;
+    char *beside = pli_os_map(4096);
+    pl_result result = beside ? PL_OK : PL_NOMEM;
+    if (result == PL_OK && !pli_lock_take_or_try(&pli_trace.lock, own))
+        result = PL_BUSY;
+    if (result == PL_OK) {
+        uint64_t to = pl_ticks();
+        result = pli_trace_encode(pli_flight_from(to), to, &bytes, false, true);
+        pli_lock_give(&pli_trace.lock);
+    }
+    if (result == PL_OK)
+        result = pli_file_save(path, &bytes, beside, 4096);
+    pli_bytes_free(&bytes);
+    if (beside)
+        munmap(beside, 4096);
+    PLI_STORE_RELEASE(pli_flight.writing, 0);
+    return result;
+}
+
+/* The name of file number n. Without %n in the path it is the path, and later path.1 and so on. */
+static bool pli_flight_name(char *out, size_t size, uint32_t n)
+{
+    const char *mark = strstr(pli_flight.path, "%n");
+    int used = mark ? snprintf(out, size, "%.*s%" PRIu32 "%s", (int)(mark - pli_flight.path),
+                               pli_flight.path, n + 1, mark + 2) :
+               n ? snprintf(out, size, "%s.%" PRIu32, pli_flight.path, n) :
+               snprintf(out, size, "%s", pli_flight.path);
+    return used > 0 && (size_t)used < size;
+}
+
+/* A snapshot under the next name that is free. */
+static pl_result pli_flight_next(bool own)
+{
+    char *path = pli_os_map(4096 + 16);
+    pl_result result = path ? PL_IO : PL_NOMEM;
+    uint32_t n = PLI_LOAD(pli_flight.number);
+    while (path && n < PLI_FLIGHT_FILES && pli_flight_name(path, 4096 + 16, n) &&
+           access(path, F_OK) == 0)
+        n++;
+    if (path && n < PLI_FLIGHT_FILES)
+        result = pli_flight_save(path, own);
+    if (result == PL_OK)
+        PLI_STORE(pli_flight.number, n + 1);
+    if (path)
+        munmap(path, 4096 + 16);
+    return result;
+}
+
+/* -- What asks by itself -- */
+
+static void pli_flight_on_signal(int number)
+{
+    (void)number;
+    PLI_STORE(pli_flight.wanted, 1);
+}
+
+/* Each look of the tracer's thread. Who cannot be written to is told of once. */
+static void pli_flight_look(void)
+{
+    if (pli_slow_look(pl_ticks(), pli_flight.stuck_ticks))
+        PLI_STORE(pli_flight.wanted, 1);
+    if (!PLI_LOAD(pli_flight.wanted) || !PLI_LOAD(pli_flight.running) ||
+        pl_now_ns() < pli_flight.next_ns)
+        return;
+    pl_result result = pli_flight_next(true);
+    if (result == PL_BUSY)
+        return;
+    PLI_STORE(pli_flight.wanted, 0);
+    pli_flight.next_ns = pl_now_ns() + PLI_FLIGHT_PAUSE_NS;
+    if (result != PL_OK && !pli_flight.complained) {
+        char line[4096 + 100];
+        pli_flight.complained = true;
+        int size = snprintf(line, sizeof line, "perflab: flight recorder: %s: %s\n",
+                            pli_flight.path, pl_result_str(result));
+        ssize_t n = write(2, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
+        (void)n;
+    }
+}
+
+/* -- Start and stop -- */
+
+/* The recorder goes on in a fork's parent alone. */
+static void pli_flight_fork_child(pli_thread *t)
+{
+    (void)t;
+    PLI_STORE(pli_flight.running, 0);
+    pli_flight.lock.state = 0;
+    PLI_STORE(pli_flight.writing, 0);
+    pli_slow_watch(NULL, 0);
+}
+
+static const pli_thread_hooks pli_flight_hooks = {NULL, NULL, NULL, NULL, pli_flight_fork_child};
+
+static bool pli_flight_signal(int number)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = pli_flight_on_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    if (number && sigaction(number, &action, &pli_flight.before) != 0)
+        return false;
+    pli_flight.signal = number;
+    return true;
+}
+
+/* Under the lock. */
+static pl_result pli_flight_begin(const pl_flight_desc *desc)
+{
+    const char *path = desc->path && *desc->path ? desc->path : "flight.pftrace";
+    size_t bytes = desc->buffer_bytes ? desc->buffer_bytes : PLI_TRACE_BUFFER;
+    pl_result result = pli_path_absolute(pli_flight.path, sizeof pli_flight.path, path);
+    if (result != PL_OK)
+        return result;
+    if (!pli_flight_signal(desc->signal))
+        return PL_INVALID;
+    if (pli_trace.users == 0)
+        PLI_STORE(pli_trace.leave_out, 0);
+    uint64_t slow = pli_flight_ticks(desc->task_ns), age = pli_flight_ticks(desc->age_ns);
+    pli_flight.age_ns = desc->age_ns;
+    pli_flight.stuck_ticks = age > slow ? age : slow;
+    pli_flight.start_ticks = pl_ticks();
+    pli_flight.number = 0, pli_flight.next_ns = 0, pli_flight.complained = false;
+    PLI_STORE(pli_flight.wanted, 0);
+    pli_collector_add(&pli_flight_hooks);
+    if ((result = pli_trace_open(bytes, desc->ring)) == PL_OK) {
+        pli_slow_watch(desc->task ? desc->task : "", slow);
+        PLI_STORE(pli_trace_each, pli_flight_look);
+    } else if (desc->signal) {
+        sigaction(desc->signal, &pli_flight.before, NULL);
+    }
+    return result;
+}
+
+pl_result pl_flight_start(const pl_flight_desc *desc)
+{
+    static const pl_flight_desc defaults;
+    pl_result result = PL_BUSY;
+    pli_lock_take(&pli_flight.lock);
+    if (!pli_flight.running) {
+        result = pli_flight_begin(desc ? desc : &defaults);
+        PLI_STORE(pli_flight.running, result == PL_OK);
+    }
+    pli_lock_give(&pli_flight.lock);
+    return result;
+}
+
+pl_result pl_flight_write(const char *path)
+{
+    if (!PLI_LOAD(pli_flight.running))
+        return PL_INVALID;
+    return path && *path ? pli_flight_save(path, false) : pli_flight_next(false);
+}
+
+/* A handler that the program has put in the place of perflab's stays. */
+pl_result pl_flight_stop(void)
+{
+    struct sigaction now;
+    pli_lock_take(&pli_flight.lock);
+    pl_result result = pli_flight.running ? PL_OK : PL_INVALID;
+    if (result == PL_OK) {
+        PLI_STORE(pli_flight.running, 0);
+        pli_slow_watch(NULL, 0);
+        if (pli_flight.signal && sigaction(pli_flight.signal, NULL, &now) == 0 &&
+            now.sa_handler == pli_flight_on_signal)
+            sigaction(pli_flight.signal, &pli_flight.before, NULL);
+        pli_trace_close();
+    }
+    pli_lock_give(&pli_flight.lock);
+    return result;
+}
+
+#else /* !PLI_TRACE */
+
+pl_result pl_flight_start(const pl_flight_desc *desc)
+{
+    (void)desc;
+    return PL_UNSUPPORTED;
+}
+
+pl_result pl_flight_write(const char *path)
+{
+    (void)path;
+    return PL_INVALID;
+}
+
+pl_result pl_flight_stop(void)
 {
     return PL_INVALID;
 }
@@ -19603,6 +19982,21 @@ static uint64_t pli_leak_file(int fd)
     return fstat(fd, &s) == 0 ? pli_mix_sig((uint64_t)s.st_dev, (uint64_t)s.st_ino) | 1 : 0;
 }
 
+/* A call that returns to ra has returned a descriptor, or two; or has failed. A vfork's child has
+   descriptors of its own, and its parent's memory. */
+PLI_SOMETIMES static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
+{
+    int saved_errno = errno;
+    for (int i = 0; i < 1 + (pair != NULL); i++) {
+        int fd = pair && result == 0 ? pair[i] : result;
+        if ((size_t)fd >= PLI_LEAK_FDS || PLI_LOAD(pli_leak.pid) != getpid())
+            continue;
+        PLI_STORE(pli_leak.fd[fd].made, pli_leak_maker(ra));
+        PLI_STORE(pli_leak.fd[fd].file, pli_leak_file(fd));
+    }
+    errno = saved_errno;
+}
+
 /* A thread begins: since when is known, and pli_start_run may know who started it. */
 static void pli_leak_birth(pli_thread *t)
 {
@@ -19664,6 +20058,7 @@ static pl_result pli_leak_watch(void)
     PLI_STORE(pli_threads.maker, pli_leak_maker);
     pli_threads_want(PLI_WANT_LEAK, true);
     pli_leak.blocks = pli_malloc_watch(PLI_LIVE_LEAK, true);
+    PLI_STORE(pli_calls_opened, pli_leak_note);
     PLI_STORE(pli_leak.on, 1);
     return PL_OK;
 }
@@ -19693,6 +20088,7 @@ void pl_leak_stop(void)
     pli_lock_take(&pli_leak.lock);
     if (PLI_LOAD(pli_leak.on)) {
         PLI_STORE(pli_leak.on, 0);
+        PLI_STORE(pli_calls_opened, NULL);
         PLI_STORE(pli_threads.maker, NULL);
         pli_threads_want(PLI_WANT_LEAK, false);
         pli_malloc_watch(PLI_LIVE_LEAK, false);
@@ -20315,21 +20711,6 @@ int64_t pl_leak_check(const pl_leak_baseline *mark, const pl_leak_desc *desc, FI
 
 /* -- Interposed: what makes descriptors. While nobody watches they only hand on -- */
 
-/* A call that returns to ra has returned a descriptor, or two; or has failed. A vfork's child has
-   descriptors of its own, and its parent's memory. */
-static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
-{
-    int saved_errno = errno;
-    for (int i = 0; i < 1 + (pair != NULL); i++) {
-        int fd = pair && result == 0 ? pair[i] : result;
-        if ((size_t)fd >= PLI_LEAK_FDS || PLI_LOAD(pli_leak.pid) != getpid())
-            continue;
-        PLI_STORE(pli_leak.fd[fd].made, pli_leak_maker(ra));
-        PLI_STORE(pli_leak.fd[fd].file, pli_leak_file(fd));
-    }
-    errno = saved_errno;
-}
-
 /* Each row: name, parameters, arguments, NULL or where it puts two descriptors, and the system call
    that does the same in a static program, where there is no next definition. What is variable in
    the headers is passed like what is fixed. */
@@ -20372,31 +20753,6 @@ static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
     }
 
 PLI_FD_CALLS(PLI_DEFINE_FD_CALL)
-
-/* What accepts waits, too: see >>calls. */
-#if PLI_CALLS
-#define PLI_DEFINE_ACCEPT(name, parameters, arguments)                                             \
-    PLI_HOOK int pli_fd_##name parameters __asm__(#name);                                          \
-    int pli_fd_##name parameters                                                                   \
-    {                                                                                              \
-        uint32_t cause = PLI_LOAD(pli_calls_on) ? PLI_CAUSE_ACCEPT : 0;                            \
-        pli_blocking blocking;                                                                     \
-        if (PLI_UNLIKELY(cause))                                                                   \
-            pli_blocking_begin(&blocking, cause, (uint64_t)fd, PLI_CALLER);                        \
-        int result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                               \
-        if (PLI_UNLIKELY(cause))                                                                   \
-            pli_blocking_end(&blocking, true, PLI_CALLER);                                         \
-        if (PLI_UNLIKELY(PLI_LOAD(pli_leak.on)))                                                   \
-            pli_leak_note(result, NULL, PLI_CALLER);                                               \
-        return result;                                                                             \
-    }
-PLI_DEFINE_ACCEPT(accept, (int fd, void *a, void *n), (fd, a, n))
-PLI_DEFINE_ACCEPT(accept4, (int fd, void *a, void *n, int f), (fd, a, n, f))
-#else
-PLI_DEFINE_FD_CALL(accept, (int fd, void *a, void *n), (fd, a, n), NULL, SYS_accept4, fd, a, n, 0)
-PLI_DEFINE_FD_CALL(accept4, (int fd, void *a, void *n, int f), (fd, a, n, f), NULL,
-                   SYS_accept4, fd, a, n, f)
-#endif
 
 /* fopen calls open inside the C library, where no hook is. It is open and fdopen, and is made of
    these where there is no other. */
