@@ -33,6 +33,7 @@
        >>allocs      the heap profile: what is live, what was made, and by whom
        >>limit       how much memory a program may have, and whether it grows
        >>sync        where threads wait for one another: block and mutex profiles
+       >>calls       where they wait for files, sockets, time and children
        >>elf         programs and libraries as files, and in memory: their tables of symbols
        >>symbol      names for addresses
        >>gzip        growing buffers, compression of what leaves, decompression of what is read
@@ -42,8 +43,10 @@
        >>pprof       profiles as the protobuf that other tools read
        >>text        profiles as text
        >>profile     from a name to bytes and files; what happened since a snapshot
-       >>perfetto    traces as the protobuf that Perfetto reads
+       >>packet      traces as the protobuf that Perfetto reads: packets, texts, stacks
+       >>perfetto    from records to events: threads, slices and their repair, tasks, states
        >>trace       from the start of a trace to its file
+       >>flight      what lies just behind, written when somebody asks
        >>own         profiles of what a program holds, made by itself
        >>stack       the calling thread's own stack
        >>stacks      where every thread is, without disturbing any
@@ -130,6 +133,8 @@
        blockrate=NS     waits from this length on, of shorter ones a sample; 1
        mutex=FILE       who held what others waited for
        mutexfraction=N  one in so many; 1
+       trace=FILE       what every thread did, moment by moment: see TRACES
+       tracebytes=N     memory for that; what is older is overwritten; 67108864
        signal=USR2      write the files now, when this signal comes, and go on
        heaptrace=N      every N seconds a line on stderr: what is live, is it growing
        crash=LEVEL      what is said of a crash: none, single (the thread), all (all threads), core
@@ -145,7 +150,24 @@
        A file is a gzipped pprof profile (profile.proto), which Go's tools, Parca, Pyroscope and
        speedscope read. Functions, source lines and inlined calls are found by perflab itself, the
        latter two in the debug information of what was compiled with -g, or in separate debug files.
-       -cpuprofile FILE does the same for what benchmarks time.
+       -cpuprofile FILE does the same for what benchmarks time, -trace FILE for all that they do.
+
+   TRACES
+       A profile adds up; a trace shows when. Regions, tasks and logs are what a program says itself;
+       what each thread waits for, with the stack, whether it runs or waits for a processor, the heap
+       and the samples of a CPU profile come by themselves:
+
+           $ PERFLAB=trace=trace.pftrace ./program
+           $ python3 -m graders trace trace.pftrace      or open it in https://ui.perfetto.dev
+
+           pl_task t = pl_task_begin("request", PL_NO_TASK);
+           PL_TASK(t) { PL_REGION("parse") { parse(); }  pl_trace_log("user", "%s", name); }
+           pl_task_end(t);
+
+       The newest 64 MiB are kept (some three million events), in FILE.ring while the program runs.
+       A program that is killed leaves that: python3 -m graders trace --recover FILE.ring. A child
+       that was forked keeps 8 MiB, in memory. Regions that do not nest, or whose begin or end is
+       missing, are mended, and marked "repaired".
 
    OVER HTTP
        A program that calls pl_http_start(NULL), or runs with PERFLAB=http=127.0.0.1:6060 (add
@@ -155,6 +177,7 @@
            $ go tool pprof http://127.0.0.1:6060/debug/pprof/profile?seconds=10
            $ go tool pprof http://127.0.0.1:6060/debug/pprof/heap
            $ curl 'http://127.0.0.1:6060/debug/pprof/goroutine?debug=2'
+           $ curl -o trace 'http://127.0.0.1:6060/debug/pprof/trace?seconds=5'
 
        Only this machine may ask, under its own names, unless pl_http_desc says otherwise. The heap
        profile is switched on with it, at 512 KiB; block and mutex by their own calls.
@@ -258,6 +281,11 @@
        pthread_rwlock_rdlock pthread_rwlock_timedrdlock pthread_rwlock_wrlock
        pthread_rwlock_timedwrlock pthread_rwlock_unlock pthread_cond_wait pthread_cond_timedwait
        pthread_cond_clockwait pthread_barrier_wait pthread_join sem_wait sem_timedwait
+   for traces (left out by PERFLAB_NO_TRACE; while nothing is traced they only hand on)
+       read readv pread pread64 write writev pwrite pwrite64 poll ppoll select pselect epoll_wait
+       epoll_pwait connect send sendto sendmsg recv recvfrom recvmsg nanosleep clock_nanosleep
+       usleep sleep wait waitpid wait4 __read_chk __pread_chk __pread64_chk __recv_chk
+       __recvfrom_chk __poll_chk __ppoll_chk
    Beside a sanitizer nothing is counted, nor in a static link, where libc keeps its own malloc;
    pl_memstats_write says so. A static link with musl needs PERFLAB_NO_INTERPOSE.
 
@@ -718,6 +746,41 @@ PLI_INLINE void pl_flow_in(const char *name, uint64_t id)
     if (PLI_TRACED())
         pli_flow(0, name, id);
 }
+
+/* The flight recorder keeps the newest events as a trace does, without an end, and writes what lies
+   just behind when somebody asks: the program, a signal, a task that took too long.
+
+       pl_flight_start(&(pl_flight_desc){.age_ns = 2000000000, .task = "request",
+                                         .task_ns = 50000000});
+
+   Then flight.pftrace is the last 2 s before the end of a request that took more than 50 ms. */
+
+/* Options; zero is the default for each. */
+typedef struct pl_flight_desc {
+    const char *ring;    /* a file that the events are kept in, and that is still there after
+                            kill -9; default: in memory */
+    size_t buffer_bytes; /* of it, 256 KiB to 4 GiB; default 64 MiB */
+    uint64_t age_ns;     /* how far a snapshot reaches back; default: as far as there are events */
+    int signal;          /* writes a snapshot when it comes, such as SIGUSR2; default: none */
+    const char *task;    /* tasks of this name; default: all */
+    uint64_t task_ns;    /* that take longer have a snapshot written when they end; or when they
+                            have not ended after age_ns. At most one a second; default: none */
+    const char *path;    /* of snapshots: %n in it is their number; without it, .1 and so on is
+                            put behind a name that there is. Default "flight.pftrace" */
+} pl_flight_desc;
+
+/* pl_flight_start begins to record; NULL for the defaults. Beside a trace it uses the memory of
+   that. Errors: PL_BUSY when it runs, else as pl_trace_start. Threads: any. Signal-safe: no. */
+pl_result pl_flight_start(const pl_flight_desc *desc);
+
+/* pl_flight_write writes what lies just behind to path; NULL: to the next file, as for a signal.
+   All threads go on meanwhile, and are shown as they were at the call. Errors: PL_BUSY while another
+   snapshot is written, PL_INVALID when nothing is recorded, PL_IO, PL_NOMEM.
+   Threads: any. Signal-safe: no. */
+pl_result pl_flight_write(const char *path);
+
+/* pl_flight_stop ends it; PL_INVALID when it does not run. Threads: any. Signal-safe: no. */
+pl_result pl_flight_stop(void);
 
 /* -- Profiles as files ---------------------------------------------------------------------------
 
@@ -1496,6 +1559,7 @@ __extension__ typedef unsigned __int128 pli_wide;
 #else /* musl has no unwind tables: who calls it must stay on the stack, and not jump there */
 #define PLI_NOT_LAST() __asm__ volatile("")
 #endif
+#define PLI_CALLER __builtin_return_address(0) /* only in the hook itself */
 #define PLI_CACHE_LINE 128 /* two lines: processors fetch them in pairs */
 
 /* Nanoseconds of one of the system's clocks. The kernel answers most of them without a system call
@@ -1532,6 +1596,16 @@ static int pli_os_open(const char *path, int flags)
 #endif
 }
 
+/* read for perflab's own files, past the hook that notes what the program waits for. */
+static ssize_t pli_os_read(int fd, void *to, size_t size)
+{
+#if defined(__linux__)
+    return syscall(SYS_read, fd, to, size);
+#else
+    return read(fd, to, size);
+#endif
+}
+
 /* Reads the first bytes of a small file such as those in /proc and /sys into text, NUL-terminated,
    without a final newline. Uses no memory of its own, so that it may run inside malloc. */
 static pl_result pli_os_read_file(const char *path, char *text, size_t capacity)
@@ -1542,7 +1616,7 @@ static pl_result pli_os_read_file(const char *path, char *text, size_t capacity)
         return PL_IO;
     size_t used = 0;
     while (used + 1 < capacity) {
-        ssize_t n = read(fd, text + used, capacity - 1 - used);
+        ssize_t n = pli_os_read(fd, text + used, capacity - 1 - used);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -2970,6 +3044,15 @@ typedef struct pli_cpu_thread {
     int64_t ticks;     /* that were seen; atomic */
 } pli_cpu_thread;
 
+/* What the tracer's thread knows of a thread: see >>trace. */
+typedef struct pli_watched {
+    uint32_t instance, life; /* whose this is, and in which opening of the pool */
+    uint32_t idle;           /* 1: no figures were written at the last look */
+    uint64_t now_ns;         /* computed, at this look */
+    uint64_t run_ns, wait_ns; /* as written last */
+    char name[16];
+} pli_watched;
+
 typedef struct pli_thread {
     pli_counts heap;
     struct pli_thread *next; /* immutable once in the list */
@@ -2986,6 +3069,7 @@ typedef struct pli_thread {
     uintptr_t *stack;                /* for handlers: small stacks have no room for a walk; kept */
     struct pli_memo *memo;           /* its last walk: see >>unwind; kept, too */
     pli_cpu_thread cpu;
+    pli_watched watched;
     pli_recorder trace, samples;       /* to the pools of >>record and >>cpu */
 } __attribute__((aligned(PLI_CACHE_LINE))) pli_thread;
 
@@ -6076,7 +6160,7 @@ typedef struct pli_chunk {
     uint32_t wait_cause;  /* 0: none */
     uint32_t wait_used;   /* `used` when it began */
     uint64_t wait_pc;     /* in the call */
-    uint64_t padding;
+    uint64_t wait_site;   /* 0; the exporter has that address as a stack */
     char data[];
 } pli_chunk;
 
@@ -6606,11 +6690,13 @@ PLI_SOMETIMES static void pli_pool_open(pli_pool *p, char *memory, size_t bytes,
 /* Chunks as a reader has them: those of a pool that is closed, or a copy. */
 typedef struct pli_chunks { const char *memory; size_t chunk_bytes, count; } pli_chunks;
 
-/* Copies a pool that is being written to; `to` has room for all of it. A chunk that was taken anew
+/* Copies a pool that is being written to, oldest chunk first; `to` has room for all of it. A chunk that was taken anew
    meanwhile has no records in the copy: what was in it is gone. */
 PLI_SOMETIMES static pli_chunks pli_pool_copy(const pli_pool *p, char *to)
 {
-    for (uint32_t i = 0; i < p->chunks; i++) {
+    uint32_t oldest = PLI_LOAD(p->hand);
+    for (uint32_t k = 0; k < p->chunks; k++) {
+        uint32_t i = (oldest + k) % p->chunks;
         pli_chunk *from = pli_pool_chunk_sig(p, i);
         pli_chunk *copy = (pli_chunk *)(void *)(to + (size_t)i * p->chunk_bytes);
         uint64_t serial = PLI_LOAD_ACQUIRE(from->serial);
@@ -7048,6 +7134,62 @@ PLI_SOMETIMES static void pli_blocking_end(pli_blocking *b, bool waited, const v
     errno = saved_errno;
 }
 
+/* -- Tasks that take too long: see >>flight -- */
+
+#define PLI_SLOW_TASKS 1024 /* looked after at one time; one more replaces another */
+
+static struct {
+    uint32_t on, seen;                         /* seen: one has ended; both atomic */
+    uint64_t ticks;                            /* longer is slow */
+    char name[64];                             /* of the tasks that are meant; "": all */
+    struct { uint64_t id, began; } task[PLI_SLOW_TASKS]; /* id 0: free; atomic */
+} pli_slow;
+
+/* Looks after tasks of that name from now on; ticks 0: after none. */
+PLI_SOMETIMES static void pli_slow_watch(const char *name, uint64_t ticks)
+{
+    PLI_STORE(pli_slow.on, 0);
+    snprintf(pli_slow.name, sizeof pli_slow.name, "%s", name ? name : "");
+    for (int i = 0; i < PLI_SLOW_TASKS; i++)
+        PLI_STORE(pli_slow.task[i].id, 0);
+    PLI_STORE(pli_slow.seen, 0);
+    pli_slow.ticks = ticks;
+    PLI_STORE_RELEASE(pli_slow.on, ticks != 0);
+}
+
+static PLI_COLD void pli_slow_begin(uint64_t id, const char *name, uint64_t now)
+{
+    size_t i = (size_t)(id % PLI_SLOW_TASKS);
+    if (pli_slow.name[0] && strcmp(pli_slow.name, name) != 0)
+        return;
+    PLI_STORE(pli_slow.task[i].id, 0);
+    PLI_STORE_RELEASE(pli_slow.task[i].began, now);
+    PLI_STORE_RELEASE(pli_slow.task[i].id, id);
+}
+
+static PLI_COLD void pli_slow_end(uint64_t id, uint64_t now)
+{
+    size_t i = (size_t)(id % PLI_SLOW_TASKS);
+    if (PLI_LOAD_ACQUIRE(pli_slow.task[i].id) != id)
+        return;
+    if (now - PLI_LOAD(pli_slow.task[i].began) > pli_slow.ticks)
+        PLI_STORE(pli_slow.seen, 1);
+    PLI_STORE(pli_slow.task[i].id, 0);
+}
+
+/* Whether a task was slow since the last look, or is so without an end; told once of each. */
+PLI_SOMETIMES static bool pli_slow_look(uint64_t now, uint64_t stuck_ticks)
+{
+    bool slow = __atomic_exchange_n(&pli_slow.seen, 0, __ATOMIC_RELAXED) != 0;
+    for (size_t i = 0; PLI_LOAD_ACQUIRE(pli_slow.on) && i < PLI_SLOW_TASKS; i++) {
+        uint64_t id = PLI_LOAD_ACQUIRE(pli_slow.task[i].id);
+        if (id && (int64_t)(now - PLI_LOAD(pli_slow.task[i].began)) > (int64_t)stuck_ticks)
+            slow = __atomic_compare_exchange_n(&pli_slow.task[i].id, &id, 0, 0, __ATOMIC_RELAXED,
+                                               __ATOMIC_RELAXED) || slow;
+    }
+    return slow;
+}
+
 /* -- For the program. The API calls these when pl_trace_on says so -- */
 
 void pli_region_begin(const char *literal)
@@ -7087,17 +7229,21 @@ void pli_flow(int out, const char *name, uint64_t id)
 /* Numbers are never given twice, so that a task of an earlier trace is no other one in this. */
 uint64_t pli_task_begin(const char *name, uint64_t parent)
 {
-    uint64_t id = PLI_ADD(pli_trace.tasks, 1);
-    pli_note note = {.ticks = pl_ticks(), .kind = PLI_RECORD_TASK_BEGIN, .words = 2,
+    uint64_t id = PLI_ADD(pli_trace.tasks, 1), began = pl_ticks();
+    pli_note note = {.ticks = began, .kind = PLI_RECORD_TASK_BEGIN, .words = 2,
                      .word = {id, parent}, .text = name ? name : "",
                      .text_bytes = name ? strlen(name) : 0};
     pli_note_record(&note);
+    if (PLI_UNLIKELY(PLI_LOAD_ACQUIRE(pli_slow.on)))
+        pli_slow_begin(id, name ? name : "", began);
     return id;
 }
 
 void pli_task_end(uint64_t id)
 {
     pli_record_words(PLI_RECORD_TASK_END, NULL, &id, 1);
+    if (PLI_UNLIKELY(PLI_LOAD_ACQUIRE(pli_slow.on)))
+        pli_slow_end(id, pl_ticks());
 }
 
 void pli_task_work(int enter, uint64_t id)
@@ -8315,10 +8461,16 @@ static const pli_thread_hooks pli_heap_hooks = {
 
 /* The heap is the one collector that is met before constructors run: it registers on first use. Two
    threads may come first together, and neither goes on before the hooks are there: a block without
-   its birth would count wrongly. */
+   its birth would count wrongly. Threads may have got their blocks even earlier, for another
+   collector that PERFLAB has started: they have not counted anything. */
 static PLI_COLD void pli_heap_prepare(void)
 {
     pli_collector_add(&pli_heap_hooks);
+    pli_lock_take(&pli_threads.lock);
+    for (pli_thread *t = pli_threads.all; t; t = t->next)
+        if (t->state == PLI_THREAD_USED && t->heap.start == 0)
+            pli_heap_birth(t);
+    pli_lock_give(&pli_threads.lock);
     PLI_STORE_RELEASE(pli_heap.ready, 1);
 }
 
@@ -10270,15 +10422,6 @@ static void pli_sync_blocked(uint64_t ticks, const void *caller)
 
 #if PLI_TRACE
 
-/* Switches waits on and off for the tracer. */
-PLI_SOMETIMES static void pli_sync_trace_switch(bool on)
-{
-    pli_lock_take(&pli_sync.lock);
-    uint32_t now = PLI_LOAD(pli_sync.on);
-    PLI_STORE_RELEASE(pli_sync.on, on ? now | PLI_SYNC_TRACE : now & ~(uint32_t)PLI_SYNC_TRACE);
-    pli_lock_give(&pli_sync.lock);
-}
-
 /* A thread is about to wait: the tracer hears of it at once, and has the stack before anybody gets
    what is waited for. Walking later would keep a lock for longer. Returns what to tell at the end.
    */
@@ -10310,6 +10453,20 @@ PLI_SOMETIMES static uint32_t pli_sync_trace(uint32_t cause, const void *object,
 static void pli_sync_trace_end(uint32_t cause)
 {
     (void)cause;
+}
+
+typedef struct pli_blocking { uint64_t began; } pli_blocking;
+
+PLI_SOMETIMES static void pli_blocking_begin(pli_blocking *b, uint32_t cause, uint64_t object,
+                                             const void *ra)
+{
+    (void)cause, (void)object, (void)ra;
+    b->began = pl_ticks();
+}
+
+PLI_SOMETIMES static void pli_blocking_end(pli_blocking *b, bool waited, const void *ra)
+{
+    (void)b, (void)waited, (void)ra;
 }
 
 #endif
@@ -10467,11 +10624,13 @@ static pl_result pli_sync_prepare(void)
     return PL_OK;
 }
 
-/* Switches one of the two on or off; off stays possible without memory. Under the lock. */
-static void pli_sync_switch(uint32_t which, bool on)
+/* Switches one of them on or off; off stays possible without memory. */
+static void pli_sync_switch_sig(uint32_t which, bool on)
 {
-    uint32_t now = PLI_LOAD(pli_sync.on);
-    __atomic_store_n(&pli_sync.on, on ? now | which : now & ~which, __ATOMIC_RELEASE);
+    if (on)
+        __atomic_fetch_or(&pli_sync.on, which, __ATOMIC_RELEASE);
+    else
+        __atomic_fetch_and(&pli_sync.on, ~which, __ATOMIC_RELEASE);
 }
 
 /* Has both profiles be there before they are switched on: empty, as those of Go are. */
@@ -10488,7 +10647,7 @@ void pl_block_rate_set(int64_t ns)
     pli_lock_take(&pli_sync.lock);
     bool on = ns > 0 && pli_sync_prepare() == PL_OK;
     PLI_STORE(pli_sync.rate, ns);
-    pli_sync_switch(PLI_SYNC_BLOCK, on);
+    pli_sync_switch_sig(PLI_SYNC_BLOCK, on);
     pli_lock_give(&pli_sync.lock);
 }
 
@@ -10500,7 +10659,7 @@ int pl_mutex_fraction_set(int n)
     if (n >= 0) {
         bool on = n > 0 && pli_sync_prepare() == PL_OK;
         PLI_STORE(pli_sync.fraction, on ? n : 0);
-        pli_sync_switch(PLI_SYNC_MUTEX, on);
+        pli_sync_switch_sig(PLI_SYNC_MUTEX, on);
     }
     pli_lock_give(&pli_sync.lock);
     return before;
@@ -10663,7 +10822,6 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
    more than glibc alone for a lock and unlock (bench/lock_pair.c). */
 #define PLI_SYNC_NEXT(name) PLI_LOAD(pli_sync_next.name)
 #define PLI_SYNC_OFF PLI_LIKELY(PLI_LOAD(pli_sync.on) == 0)
-#define PLI_CALLER __builtin_return_address(0)
 
 /* The ways through pthread_mutex_lock:
 
@@ -10835,6 +10993,263 @@ PLI_HOOK int pthread_cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clock
 
 #endif
 #endif /* PLI_INTERPOSE && !PERFLAB_NO_SYNC */
+
+/* ==== >>calls ====================================================================================
+   Where threads wait for the world: files, sockets, sleep, children. The calls of libc that may
+   block are hooked for the tracer alone, and recorded as >>record says.
+
+   read and write may be called by signal handlers, so these hooks take no lock and no memory.
+   libc's functions are found before main, since dlsym is not for handlers.
+
+   accept and accept4 are hooked for leaks, too, and so in any case.
+
+   What libc calls inside itself is not seen: the read of a getc, the poll of a getaddrinfo. */
+
+#if PLI_LINUX
+
+PLI_SOMETIMES static uint32_t pli_calls_on; /* 1: waits are recorded; atomic */
+
+/* Told of what is accepted, and of the caller's address; NULL: nobody; atomic. See >>leak. */
+PLI_SOMETIMES static void (*pli_calls_opened)(int fd, const int *pair, const void *ra);
+
+#if PLI_INTERPOSE
+
+/* In a static program nothing comes next: the system call, made a point of cancellation. */
+
+#define PLI_RAW(...)                                                                               \
+    __extension__({                                                                                \
+        int type;                                                                                  \
+        pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);                                 \
+        long answer = syscall(__VA_ARGS__);                                                        \
+        pthread_setcanceltype(type, NULL);                                                         \
+        answer;                                                                                    \
+    })
+
+#if PLI_TRACE
+
+/* The kernel writes to some of the times it is given, where libc promises not to. */
+static int pli_raw_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *t, const void *mask)
+{
+    struct timespec copy = t ? *t : (struct timespec){0, 0};
+    return (int)PLI_RAW(SYS_ppoll, fds, n, t ? &copy : NULL, mask, 8);
+}
+
+static int pli_raw_poll(struct pollfd *fds, nfds_t n, int ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+    return pli_raw_ppoll(fds, n, ms < 0 ? NULL : &t, NULL);
+}
+
+static int pli_raw_pselect(int n, void *in, void *out, void *bad, const struct timespec *t,
+                           const void *mask)
+{
+    struct { const void *mask; size_t bytes; } masked = {mask, 8};
+    struct timespec copy = t ? *t : (struct timespec){0, 0};
+    return (int)PLI_RAW(SYS_pselect6, n, in, out, bad, t ? &copy : NULL, &masked);
+}
+
+/* Unlike pselect, it tells what is left of the time. */
+static int pli_raw_select(int n, void *in, void *out, void *bad, struct timeval *t)
+{
+    struct timespec left = {t ? t->tv_sec : 0, t ? t->tv_usec * 1000 : 0};
+    int ready = (int)PLI_RAW(SYS_pselect6, n, in, out, bad, t ? &left : NULL, NULL);
+    if (t)
+        *t = (struct timeval){left.tv_sec, left.tv_nsec / 1000};
+    return ready;
+}
+
+/* It returns its error, and leaves errno as it is. */
+static int pli_raw_clock_nanosleep(clockid_t clock, int flags, const void *t, void *left)
+{
+    int saved = errno;
+    int error = PLI_RAW(SYS_clock_nanosleep, clock, flags, t, left) < 0 ? errno : 0;
+    errno = saved;
+    return error;
+}
+
+static unsigned pli_raw_sleep(unsigned seconds)
+{
+    struct timespec t = {(time_t)seconds, 0};
+    return PLI_RAW(SYS_nanosleep, &t, &t) == 0 ? 0 : (unsigned)t.tv_sec + (t.tv_nsec > 0);
+}
+
+static int pli_raw_usleep(unsigned us)
+{
+    struct timespec t = {us / 1000000, us % 1000000 * 1000L};
+    return (int)PLI_RAW(SYS_nanosleep, &t, NULL);
+}
+
+/* Type, name, what it waits for: cause and object; parameters, arguments, and what it is in a static
+   program. Lists that are waited for (poll, select) are known by their address. */
+#define PLI_CALL_LIST(X)                                                                           \
+    X(ssize_t, read, READ, fd, (int fd, void *to, size_t n), (fd, to, n),                          \
+      PLI_RAW(SYS_read, fd, to, n))                                                                \
+    X(ssize_t, readv, READ, fd, (int fd, const void *to, int n), (fd, to, n),                      \
+      PLI_RAW(SYS_readv, fd, to, n))                                                               \
+    X(ssize_t, pread, READ, fd, (int fd, void *to, size_t n, off_t at), (fd, to, n, at),           \
+      PLI_RAW(SYS_pread64, fd, to, n, at))                                                         \
+    X(ssize_t, pread64, READ, fd, (int fd, void *to, size_t n, off_t at), (fd, to, n, at),         \
+      PLI_RAW(SYS_pread64, fd, to, n, at))                                                         \
+    X(ssize_t, write, WRITE, fd, (int fd, const void *from, size_t n), (fd, from, n),              \
+      PLI_RAW(SYS_write, fd, from, n))                                                             \
+    X(ssize_t, writev, WRITE, fd, (int fd, const void *from, int n), (fd, from, n),                \
+      PLI_RAW(SYS_writev, fd, from, n))                                                            \
+    X(ssize_t, pwrite, WRITE, fd, (int fd, const void *from, size_t n, off_t at),                  \
+      (fd, from, n, at), PLI_RAW(SYS_pwrite64, fd, from, n, at))                                   \
+    X(ssize_t, pwrite64, WRITE, fd, (int fd, const void *from, size_t n, off_t at),                \
+      (fd, from, n, at), PLI_RAW(SYS_pwrite64, fd, from, n, at))                                   \
+    X(int, poll, POLL, (uintptr_t)fds, (struct pollfd *fds, nfds_t n, int ms), (fds, n, ms),       \
+      pli_raw_poll(fds, n, ms))                                                                    \
+    X(int, ppoll, POLL, (uintptr_t)fds,                                                            \
+      (struct pollfd *fds, nfds_t n, const struct timespec *t, const void *mask),                  \
+      (fds, n, t, mask), pli_raw_ppoll(fds, n, t, mask))                                           \
+    X(int, select, SELECT, (uintptr_t)in,                                                          \
+      (int n, void *in, void *out, void *bad, struct timeval *t), (n, in, out, bad, t),            \
+      pli_raw_select(n, in, out, bad, t))                                                          \
+    X(int, pselect, SELECT, (uintptr_t)in,                                                         \
+      (int n, void *in, void *out, void *bad, const struct timespec *t, const void *mask),         \
+      (n, in, out, bad, t, mask), pli_raw_pselect(n, in, out, bad, t, mask))                       \
+    X(int, epoll_wait, EPOLL, fd, (int fd, void *events, int n, int ms), (fd, events, n, ms),      \
+      PLI_RAW(SYS_epoll_pwait, fd, events, n, ms, NULL, 8))                                        \
+    X(int, epoll_pwait, EPOLL, fd, (int fd, void *events, int n, int ms, const void *mask),        \
+      (fd, events, n, ms, mask), PLI_RAW(SYS_epoll_pwait, fd, events, n, ms, mask, 8))             \
+    X(int, connect, CONNECT, fd, (int fd, const void *to, socklen_t n), (fd, to, n),               \
+      PLI_RAW(SYS_connect, fd, to, n))                                                             \
+    X(ssize_t, send, SEND, fd, (int fd, const void *from, size_t n, int f), (fd, from, n, f),      \
+      PLI_RAW(SYS_sendto, fd, from, n, f, NULL, 0))                                                \
+    X(ssize_t, sendto, SEND, fd,                                                                   \
+      (int fd, const void *from, size_t n, int f, const void *to, socklen_t size),                 \
+      (fd, from, n, f, to, size), PLI_RAW(SYS_sendto, fd, from, n, f, to, size))                   \
+    X(ssize_t, sendmsg, SEND, fd, (int fd, const void *message, int f), (fd, message, f),          \
+      PLI_RAW(SYS_sendmsg, fd, message, f))                                                        \
+    X(ssize_t, recv, RECEIVE, fd, (int fd, void *to, size_t n, int f), (fd, to, n, f),             \
+      PLI_RAW(SYS_recvfrom, fd, to, n, f, NULL, NULL))                                             \
+    X(ssize_t, recvfrom, RECEIVE, fd,                                                              \
+      (int fd, void *to, size_t n, int f, void *from, void *size), (fd, to, n, f, from, size),     \
+      PLI_RAW(SYS_recvfrom, fd, to, n, f, from, size))                                             \
+    X(ssize_t, recvmsg, RECEIVE, fd, (int fd, void *message, int f), (fd, message, f),             \
+      PLI_RAW(SYS_recvmsg, fd, message, f))                                                        \
+    X(int, nanosleep, SLEEP, 0, (const void *t, void *left), (t, left),                            \
+      PLI_RAW(SYS_nanosleep, t, left))                                                             \
+    X(int, clock_nanosleep, SLEEP, 0, (clockid_t clock, int flags, const void *t, void *left),     \
+      (clock, flags, t, left), pli_raw_clock_nanosleep(clock, flags, t, left))                     \
+    X(int, usleep, SLEEP, 0, (unsigned us), (us), pli_raw_usleep(us))                              \
+    X(unsigned, sleep, SLEEP, 0, (unsigned seconds), (seconds), pli_raw_sleep(seconds))            \
+    X(pid_t, wait, CHILD, 0, (int *status), (status), PLI_RAW(SYS_wait4, -1, status, 0, NULL))     \
+    X(pid_t, waitpid, CHILD, pid, (pid_t pid, int *status, int f), (pid, status, f),               \
+      PLI_RAW(SYS_wait4, pid, status, f, NULL))                                                    \
+    X(pid_t, wait4, CHILD, pid, (pid_t pid, int *status, int f, void *usage),                      \
+      (pid, status, f, usage), PLI_RAW(SYS_wait4, pid, status, f, usage))                          \
+    PLI_CALL_CHECKED(X)
+
+/* What the same calls are in programs that are compiled with _FORTIFY_SOURCE. */
+#if PLI_GLIBC
+extern void pli_libc_overflow(void) __asm__("__chk_fail") __attribute__((noreturn));
+#define PLI_FITS(n, room) ((size_t)(n) > (room) ? pli_libc_overflow() : (void)0)
+#define PLI_CALL_CHECKED(X)                                                                        \
+    X(ssize_t, __read_chk, READ, fd, (int fd, void *to, size_t n, size_t room), (fd, to, n, room), \
+      (PLI_FITS(n, room), PLI_RAW(SYS_read, fd, to, n)))                                           \
+    X(ssize_t, __pread_chk, READ, fd, (int fd, void *to, size_t n, off_t at, size_t room),         \
+      (fd, to, n, at, room), (PLI_FITS(n, room), PLI_RAW(SYS_pread64, fd, to, n, at)))             \
+    X(ssize_t, __pread64_chk, READ, fd, (int fd, void *to, size_t n, off_t at, size_t room),       \
+      (fd, to, n, at, room), (PLI_FITS(n, room), PLI_RAW(SYS_pread64, fd, to, n, at)))             \
+    X(ssize_t, __recv_chk, RECEIVE, fd, (int fd, void *to, size_t n, size_t room, int f),          \
+      (fd, to, n, room, f), (PLI_FITS(n, room), PLI_RAW(SYS_recvfrom, fd, to, n, f, NULL, NULL)))  \
+    X(ssize_t, __recvfrom_chk, RECEIVE, fd,                                                        \
+      (int fd, void *to, size_t n, size_t room, int f, void *from, void *size),                    \
+      (fd, to, n, room, f, from, size),                                                            \
+      (PLI_FITS(n, room), PLI_RAW(SYS_recvfrom, fd, to, n, f, from, size)))                        \
+    X(int, __poll_chk, POLL, (uintptr_t)fds, (struct pollfd *fds, nfds_t n, int ms, size_t room),  \
+      (fds, n, ms, room), (PLI_FITS(n, room / sizeof *fds), pli_raw_poll(fds, n, ms)))             \
+    X(int, __ppoll_chk, POLL, (uintptr_t)fds,                                                      \
+      (struct pollfd *fds, nfds_t n, const struct timespec *t, const void *mask, size_t room),     \
+      (fds, n, t, mask, room), (PLI_FITS(n, room / sizeof *fds), pli_raw_ppoll(fds, n, t, mask)))
+#else
+#define PLI_CALL_CHECKED(X)
+#endif
+
+#else
+#define PLI_CALL_LIST(X)
+#endif /* PLI_TRACE */
+
+#define PLI_CALL_ACCEPTS(X)                                                                        \
+    X(int, accept, ACCEPT, fd, (int fd, void *from, void *size), (fd, from, size),                 \
+      PLI_RAW(SYS_accept4, fd, from, size, 0))                                                     \
+    X(int, accept4, ACCEPT, fd, (int fd, void *from, void *size, int f), (fd, from, size, f),      \
+      PLI_RAW(SYS_accept4, fd, from, size, f))
+
+#define PLI_CALL_FIRST(type, name, cause, object, parameters, arguments, raw)                      \
+    static type pli_first_##name parameters;                                                       \
+    static type pli_raw_call_##name parameters                                                     \
+    {                                                                                              \
+        return (type)raw;                                                                          \
+    }
+PLI_CALL_LIST(PLI_CALL_FIRST)
+PLI_CALL_ACCEPTS(PLI_CALL_FIRST)
+
+#define PLI_CALL_POINTER(type, name, cause, object, parameters, arguments, raw)                    \
+    type(*libc_##name) parameters;
+#define PLI_CALL_INITIAL(type, name, cause, object, parameters, arguments, raw) pli_first_##name,
+static struct { PLI_CALL_LIST(PLI_CALL_POINTER) PLI_CALL_ACCEPTS(PLI_CALL_POINTER) }
+    pli_calls_next = {PLI_CALL_LIST(PLI_CALL_INITIAL) PLI_CALL_ACCEPTS(PLI_CALL_INITIAL)};
+
+/* Finds them all at once, before main; or at the first call, if another constructor makes one. */
+__attribute__((constructor)) static void pli_calls_find(void)
+{
+    void *next;
+#define PLI_CALL_FIND(type, name, cause, object, parameters, arguments, raw)                       \
+    next = dlsym(RTLD_NEXT, #name);                                                                \
+    __atomic_store_n((void **)&pli_calls_next.libc_##name, next ? next : (void *)pli_raw_call_##name,     \
+                     __ATOMIC_RELAXED);
+    PLI_CALL_LIST(PLI_CALL_FIND)
+    PLI_CALL_ACCEPTS(PLI_CALL_FIND)
+}
+
+#define PLI_CALL_FOUND(type, name, cause, object, parameters, arguments, raw)                      \
+    static type pli_first_##name parameters                                                        \
+    {                                                                                              \
+        pli_calls_find();                                                                          \
+        return PLI_LOAD(pli_calls_next.libc_##name) arguments;                                            \
+    }
+PLI_CALL_LIST(PLI_CALL_FOUND)
+PLI_CALL_ACCEPTS(PLI_CALL_FOUND)
+
+/* Off is off: a load, a test that the processor foretells, and libc's function. */
+#define PLI_CALL_HOOK(type, name, cause, object, parameters, arguments, raw)                       \
+    PLI_HOOK type pli_call_##name parameters __asm__(#name);                                       \
+    type pli_call_##name parameters                                                                \
+    {                                                                                              \
+        if (PLI_LIKELY(PLI_LOAD(pli_calls_on) == 0)) {                                             \
+            type handed_on = PLI_LOAD(pli_calls_next.libc_##name) arguments;                              \
+            PLI_NOT_LAST();                                                                        \
+            return handed_on;                                                                      \
+        }                                                                                          \
+        pli_blocking blocking;                                                                     \
+        pli_blocking_begin(&blocking, PLI_CAUSE_##cause, (uint64_t)(object), PLI_CALLER);          \
+        type result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                                     \
+        pli_blocking_end(&blocking, true, PLI_CALLER);                                             \
+        return result;                                                                             \
+    }
+PLI_CALL_LIST(PLI_CALL_HOOK)
+
+#define PLI_CALL_ACCEPT(type, name, cause, object, parameters, arguments, raw)                     \
+    PLI_HOOK int pli_call_##name parameters __asm__(#name);                                        \
+    int pli_call_##name parameters                                                                 \
+    {                                                                                              \
+        void (*opened)(int, const int *, const void *);                                            \
+        pli_blocking blocking;                                                                     \
+        uint32_t traced = PLI_LOAD(pli_calls_on) ? PLI_CAUSE_##cause : 0;                          \
+        pli_blocking_begin(&blocking, traced, (uint64_t)(object), PLI_CALLER);                     \
+        int result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                               \
+        pli_blocking_end(&blocking, true, PLI_CALLER);                                             \
+        if (PLI_UNLIKELY((opened = PLI_LOAD(pli_calls_opened)) != NULL))                           \
+            opened(result, NULL, PLI_CALLER);                                                      \
+        return result;                                                                             \
+    }
+PLI_CALL_ACCEPTS(PLI_CALL_ACCEPT)
+
+#endif /* PLI_INTERPOSE */
+#endif /* PLI_LINUX */
 
 /* ==== >>elf ======================================================================================
    Programs and libraries as the ELF format describes them. A file has a table of sections, which
@@ -14396,9 +14811,13 @@ static void pli_map_free(pli_map *map)
    numbers take ten bytes. */
 static void pli_put_varint(pli_bytes *b, uint64_t value)
 {
+    unsigned char *at = pli_bytes_extend(b, 10); /* the most there can be */
+    if (!at)
+        return;
     for (; value >= 128; value >>= 7)
-        pli_bytes_byte(b, (unsigned)(value & 127) | 128);
-    pli_bytes_byte(b, (unsigned)value);
+        *at++ = (unsigned char)(value | 128);
+    *at++ = (unsigned char)value;
+    b->size = (size_t)(at - b->data);
 }
 
 /* A field that is a number. 0 is the default, which readers put in by themselves. */
@@ -15478,7 +15897,7 @@ pl_result pl_profile_save(const char *name, const char *path)
 #endif
 }
 
-/* ==== >>perfetto =================================================================================
+/* ==== >>packet ===================================================================================
    A trace leaves as Perfetto's protobuf, which ui.perfetto.dev, its trace processor and
    `python3 -m graders trace` read. A file is a row of packets, field 1 each, in sequences: one of
    the process, one a thread, and one a thread for what the scheduler did with it. What a sequence
@@ -15501,18 +15920,8 @@ pl_result pl_profile_save(const char *name, const char *path)
              18 16          category_iids(3): 22, "region"
              50 40          name_iid(10): 64, "parse"
 
-   Records are written one thread after the other. Each chunk is walked twice: first to find which
-   threads and tasks there are, since what is written of a thread's work needs the names of tasks
-   that others have begun; then to write. Readers sort by time.
-
-   Regions, waits and work for tasks share the thread's track, where an END ends what was begun
-   last. Threads do not always keep to that (longjmp, two scopes that overlap), and the oldest
-   records may be overwritten. A stack of what is open repairs it, and says so:
-
-       BEGIN a, ENTER task, END, LEAVE      the task's slice is ended before a's: "misnested"
-       BEGIN a, end of trace                a is ended with the trace: "unclosed"
-       END                                  its BEGIN was overwritten: left out, and counted
-       BEGIN a, start of what is written    a begins at the start; "clipped_ns" is what is missing
+   A track is a thread, what the scheduler did with it, a task, a counter, the process: a number,
+   and a descriptor that tells what it is called and which track it belongs below.
 
    Nothing here uses malloc or waits: a program that dies writes its trace, too. */
 
@@ -15559,8 +15968,9 @@ _Static_assert(PLI_PF_WORD_COUNT <= PLI_PF_STRINGS, "a bit for each word");
 
 /* -- What is being written -- */
 
-enum { PLI_PF_BEGIN = 1, PLI_PF_END, PLI_PF_INSTANT_EVENT, PLI_PF_COUNTER_EVENT }; /* types */
-enum { PLI_PF_PROCESS = 1, PLI_PF_THREAD, PLI_PF_STATES, PLI_PF_TASKS, PLI_PF_COUNTERS }; /* tracks */
+/* Types of events, and kinds of tracks. */
+enum { PLI_PF_BEGIN = 1, PLI_PF_END, PLI_PF_INSTANT_EVENT, PLI_PF_COUNTER_EVENT };
+enum { PLI_PF_PROCESS = 1, PLI_PF_THREAD, PLI_PF_STATES, PLI_PF_TASK_TRACK, PLI_PF_COUNTER_TRACK };
 
 /* What is to be written: chunks that do not change, and which time of theirs, in ticks. */
 typedef struct pli_trace_view {
@@ -15625,7 +16035,7 @@ typedef struct pli_pf_stack { size_t at, size, leaf; } pli_pf_stack;
 typedef struct pli_pf {
     const pli_trace_view *view;
     pli_bytes *out;
-    pli_bytes event, interned, part, text;
+    pli_bytes packet, event, interned, part, text;
     pli_bytes threads, tasks, names, stacks, texts; /* arrays: see above */
     pli_bytes open, pending;          /* of the thread that is being written */
     pli_map thread_at, task_at, stack_at, string_at, counter_at;
@@ -15641,15 +16051,6 @@ typedef struct pli_pf {
 } pli_pf;
 
 /* -- Packets -- */
-
-/* As pli_put_varint, where it is known that there is room. */
-static unsigned char *pli_pf_varint(unsigned char *at, uint64_t value)
-{
-    for (; value >= 128; value >>= 7)
-        *at++ = (unsigned char)(value | 128);
-    *at++ = (unsigned char)value;
-    return at;
-}
 
 /* A number that may be 0, which pli_put_number would leave out. */
 static void pli_pf_put(pli_bytes *b, unsigned field, uint64_t value)
@@ -15710,32 +16111,18 @@ static void pli_pf_put_packet(pli_pf *w, const pli_pf_sequence *s, unsigned flag
    out to be long, has its time on the clock of the system. */
 static void pli_pf_put_event(pli_pf *w, pli_pf_sequence *s, uint64_t ns)
 {
-    unsigned char head[64], body[12], *at = head;
-    *at++ = 8 << 3;
-    if (ns >= s->last_ns) {
-        at = pli_pf_varint(at, ns - s->last_ns);
+    bool late = ns < s->last_ns;
+    pli_pf_put(&w->packet, 8, late ? ns : ns - s->last_ns);
+    if (late)
+        pli_pf_put(&w->packet, 58, 6);
+    else
         s->last_ns = ns;
-    } else {
-        at = pli_pf_varint(at, ns);
-        at = pli_pf_varint(pli_pf_varint(at, 58 << 3), 6);
-    }
-    *at++ = 10 << 3;
-    at = pli_pf_varint(at, s->number);
-    *at++ = 13 << 3, *at++ = 2;
-    if (w->interned.size) {
-        *at++ = 12 << 3 | 2;
-        at = pli_pf_varint(at, w->interned.size);
-    }
-    body[0] = 11 << 3 | 2;
-    size_t heads = (size_t)(at - head);
-    size_t bodies = (size_t)(pli_pf_varint(body + 1, w->event.size) - body);
-    pli_put_varint(w->out, 1 << 3 | 2);
-    pli_put_varint(w->out, heads + w->interned.size + bodies + w->event.size);
-    pli_bytes_add(w->out, head, heads);
-    pli_bytes_add(w->out, w->interned.data, w->interned.size);
-    pli_bytes_add(w->out, body, bodies);
-    pli_bytes_add(w->out, w->event.data, w->event.size);
-    w->interned.size = w->event.size = 0;
+    pli_pf_put(&w->packet, 10, s->number);
+    pli_pf_put(&w->packet, 13, 2);
+    if (w->interned.size)
+        pli_put_message(&w->packet, 12, &w->interned);
+    pli_put_message(&w->packet, 11, &w->event);
+    pli_put_message(w->out, 1, &w->packet);
 }
 
 /* -- Texts -- */
@@ -15919,14 +16306,34 @@ static bool pli_pf_add_stack(pli_pf *w, uint64_t site)
     return true;
 }
 
+#endif /* PLI_TRACE */
+
+/* ==== >>perfetto =================================================================================
+   From records to events. Records are written one thread after the other; readers sort by time.
+   They are walked twice: first to find which threads and tasks there are, since what is written of
+   a thread's work needs the names of tasks that others have begun; then to write.
+
+   Regions, waits and work for tasks share the thread's track, where an END ends what was begun
+   last. Threads do not always keep to that (longjmp, two scopes that overlap), and the oldest
+   records may be overwritten. A stack of what is open repairs it, and says so:
+
+       BEGIN a, ENTER task, END, LEAVE      the task's slice is ended before a's: "misnested"
+       BEGIN a, end of trace                a is ended with the trace: "unclosed"
+       END                                  its BEGIN was overwritten: left out, and counted
+       BEGIN a, start of what is written    a begins at the start; "clipped_ns" is what is missing
+
+   Tasks go from thread to thread: their slices are written by the process, at the end. */
+
+#if PLI_TRACE
+
 /* -- Time -- */
 
 /* The rate of the line through the start and the newest anchor. */
 static uint64_t pli_pf_rate(const pli_ring *ring)
 {
     uint32_t now = PLI_LOAD_ACQUIRE(ring->now) & 1;
-    uint64_t ticks = ring->now_ticks[now] - ring->start_ticks;
-    uint64_t ns = ring->now_mono_ns[now] - ring->start_mono_ns;
+    uint64_t ticks = PLI_LOAD(ring->now_ticks[now]) - ring->start_ticks;
+    uint64_t ns = PLI_LOAD(ring->now_mono_ns[now]) - ring->start_mono_ns;
     return ticks ? (uint64_t)(((pli_wide)ns << PLI_RATE_SHIFT) / ticks) : 1;
 }
 
@@ -16175,14 +16582,14 @@ static bool pli_pf_begin(pli_pf *w, const pli_pf_item *item, uint64_t ns)
         pli_pf_event(w, s, PLI_PF_BEGIN, PLI_PF_REGION);
         pli_pf_name(w, item->record->name, item->payload, item->size);
     } else if (item->record->kind == PLI_RECORD_WAIT_BEGIN) {
-        uint32_t cause = item->record->name <= PLI_PF_CHILD ? item->record->name : PLI_PF_LOCK;
+        uint32_t cause = item->record->name - 1 < PLI_PF_CHILD ? item->record->name : PLI_PF_LOCK;
         pli_pf_event(w, s, PLI_PF_BEGIN, PLI_PF_BLOCKED);
         pli_put_number(&w->event, 10, pli_pf_word(w, s, cause));
         if (pair->first)
             pli_pf_number(w, s, PLI_PF_OBJECT_KEY, pair->first);
         stacked = pli_pf_add_stack(w, pair->second);
     } else {
-        uint64_t flow = pli_pf_track(w, PLI_PF_TASKS, pair->first);
+        uint64_t flow = pli_pf_track(w, PLI_PF_TASK_TRACK, pair->first);
         pli_pf_event(w, s, PLI_PF_BEGIN, PLI_PF_WORK);
         pli_pf_task_name(w, pli_pf_find(&w->task_at, &w->tasks, sizeof(pli_pf_task), pair->first));
         pli_pf_number(w, s, PLI_PF_TASK_KEY, pair->first);
@@ -16303,7 +16710,7 @@ static void pli_pf_counter(pli_pf *w, const pli_pf_item *item)
     uint64_t hash = pli_pf_hash(name, size), *track = pli_map_at(&w->counter_at, hash, 0);
     w->out->failed |= !track;
     if (track && *track == 0) {
-        *track = pli_pf_track(w, PLI_PF_COUNTERS, hash);
+        *track = pli_pf_track(w, PLI_PF_COUNTER_TRACK, hash);
         w->part.size = 0;
         pli_pf_describe(w, w->sequence, *track, w->process.track, name, size, 8);
     }
@@ -16335,7 +16742,8 @@ static void pli_pf_sample(pli_pf *w, const pli_pf_item *item)
 static void pli_pf_task_slice(pli_pf *w, const pli_pf_task *task)
 {
     pli_pf_sequence *s = &w->process;
-    uint64_t track = pli_pf_track(w, PLI_PF_TASKS, task->id), ns = pli_pf_ns(w, task->begin->ticks);
+    uint64_t ns = pli_pf_ns(w, task->begin->ticks);
+    uint64_t track = pli_pf_track(w, PLI_PF_TASK_TRACK, task->id);
     uint64_t parent = ((const pli_pf_pair *)(const void *)(task->begin + 1))->second;
     uint64_t begin = ns > w->from_ns ? ns : w->from_ns;
     uint64_t end = task->end ? pli_pf_ns(w, task->end) : w->to_ns;
@@ -16445,11 +16853,12 @@ static void pli_pf_waiting(pli_pf *w, const pli_pf_thread *t)
     const pli_records *r = &w->reader;
     const pli_piece *last = &r->piece[r->order[r->next - 1].value];
     const pli_chunk *c = last->chunk;
-    if (t->end || c->wait_cause == 0 || last->to != c->used || c->wait_ticks > w->view->to)
+    if (t->end || c->wait_cause == 0 || c->wait_used != c->used || last->to != c->used ||
+        c->wait_ticks > w->view->to)
         return;
     w->waiting.begin = (pli_record){c->wait_ticks, c->wait_cause, sizeof(pli_pf_pair),
                                     PLI_RECORD_WAIT_BEGIN, 0};
-    w->waiting.pair = (pli_pf_pair){c->wait_object, 0};
+    w->waiting.pair = (pli_pf_pair){c->wait_object, c->wait_site};
     pli_pf_item item = pli_pf_item_of(w, &w->waiting.begin);
     pli_pf_write(w, &item);
 }
@@ -16559,8 +16968,8 @@ static void pli_pf_write_all(pli_pf *w)
 /* Gives all memory back. */
 static void pli_pf_free(pli_pf *w)
 {
-    pli_bytes *bytes[] = {&w->event, &w->interned, &w->part, &w->text, &w->threads, &w->tasks,
-                          &w->names, &w->stacks, &w->texts, &w->open, &w->pending};
+    pli_bytes *bytes[] = {&w->packet, &w->event, &w->interned, &w->part, &w->text, &w->threads,
+                          &w->tasks, &w->names, &w->stacks, &w->texts, &w->open, &w->pending};
     pli_map *maps[] = {&w->thread_at, &w->task_at, &w->stack_at, &w->string_at, &w->counter_at};
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
         w->out->failed |= bytes[i]->failed;
@@ -16584,7 +16993,8 @@ static void pli_perfetto_write(const pli_trace_view *view, pli_bytes *out)
     }
     w.from_ns = pli_pf_ns(&w, view->from), w.to_ns = pli_pf_ns(&w, view->to);
     pli_pf_meet_all(&w);
-    pli_pf_write_all(&w);
+    if (!out->failed && !w.texts.failed) /* names of tasks are looked for there */
+        pli_pf_write_all(&w);
     pli_pf_free(&w);
 }
 
@@ -16770,23 +17180,190 @@ static void pli_ring_modules(pli_ring *ring)
         pli_trace.module = m;
 }
 
+/* -- What the threads do, as the kernel counts it --
+
+   Of each thread, how long it has computed and how long it has waited for a processor. Figures are
+   written when they have changed, and for the look before that as well when it wrote none: so what
+   lies between two figures is what the thread did in that time.
+
+       looks     |     |     |     |     |     |     |     |     |
+       computes  ████████                       ████████
+       figures   5     8     8                 8     3 more  8
+
+   Threads that end tell their last figures themselves. They wait for the next look, so that all
+   figures are in one thread's records, in order. */
+
+#define PLI_FIGURES_DEAD 256 /* threads that may end between two looks; of more, the end is missing */
+
+typedef struct pli_figures_dead {
+    uint64_t ticks, run_ns, wait_ns;
+    uint32_t instance;
+    int tid;
+    bool met; /* it was there at a look */
+} pli_figures_dead;
+
+static struct {
+    uint64_t last;               /* ticks of the look before; 0: there was none */
+    int64_t live, mallocs, threads; /* as written last */
+    int count;                   /* of dead; under pli_threads.lock, as they are */
+    pli_figures_dead dead[PLI_FIGURES_DEAD];
+} pli_figures;
+
+/* How long a thread has waited for a processor; 0 where the kernel does not tell.
+
+       /proc/self/task/4711/schedstat     "81000000 3500000 120": computed, waited, times */
+static uint64_t pli_figures_waited(int tid)
+{
+    char path[64], text[96], *at;
+    snprintf(path, sizeof path, "/proc/self/task/%d/schedstat", tid);
+    if (pli_os_read_file(path, text, sizeof text) != PL_OK)
+        return 0;
+    strtoull(text, &at, 10);
+    return strtoull(at, NULL, 10);
+}
+
+/* What a thread is called; false: as before. */
+static bool pli_figures_renamed(pli_watched *w, int tid)
+{
+    char path[64], name[sizeof w->name];
+    snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
+    if (pli_os_read_file(path, name, sizeof name) != PL_OK || strcmp(name, w->name) == 0)
+        return false;
+    memcpy(w->name, name, sizeof name);
+    return true;
+}
+
+/* The calling thread ends: its last words. Under pli_threads.lock. */
+static void pli_figures_death(const pli_thread *t)
+{
+    const pli_watched *w = &t->watched;
+    bool met = w->instance == t->instance && w->life == PLI_LOAD(pli_trace.pool.life);
+    if (PLI_LOAD(t->own) || t->tid != pli_os_tid_sig() || pli_figures.count == PLI_FIGURES_DEAD ||
+        (PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
+        return;
+    pli_figures.dead[pli_figures.count++] = (pli_figures_dead){
+        pl_ticks(), pl_thread_cpu_ns(), pli_figures_waited(t->tid), t->instance, t->tid, met};
+}
+
+/* Those that ended since the last look; who was never met, began after that. */
+static void pli_figures_bury(void)
+{
+    pli_lock_take(&pli_threads.lock);
+    for (int i = 0; i < pli_figures.count; i++)
+        if (!pli_figures.dead[i].met && pli_figures.last)
+            pli_record_sched(pli_figures.last, pli_figures.dead[i].instance, pli_figures.dead[i].tid,
+                             0, 0);
+    for (int i = 0; i < pli_figures.count; i++) {
+        const pli_figures_dead *d = &pli_figures.dead[i];
+        pli_record_sched(d->ticks, d->instance, d->tid, d->run_ns, d->wait_ns);
+    }
+    pli_figures.count = 0;
+    pli_lock_give(&pli_threads.lock);
+}
+
+/* The first half of a look, for a thread: how much it has computed, and what is to be said of the
+   look before. A thread that begins has figures of 0 there. */
+static void pli_figures_at(pli_thread *t, uint32_t life)
+{
+    pli_watched *w = &t->watched;
+    w->now_ns = pli_os_clock_ns_sig(pli_os_thread_clock(t->tid));
+    bool known = w->instance == t->instance && w->life == life;
+    if (!known)
+        *w = (pli_watched){t->instance, life, 1, w->now_ns, 0, 0, ""};
+    if ((known ? w->idle && w->now_ns > w->run_ns : pli_figures.last) && w->now_ns)
+        pli_record_sched(pli_figures.last, w->instance, t->tid, w->run_ns, w->wait_ns);
+}
+
+/* The second half: the figures of now, if there is news. */
+static void pli_figures_note(pli_thread *t, uint64_t now, bool names)
+{
+    pli_watched *w = &t->watched;
+    bool first = !w->name[0];
+    w->idle = w->now_ns <= w->run_ns && !first;
+    if (w->idle || w->instance != t->instance || w->now_ns == 0)
+        return;
+    w->run_ns = w->now_ns, w->wait_ns = pli_figures_waited(t->tid);
+    pli_record_sched(now, w->instance, t->tid, w->run_ns, w->wait_ns);
+    if ((names || first) && pli_figures_renamed(w, t->tid))
+        pli_record_thread_name(now, t->tid, w->name);
+}
+
+/* One look at all threads of the program. */
+static int64_t pli_figures_threads(uint64_t now, bool names)
+{
+    uint32_t life = PLI_LOAD(pli_trace.pool.life);
+    int64_t count = 0;
+    for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next) {
+        bool here = PLI_LOAD(t->state) == PLI_THREAD_USED && !PLI_LOAD(t->own);
+        count += here;
+        if (here && !(PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
+            pli_figures_at(t, life);
+        else
+            t->watched.life = 0;
+    }
+    pli_figures_bury();
+    for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
+        if (t->watched.life == life)
+            pli_figures_note(t, now, names);
+    return count;
+}
+
+static void pli_figures_counter(uint64_t now, const char *name, int64_t value, int64_t *before)
+{
+    if (value != *before)
+        pli_record_counter(now, name, (double)value);
+    *before = value;
+}
+
+/* What is known of the whole program. */
+static void pli_figures_counters(uint64_t now, int64_t threads)
+{
+    pl_memstats m;
+    if (PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_COUNTERS)
+        return;
+    pli_figures_counter(now, "threads", threads, &pli_figures.threads);
+    if (!pli_malloc_in_charge())
+        return;
+    memset(&m, 0, sizeof m);
+    pli_heap_sum(&m);
+    pli_figures_counter(now, "heap live bytes", m.alloc, &pli_figures.live);
+    pli_figures_counter(now, "heap mallocs", m.mallocs, &pli_figures.mallocs);
+}
+
 /* -- The tracer's own thread -- */
 
-/* What it does every 10 ms. */
+static void (*pli_trace_each)(void); /* what else is done at each look: see >>flight; atomic */
+
+/* What it does every 10 ms. Where no hook tells of new threads, it looks for them. */
 static void pli_trace_tick(pli_ring *ring, uint32_t ticks)
 {
+    uint64_t now = pl_ticks();
     pli_ring_anchor(ring);
     if (ticks % 10 == 0)
         pli_ring_modules(ring);
+    if (!PLI_INTERPOSE && ticks % 10 == 0)
+        pli_threads_meet();
+    pli_figures_counters(now, pli_figures_threads(now, ticks % 10 == 0));
+    pli_figures.last = now;
+    void (*each)(void) = PLI_LOAD(pli_trace_each);
+    if (each)
+        each();
 }
 
+/* With many threads a look takes its time: then there are fewer of them, so that it costs no more
+   than a hundredth of a processor. */
 static void *pli_trace_watch(void *unused)
 {
     pli_thread_make_own("perflab trace");
+    pli_figures.last = 0, pli_figures.live = pli_figures.mallocs = pli_figures.threads = -1;
     for (uint32_t ticks = 1; !PLI_LOAD_ACQUIRE(pli_trace.stopping); ticks++) {
+        uint64_t began = pl_thread_cpu_ns();
         pli_trace_tick(pli_trace.ring, ticks);
-        pli_os_wait_for(&pli_trace.stopping, 0, PLI_TRACE_TICK_NS);
+        uint64_t rest = 99 * (pl_thread_cpu_ns() - began);
+        pli_os_wait_for(&pli_trace.stopping, 0, rest > PLI_TRACE_TICK_NS ? rest :
+                                                PLI_TRACE_TICK_NS);
     }
+    pli_trace_tick(pli_trace.ring, 0); /* the last figures */
     return unused;
 }
 
@@ -16809,6 +17386,8 @@ static void pli_trace_death(pli_thread *t)
     pli_note note = {.ticks = pl_ticks(), .kind = PLI_RECORD_THREAD_END};
     if (PLI_LOAD(pl_trace_on) && t->trace.began == PLI_LOAD(pli_trace.pool.life))
         pli_note_write_sig(pli_record_target_sig(t), &note);
+    if (PLI_LOAD(pl_trace_on))
+        pli_figures_death(t);
     pli_chunk_give_sig(t->trace.chunk_life == PLI_LOAD(pli_trace.pool.life) ? t->trace.left : NULL);
     t->trace.left = NULL;
 }
@@ -16889,6 +17468,13 @@ static pl_result pli_trace_begin(size_t bytes, const char *path)
     return PL_OK;
 }
 
+/* Has the hooks of >>sync and >>calls record waits, or not. */
+static void pli_trace_waits_sig(bool on)
+{
+    pli_sync_switch_sig(PLI_SYNC_TRACE, on);
+    PLI_STORE(pli_calls_on, on);
+}
+
 /* Switches on: from here on there are records. */
 static void pli_trace_switch_on(void)
 {
@@ -16899,6 +17485,7 @@ static void pli_trace_switch_on(void)
     pli_threads_want(PLI_WANT_TRACE, true);
     pli_threads_meet();
     PLI_STORE_RELEASE(pl_trace_on, 1);
+    pli_trace_waits_sig(!(PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_WAITS));
     pli_trace.watched = pli_thread_start_own(&pli_trace.watcher, pli_trace_watch, NULL) == 0;
 }
 
@@ -16908,6 +17495,7 @@ static bool pli_trace_quieten(bool emergency)
 {
     uint64_t end = pl_now_ns() + (emergency ? PLI_TRACE_QUIET_NS / 20 : PLI_TRACE_QUIET_NS);
     PLI_STORE(pl_trace_on, 0);
+    pli_trace_waits_sig(false);
     __atomic_store_n(&pli_trace.pool.life, PLI_POOL_CLOSED, __ATOMIC_SEQ_CST);
     bool quiet = pli_trace.fenced && pli_os_fence();
     if (!emergency && pli_self->state == PLI_THREAD_USED) /* this is no handler: a writer is gone */
@@ -16974,9 +17562,22 @@ PLI_SOMETIMES static void pli_trace_close(void)
 
 /* -- What comes of it -- */
 
+/* Calls that still last have noted an address, and no stack: it becomes one of a single frame. */
+static void pli_trace_meet_calls(pli_chunks chunks)
+{
+    for (size_t i = 0; i < chunks.count; i++) {
+        pli_chunk *c = (pli_chunk *)(uintptr_t)pli_chunks_at(chunks, i);
+        uintptr_t pc = c->wait_pc;
+        pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), 1, &pc};
+        if (c->wait_cause && c->wait_used == c->used)
+            c->wait_site = (uintptr_t)pli_site_find_sig(&pli_trace.sites, &key);
+    }
+}
+
 /* Appends what is in the session between two ticks, as Perfetto reads it. While others go on
    recording, it is made of a copy. Under the lock. */
-static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bool emergency)
+static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bool emergency,
+                                  bool flight)
 {
     const pli_pool *p = &pli_trace.pool;
     pli_ring *ring = pli_trace.ring;
@@ -16989,9 +17590,11 @@ static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bo
         if ((copy = pli_os_map(size)) == NULL)
             return PL_NOMEM;
         chunks = pli_pool_copy(p, copy);
-        pli_ring_anchor(ring);
+        if (!pli_trace.watched) /* else the tracer's thread has done it, and may be doing it */
+            pli_ring_anchor(ring);
     }
-    pli_trace_view view = {ring, chunks, from, to, emergency, false};
+    pli_trace_meet_calls(chunks);
+    pli_trace_view view = {ring, chunks, from, to, emergency, flight};
     pli_perfetto_write(&view, out);
     if (copy)
         munmap(copy, size);
@@ -17005,14 +17608,15 @@ PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, pli_
 {
     if (!pli_lock_take_or_try(&pli_trace.lock, emergency))
         return PL_BUSY;
-    pl_result result = pli_trace_encode(from, to, out, emergency);
+    pl_result result = pli_trace_encode(from, to, out, emergency, false);
     pli_lock_give(&pli_trace.lock);
     return result;
 }
 
 /* -- One trace -- */
 
-static pl_result pli_trace_start(const pl_trace_desc *desc)
+/* Under the lock of pli_tracing. */
+static pl_result pli_trace_begin_one(const pl_trace_desc *desc, bool in_file)
 {
     const char *path = desc->path && desc->path[0] ? desc->path : "trace.pftrace";
     size_t bytes = desc->buffer_bytes ? desc->buffer_bytes : PLI_TRACE_BUFFER;
@@ -17023,17 +17627,17 @@ static pl_result pli_trace_start(const pl_trace_desc *desc)
         return result;
     snprintf(pli_tracing.ring, sizeof pli_tracing.ring, "%s.ring", pli_tracing.path);
     PLI_STORE(pli_trace.leave_out, desc->leave_out);
-    return pli_trace_open(bytes, pli_tracing.ring);
+    return pli_trace_open(bytes, in_file ? pli_tracing.ring : NULL);
 }
 
-pl_result pl_trace_start(const pl_trace_desc *desc)
+/* pl_trace_start, with a ring file or without one. */
+PLI_SOMETIMES static pl_result pli_trace_start(const pl_trace_desc *desc, bool in_file)
 {
-    static const pl_trace_desc defaults;
     pl_result result = PL_BUSY;
     pli_lock_take(&pli_tracing.lock);
     if (!pli_tracing.running) {
         uint64_t now = pl_ticks();
-        result = pli_trace_start(desc ? desc : &defaults);
+        result = pli_trace_begin_one(desc, in_file);
         pli_tracing.running = result == PL_OK;
         pli_tracing.start_ticks = now;
     }
@@ -17041,17 +17645,24 @@ pl_result pl_trace_start(const pl_trace_desc *desc)
     return result;
 }
 
+pl_result pl_trace_start(const pl_trace_desc *desc)
+{
+    static const pl_trace_desc defaults;
+    return pli_trace_start(desc ? desc : &defaults, true);
+}
+
 /* Ends the records if nobody else needs them, and writes the file. In an emergency nothing is given
    back: the program ends. */
-static pl_result pli_trace_finish(bool emergency)
+static pl_result pli_trace_finish(bool emergency, bool write)
 {
     pli_bytes bytes = {NULL, 0, 0, false};
     char *beside = pli_os_map(4096);
     uint64_t from = pli_tracing.start_ticks, to = pl_ticks();
     if (pli_trace.users == 1)
         pli_trace_halt(emergency);
-    pl_result result = beside ? pli_trace_encode(from, to, &bytes, emergency) : PL_NOMEM;
-    if (result == PL_OK)
+    pl_result result = !write ? PL_OK : !beside ? PL_NOMEM :
+                       pli_trace_encode(from, to, &bytes, emergency, false);
+    if (result == PL_OK && write)
         result = pli_file_save(pli_tracing.path, &bytes, beside, 4096);
     pli_bytes_free(&bytes);
     if (beside)
@@ -17063,8 +17674,9 @@ static pl_result pli_trace_finish(bool emergency)
     return result;
 }
 
-/* pl_trace_stop, also for emergencies: PL_BUSY then when a lock cannot be had. */
-static pl_result pli_trace_stop(bool emergency)
+/* pl_trace_stop, also for emergencies, PL_BUSY then when a lock cannot be had; and for traces that
+   nobody wants. */
+static pl_result pli_trace_stop(bool emergency, bool write)
 {
     pl_result result = PL_INVALID;
     if (!pli_lock_take_or_try(&pli_tracing.lock, emergency))
@@ -17072,7 +17684,7 @@ static pl_result pli_trace_stop(bool emergency)
     if (pli_tracing.running && !pli_lock_take_or_try(&pli_trace.lock, emergency)) {
         result = PL_BUSY;
     } else if (pli_tracing.running) {
-        result = pli_trace_finish(emergency);
+        result = pli_trace_finish(emergency, write);
         pli_tracing.running = false;
         pli_lock_give(&pli_trace.lock);
     }
@@ -17082,10 +17694,44 @@ static pl_result pli_trace_stop(bool emergency)
 
 pl_result pl_trace_stop(void)
 {
-    return pli_trace_stop(false);
+    return pli_trace_stop(false, true);
 }
 
 #else /* !PLI_TRACE */
+
+#if PLI_LINUX
+
+/* What the port and PERFLAB call. */
+PLI_SOMETIMES static pl_result pli_trace_open(size_t bytes, const char *path)
+{
+    (void)bytes, (void)path;
+    return PL_UNSUPPORTED;
+}
+
+PLI_SOMETIMES static void pli_trace_close(void)
+{
+}
+
+PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, pli_bytes *out,
+                                                bool emergency)
+{
+    (void)from, (void)to, (void)out, (void)emergency;
+    return PL_UNSUPPORTED;
+}
+
+PLI_SOMETIMES static pl_result pli_trace_start(const pl_trace_desc *desc, bool in_file)
+{
+    (void)desc, (void)in_file;
+    return PL_UNSUPPORTED;
+}
+
+PLI_SOMETIMES static pl_result pli_trace_stop(bool emergency, bool write)
+{
+    (void)emergency, (void)write;
+    return PL_INVALID;
+}
+
+#endif /* PLI_LINUX */
 
 pl_result pl_trace_start(const pl_trace_desc *desc)
 {
@@ -17094,6 +17740,252 @@ pl_result pl_trace_start(const pl_trace_desc *desc)
 }
 
 pl_result pl_trace_stop(void)
+{
+    return PL_INVALID;
+}
+
+#endif /* PLI_TRACE */
+
+/* ==== >>flight ===================================================================================
+   The flight recorder: a session of the tracer (>>trace) without an end, of which what lies just
+   behind is written when somebody asks.
+
+       pl_flight_write     in the caller's thread
+       a signal            its handler leaves a mark, and the tracer's thread writes
+       a slow task         noted where tasks begin and end (>>record), written by the same thread
+
+   A snapshot is made of a copy of the pool, oldest chunk first, since that is the next to be
+   overwritten. It has what was recorded up to the moment before the copying began, in all threads:
+   so it is one moment that is shown, although the threads went on. */
+
+#if PLI_TRACE
+
+#define PLI_FLIGHT_PAUSE_NS 1000000000u /* from one snapshot by itself to the next */
+#define PLI_FLIGHT_FILES 10000
+
+static struct {
+    pli_lock lock;           /* start and stop */
+    uint32_t running, writing; /* writing: a snapshot is under way; both atomic */
+    uint32_t wanted;         /* somebody has asked for a snapshot; atomic */
+    uint64_t start_ticks, age_ns;
+    uint64_t stuck_ticks;    /* a task that takes so long need not end to be slow */
+    uint64_t next_ns;        /* not before */
+    uint32_t number;         /* of the next file */
+    bool complained;
+    int signal;              /* 0: none */
+    struct sigaction before; /* what it did */
+    char path[4096];
+} pli_flight;
+
+static uint64_t pli_flight_ticks(uint64_t ns)
+{
+    const uint64_t some = (uint64_t)1 << 30;
+    pli_wide ticks = (pli_wide)ns * some / pl_ticks_to_ns(some);
+    return ticks >> 63 ? UINT64_MAX >> 1 : (uint64_t)ticks;
+}
+
+/* The first moment that a snapshot shows which ends at `to`. */
+static uint64_t pli_flight_from(uint64_t to)
+{
+    uint64_t age = pli_flight_ticks(pli_flight.age_ns), start = pli_flight.start_ticks;
+    return age && to - start > age ? to - age : start;
+}
+
+/* One snapshot. The tracer's own thread must not wait for who ends the session, and so waits for
+   it: it may come again. */
+static pl_result pli_flight_save(const char *path, bool own)
+{
+    uint32_t nobody = 0;
+    pli_bytes bytes = {NULL, 0, 0, false};
+    if (!__atomic_compare_exchange_n(&pli_flight.writing, &nobody, 1, 0, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return PL_BUSY;
+    char *beside = pli_os_map(4096);
+    pl_result result = beside ? PL_OK : PL_NOMEM;
+    if (result == PL_OK && !pli_lock_take_or_try(&pli_trace.lock, own))
+        result = PL_BUSY;
+    if (result == PL_OK) {
+        uint64_t to = pl_ticks();
+        result = pli_trace_encode(pli_flight_from(to), to, &bytes, false, true);
+        pli_lock_give(&pli_trace.lock);
+    }
+    if (result == PL_OK)
+        result = pli_file_save(path, &bytes, beside, 4096);
+    pli_bytes_free(&bytes);
+    if (beside)
+        munmap(beside, 4096);
+    PLI_STORE_RELEASE(pli_flight.writing, 0);
+    return result;
+}
+
+/* The name of file number n. Without %n in the path it is the path, and later path.1 and so on. */
+static bool pli_flight_name(char *out, size_t size, uint32_t n)
+{
+    const char *mark = strstr(pli_flight.path, "%n");
+    int used = mark ? snprintf(out, size, "%.*s%" PRIu32 "%s", (int)(mark - pli_flight.path),
+                               pli_flight.path, n + 1, mark + 2) :
+               n ? snprintf(out, size, "%s.%" PRIu32, pli_flight.path, n) :
+               snprintf(out, size, "%s", pli_flight.path);
+    return used > 0 && (size_t)used < size;
+}
+
+/* A snapshot under the next name that is free. */
+static pl_result pli_flight_next(bool own)
+{
+    char *path = pli_os_map(4096 + 16);
+    pl_result result = path ? PL_IO : PL_NOMEM;
+    uint32_t n = PLI_LOAD(pli_flight.number);
+    while (path && n < PLI_FLIGHT_FILES && pli_flight_name(path, 4096 + 16, n) &&
+           access(path, F_OK) == 0)
+        n++;
+    if (path && n < PLI_FLIGHT_FILES)
+        result = pli_flight_save(path, own);
+    if (result == PL_OK)
+        PLI_STORE(pli_flight.number, n + 1);
+    if (path)
+        munmap(path, 4096 + 16);
+    return result;
+}
+
+/* -- What asks by itself -- */
+
+static void pli_flight_on_signal(int number)
+{
+    (void)number;
+    PLI_STORE(pli_flight.wanted, 1);
+}
+
+/* Each look of the tracer's thread. Who cannot be written to is told of once. */
+static void pli_flight_look(void)
+{
+    if (pli_slow_look(pl_ticks(), pli_flight.stuck_ticks))
+        PLI_STORE(pli_flight.wanted, 1);
+    if (!PLI_LOAD(pli_flight.wanted) || !PLI_LOAD(pli_flight.running) ||
+        pl_now_ns() < pli_flight.next_ns)
+        return;
+    pl_result result = pli_flight_next(true);
+    if (result == PL_BUSY)
+        return;
+    PLI_STORE(pli_flight.wanted, 0);
+    pli_flight.next_ns = pl_now_ns() + PLI_FLIGHT_PAUSE_NS;
+    if (result != PL_OK && !pli_flight.complained) {
+        char line[4096 + 100];
+        pli_flight.complained = true;
+        int size = snprintf(line, sizeof line, "perflab: flight recorder: %s: %s\n",
+                            pli_flight.path, pl_result_str(result));
+        ssize_t n = write(2, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
+        (void)n;
+    }
+}
+
+/* -- Start and stop -- */
+
+/* The recorder goes on in a fork's parent alone. */
+static void pli_flight_fork_child(pli_thread *t)
+{
+    (void)t;
+    PLI_STORE(pli_flight.running, 0);
+    pli_flight.lock.state = 0;
+    PLI_STORE(pli_flight.writing, 0);
+    pli_slow_watch(NULL, 0);
+}
+
+static const pli_thread_hooks pli_flight_hooks = {NULL, NULL, NULL, NULL, pli_flight_fork_child};
+
+static bool pli_flight_signal(int number)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = pli_flight_on_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    if (number && sigaction(number, &action, &pli_flight.before) != 0)
+        return false;
+    pli_flight.signal = number;
+    return true;
+}
+
+/* Under the lock. */
+static pl_result pli_flight_begin(const pl_flight_desc *desc)
+{
+    const char *path = desc->path && *desc->path ? desc->path : "flight.pftrace";
+    size_t bytes = desc->buffer_bytes ? desc->buffer_bytes : PLI_TRACE_BUFFER;
+    pl_result result = pli_path_absolute(pli_flight.path, sizeof pli_flight.path, path);
+    if (result != PL_OK)
+        return result;
+    if (!pli_flight_signal(desc->signal))
+        return PL_INVALID;
+    if (pli_trace.users == 0)
+        PLI_STORE(pli_trace.leave_out, 0);
+    uint64_t slow = pli_flight_ticks(desc->task_ns), age = pli_flight_ticks(desc->age_ns);
+    pli_flight.age_ns = desc->age_ns;
+    pli_flight.stuck_ticks = age > slow ? age : slow;
+    pli_flight.start_ticks = pl_ticks();
+    pli_flight.number = 0, pli_flight.next_ns = 0, pli_flight.complained = false;
+    PLI_STORE(pli_flight.wanted, 0);
+    pli_collector_add(&pli_flight_hooks);
+    if ((result = pli_trace_open(bytes, desc->ring)) == PL_OK) {
+        pli_slow_watch(desc->task ? desc->task : "", slow);
+        PLI_STORE(pli_trace_each, pli_flight_look);
+    } else if (desc->signal) {
+        sigaction(desc->signal, &pli_flight.before, NULL);
+    }
+    return result;
+}
+
+pl_result pl_flight_start(const pl_flight_desc *desc)
+{
+    static const pl_flight_desc defaults;
+    pl_result result = PL_BUSY;
+    pli_lock_take(&pli_flight.lock);
+    if (!pli_flight.running) {
+        result = pli_flight_begin(desc ? desc : &defaults);
+        PLI_STORE(pli_flight.running, result == PL_OK);
+    }
+    pli_lock_give(&pli_flight.lock);
+    return result;
+}
+
+pl_result pl_flight_write(const char *path)
+{
+    if (!PLI_LOAD(pli_flight.running))
+        return PL_INVALID;
+    return path && *path ? pli_flight_save(path, false) : pli_flight_next(false);
+}
+
+/* A handler that the program has put in the place of perflab's stays. */
+pl_result pl_flight_stop(void)
+{
+    struct sigaction now;
+    pli_lock_take(&pli_flight.lock);
+    pl_result result = pli_flight.running ? PL_OK : PL_INVALID;
+    if (result == PL_OK) {
+        PLI_STORE(pli_flight.running, 0);
+        pli_slow_watch(NULL, 0);
+        if (pli_flight.signal && sigaction(pli_flight.signal, NULL, &now) == 0 &&
+            now.sa_handler == pli_flight_on_signal)
+            sigaction(pli_flight.signal, &pli_flight.before, NULL);
+        pli_trace_close();
+    }
+    pli_lock_give(&pli_flight.lock);
+    return result;
+}
+
+#else /* !PLI_TRACE */
+
+pl_result pl_flight_start(const pl_flight_desc *desc)
+{
+    (void)desc;
+    return PL_UNSUPPORTED;
+}
+
+pl_result pl_flight_write(const char *path)
+{
+    (void)path;
+    return PL_INVALID;
+}
+
+pl_result pl_flight_stop(void)
 {
     return PL_INVALID;
 }
@@ -19098,6 +19990,21 @@ static uint64_t pli_leak_file(int fd)
     return fstat(fd, &s) == 0 ? pli_mix_sig((uint64_t)s.st_dev, (uint64_t)s.st_ino) | 1 : 0;
 }
 
+/* A call that returns to ra has returned a descriptor, or two; or has failed. A vfork's child has
+   descriptors of its own, and its parent's memory. */
+PLI_SOMETIMES static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
+{
+    int saved_errno = errno;
+    for (int i = 0; i < 1 + (pair != NULL); i++) {
+        int fd = pair && result == 0 ? pair[i] : result;
+        if ((size_t)fd >= PLI_LEAK_FDS || PLI_LOAD(pli_leak.pid) != getpid())
+            continue;
+        PLI_STORE(pli_leak.fd[fd].made, pli_leak_maker(ra));
+        PLI_STORE(pli_leak.fd[fd].file, pli_leak_file(fd));
+    }
+    errno = saved_errno;
+}
+
 /* A thread begins: since when is known, and pli_start_run may know who started it. */
 static void pli_leak_birth(pli_thread *t)
 {
@@ -19159,6 +20066,7 @@ static pl_result pli_leak_watch(void)
     PLI_STORE(pli_threads.maker, pli_leak_maker);
     pli_threads_want(PLI_WANT_LEAK, true);
     pli_leak.blocks = pli_malloc_watch(PLI_LIVE_LEAK, true);
+    PLI_STORE(pli_calls_opened, pli_leak_note);
     PLI_STORE(pli_leak.on, 1);
     return PL_OK;
 }
@@ -19188,6 +20096,7 @@ void pl_leak_stop(void)
     pli_lock_take(&pli_leak.lock);
     if (PLI_LOAD(pli_leak.on)) {
         PLI_STORE(pli_leak.on, 0);
+        PLI_STORE(pli_calls_opened, NULL);
         PLI_STORE(pli_threads.maker, NULL);
         pli_threads_want(PLI_WANT_LEAK, false);
         pli_malloc_watch(PLI_LIVE_LEAK, false);
@@ -19810,21 +20719,6 @@ int64_t pl_leak_check(const pl_leak_baseline *mark, const pl_leak_desc *desc, FI
 
 /* -- Interposed: what makes descriptors. While nobody watches they only hand on -- */
 
-/* A call that returns to ra has returned a descriptor, or two; or has failed. A vfork's child has
-   descriptors of its own, and its parent's memory. */
-static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
-{
-    int saved_errno = errno;
-    for (int i = 0; i < 1 + (pair != NULL); i++) {
-        int fd = pair && result == 0 ? pair[i] : result;
-        if ((size_t)fd >= PLI_LEAK_FDS || PLI_LOAD(pli_leak.pid) != getpid())
-            continue;
-        PLI_STORE(pli_leak.fd[fd].made, pli_leak_maker(ra));
-        PLI_STORE(pli_leak.fd[fd].file, pli_leak_file(fd));
-    }
-    errno = saved_errno;
-}
-
 /* Each row: name, parameters, arguments, NULL or where it puts two descriptors, and the system call
    that does the same in a static program, where there is no next definition. What is variable in
    the headers is passed like what is fixed. */
@@ -19842,8 +20736,6 @@ static PLI_COLD void pli_leak_note(int result, const int *pair, const void *ra)
     X(dup2, (int from, int to), (from, to), NULL, SYS_dup3, from, to, 0)                           \
     X(dup3, (int from, int to, int f), (from, to, f), NULL, SYS_dup3, from, to, f)                 \
     X(socket, (int d, int type, int p), (d, type, p), NULL, SYS_socket, d, type, p)                \
-    X(accept, (int fd, void *a, void *n), (fd, a, n), NULL, SYS_accept4, fd, a, n, 0)              \
-    X(accept4, (int fd, void *a, void *n, int f), (fd, a, n, f), NULL, SYS_accept4, fd, a, n, f)   \
     X(eventfd, (unsigned n, int f), (n, f), NULL, SYS_eventfd2, n, f)                              \
     X(epoll_create, (int n), (n), NULL, SYS_epoll_create1, 0)                                      \
     X(epoll_create1, (int f), (f), NULL, SYS_epoll_create1, f)                                     \
@@ -20168,7 +21060,7 @@ enum { PLI_FLAG_CPUS = 64 }; /* values of -cpu: powers of two up to any machine,
 /* The values of the flags; the strings belong to argv. */
 typedef struct pli_flags {
     const char *bench, *list, *run; /* list: NULL when not given */
-    const char *cpuprofile, *memprofile, *blockprofile, *mutexprofile; /* NULL: none */
+    const char *cpuprofile, *memprofile, *blockprofile, *mutexprofile, *trace; /* NULL: none */
     int64_t memprofilerate, blockprofilerate, mutexprofilefraction;
     int64_t count, timeout_ns;      /* timeout: 0 is never */
     struct {
@@ -20309,6 +21201,8 @@ static const pli_flag pli_flag_table[] = {
     {"timeout", "T", PLI_FLAG(timeout_ns), pli_flag_timeout,
      "a time with its unit, such as 90s or 10m",
      "give up after this time, and say what ran; never"},
+    {"trace", "FILE", PLI_FLAG(trace), pli_flag_text, "",
+     "write what every thread did, moment by moment, for Perfetto; none"},
     {"v", NULL, PLI_FLAG(verbose), pli_flag_switch, "true or false",
      "print names when they start and logs at once"},
     {"help", NULL, PLI_FLAG(help), pli_flag_switch, "true or false", "print this"},
@@ -20985,10 +21879,13 @@ static void pli_bench_run_n(pli_bench *b, int64_t n)
     b->loop_n = 0;
     b->loop_done = false;
     b->parallelism = 1;
+    pl_region_begin_copy(b->name);
+    pl_trace_log("n", "%lld", (long long)n);
     pl_bench_reset_timer(&b->api);
     pl_bench_start_timer(&b->api);
     b->fn(&b->api, b->arg);
     pl_bench_stop_timer(&b->api);
+    pl_region_end();
     pli_bench_settle(!b->has_sub);
     b->previous_n = n;
     b->previous_ns = (int64_t)b->elapsed_ns;
@@ -21686,7 +22583,8 @@ static void pli_bench_list(void)
 }
 
 /* What -cpuprofile and its like ask for: the flag, its value, the profile that is written. That of
-   the CPU comes last: what the others still have to do is not sampled. */
+   the CPU comes behind them: what they still have to do is not sampled. A trace is begun last and
+   ends first. */
 static const struct pli_bench_profile {
     const char *flag, *const *path, *name;
 } pli_bench_profiles[] = {
@@ -21694,6 +22592,7 @@ static const struct pli_bench_profile {
     {"blockprofile", &pli_run.flags.blockprofile, "block"},
     {"mutexprofile", &pli_run.flags.mutexprofile, "mutex"},
     {"cpuprofile", &pli_run.flags.cpuprofile, "cpu"},
+    {"trace", &pli_run.flags.trace, NULL},
 };
 enum { PLI_BENCH_PROFILES = sizeof pli_bench_profiles / sizeof *pli_bench_profiles };
 
@@ -21701,7 +22600,7 @@ enum { PLI_BENCH_PROFILES = sizeof pli_bench_profiles / sizeof *pli_bench_profil
 static void pli_bench_profile_fault(const struct pli_bench_profile *p, pl_result result)
 {
     fprintf(stderr, "perflab: -%s %s: %s; %s\n", p->flag, *p->path, pl_result_str(result),
-            result == PL_BUSY ? "leave cpu= out of PERFLAB" :
+            result == PL_BUSY ? "leave cpu= and trace= out of PERFLAB" :
             result == PL_IO ? "name a file in a folder that can be written to" : "run without it");
     pli_run.exit_code = 2;
 }
@@ -21714,6 +22613,8 @@ static pl_result pli_bench_profile_open(const struct pli_bench_profile *p)
     pl_result result = pli_path_absolute(absolute, sizeof absolute, *p->path);
     if (result != PL_OK)
         return result;
+    if (p->path == &f->trace)
+        return pl_trace_start(&(pl_trace_desc){.path = *p->path});
     if (p->path == &f->cpuprofile)
         return pl_cpu_start(&(pl_cpu_desc){.path = *p->path, .gated = 1});
     if (p->path == &f->memprofile) {
@@ -21749,8 +22650,9 @@ static void pli_bench_profile_stop(void)
 {
     for (int i = PLI_BENCH_PROFILES - 1; i >= 0; i--) {
         const struct pli_bench_profile *p = &pli_bench_profiles[i];
-        pl_result result = !*p->path ? PL_OK : p->path == &pli_run.flags.cpuprofile ?
-                           pl_cpu_stop() : pl_profile_save(p->name, *p->path);
+        pl_result result = !*p->path ? PL_OK : p->path == &pli_run.flags.trace ? pl_trace_stop() :
+                           p->path == &pli_run.flags.cpuprofile ? pl_cpu_stop() :
+                           pl_profile_save(p->name, *p->path);
         if (result != PL_OK)
             pli_bench_profile_fault(p, result);
     }
@@ -21845,7 +22747,7 @@ int pl_bench_main(int argc, char **argv)
        cmdline                                       the arguments, with a NUL between two
        symbol                 0x1f40+0x2a10          names for addresses; or in the body of a POST
        memstats                                      the figures of pl_memstats, a line each
-       trace                                         501: there is no tracer
+       trace                  seconds=1              what every thread did in these seconds
 
    What an answer says of itself decides what its reader does with it:
 
@@ -21855,9 +22757,9 @@ int pl_bench_main(int argc, char **argv)
        X-Content-Type-Options   nosniff: it is what it says, and never a script
        X-Go-Pprof: 1            the body is a message; without it pprof shows the status alone
 
-   Most answers are there at once. Two take their time: a CPU profile, and the difference of a
-   profile over some seconds. So that one thread can serve all, a request is a job that is begun,
-   and may ask to be finished later; nothing in here ever waits:
+   Most answers are there at once. Three take their time: a CPU profile, a trace, and the difference
+   of a profile over some seconds. So that one thread can serve all, a request is a job that is
+   begun, and may ask to be finished later; nothing in here ever waits:
 
        begin ──► status: the answer is there
          │
@@ -21877,6 +22779,7 @@ int pl_bench_main(int argc, char **argv)
 #define PLI_HTTP_SECONDS_MAX 1000000000 /* what is longer would not fit into nanoseconds */
 #define PLI_HTTP_SYMBOLS ((size_t)16 << 20) /* bytes of names in one answer */
 #define PLI_HTTP_HEAP_RATE ((int64_t)512 << 10) /* bytes; Go's */
+#define PLI_HTTP_TRACE_BUFFER ((size_t)32 << 20) /* bytes; if no trace is being taken */
 
 /* A request that is worked on, and its answer. */
 typedef struct pli_http_job {
@@ -21886,6 +22789,7 @@ typedef struct pli_http_job {
     bool error;                   /* the body is a message for people, and no profile */
     bool delta;                   /* a difference is being taken; the values are in before */
     uint64_t cpu_start;           /* when the CPU profile began that this job takes; 0: none */
+    uint64_t trace_start;         /* the same of a trace, in ticks */
     uint64_t due_ns;
     char name[PLI_HTTP_NAME];     /* of the profile */
     char attached[PLI_HTTP_NAME + 40]; /* how a browser is to call the file; "": shows it */
@@ -22195,6 +23099,43 @@ static void pli_http_end_cpu(pli_http_job *job)
     job->cpu_start = 0;
 }
 
+/* -- The trace --
+
+   Any number at a time, beside one that the program takes itself: all look into the same records,
+   and each answer has those of its own seconds. */
+
+/* Seconds may have a fraction. Absent, and whatever is no time, means one, as in Go. */
+static void pli_http_trace(pli_http_job *job, const pli_http_ask *ask)
+{
+    char text[24];
+    int64_t ns = 0;
+    pli_http_param(ask->query, "seconds", text, sizeof text - 1);
+    bool number = strspn(text, "0123456789.") == strlen(text);
+    if (!number || !pli_parse_duration(strcat(text, "s"), &ns) || ns <= 0)
+        ns = 1000000000;
+    pl_result result = pli_trace_open(PLI_HTTP_TRACE_BUFFER, NULL);
+    if (result != PL_OK) {
+        pli_http_fail(job, result == PL_UNSUPPORTED ? 501 : 500, result == PL_UNSUPPORTED ?
+                      "Could not enable tracing: this program has no tracer" :
+                      "Could not enable tracing: out of memory");
+        return;
+    }
+    job->trace_start = pl_ticks();
+    job->due_ns = pl_now_ns() + (uint64_t)ns;
+}
+
+/* Writes what was recorded meanwhile, and gives the recorder back. */
+static void pli_http_end_trace(pli_http_job *job)
+{
+    pl_result result = pli_trace_export(job->trace_start, pl_ticks(), &job->body, false);
+    pli_trace_close();
+    job->trace_start = 0;
+    if (result == PL_OK)
+        pli_http_attach(job, "");
+    else
+        pli_http_fail(job, 500, "the trace could not be written: out of memory");
+}
+
 /* -- Other addresses -- */
 
 /* Appends a file of unknown size, as those in /proc are. */
@@ -22266,14 +23207,6 @@ static void pli_http_symbol(pli_http_job *job, const pli_http_ask *ask)
         pli_http_fail(job, 413, "too many addresses for one answer: ask for fewer at a time");
 }
 
-/* Nobody would be helped by an empty file of the right kind: the tools would open it, and show that
-   nothing has happened. */
-static void pli_http_trace(pli_http_job *job, const pli_http_ask *ask)
-{
-    (void)ask;
-    pli_http_fail(job, 501, "execution traces are not available: this program has no tracer");
-}
-
 /* "name = value" for each figure, in bytes or numbers, as pl_memstats_write has it: the same list
    makes the struct, that text, this one and the page. */
 static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
@@ -22296,6 +23229,7 @@ static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
        process 4711, up 1:12:09 h, 9 threads ...                 which process of it
 
        Where the time goes in the next [ 30 ] seconds [take it]  the CPU profile
+       What every thread does in the next [ 5 ] seconds [take it]  a trace
 
        Count  Profile                                            all others
           12  block    who waited for other threads ...          file   next 10 s
@@ -22318,6 +23252,7 @@ static void pli_http_memstats(pli_http_job *job, const pli_http_ask *ask)
        file             block                  the protobuf, saved as "block"
        next 10 s        block?seconds=10       saved as "block-delta", when they are over
        take it          profile?seconds=30     a form that is a GET: an address to be kept
+       take it          trace?seconds=5        the same, saved as "trace"
        Memory           memstats
        command line     cmdline
 
@@ -22560,6 +23495,10 @@ static void pli_http_index(pli_http_job *job, const pli_http_ask *ask)
                    "<input name=seconds type=number min=1 max=3600 value=30> seconds: "
                    "<button>take it</button>\n<br>");
     pli_http_command(b, host, "profile", "?seconds=30");
+    pli_bytes_text(b, "</form>\n<h2>Trace</h2>\n<form action=trace>What every thread does, moment "
+                   "by moment, in the next <input name=seconds type=number min=1 max=60 value=5> "
+                   "seconds: <button>take it</button>\n<br>for <code>python3 -m graders trace "
+                   "trace</code> or ui.perfetto.dev");
     pli_bytes_text(b, "</form>\n<h2>Types of profiles available:</h2>\n<table>\n<tr><th class=n>"
                    "Count</th><th>Profile</th><th></th><th></th></tr>\n");
     for (int i = 0; i < count; i++)
@@ -22708,6 +23647,10 @@ static void pli_http_begin(pli_http_job *job, const pl_http_request *request)
 static void pli_http_finish(pli_http_job *job)
 {
     bool delta = job->delta;
+    if (job->trace_start) {
+        pli_http_end_trace(job);
+        return;
+    }
     if (!delta)
         pli_http_end_cpu(job);
     pl_result result = pli_profile_bytes(delta ? job->name : "cpu", 0, false,
@@ -22727,9 +23670,11 @@ static void pli_http_abandon(pli_http_job *job)
 {
     if (job->cpu_start)
         pli_http_end_cpu(job);
+    if (job->trace_start)
+        pli_trace_close();
     if (job->delta)
         pli_snapshot_free(&job->before);
-    job->delta = false;
+    job->trace_start = 0, job->delta = false;
     pli_http_fail(job, 500, "the client has gone");
 }
 
@@ -24031,16 +24976,17 @@ int pl_http_port(void)
        leakcheck       then, so that as much as possible is seen
        memlimit        before others take memory
        heap block mutex and their rates
+       trace
        cpu             last of the collectors: their own start is not sampled
        heaptrace       a thread of its own, when all else stands
 
-   What is written to a file: each is a key, and the name of a profile. */
-enum { PLI_ENV_CPU, PLI_ENV_HEAP, PLI_ENV_BLOCK, PLI_ENV_MUTEX, PLI_ENV_FILES };
-static const char *const pli_env_names[PLI_ENV_FILES] = {"cpu", "heap", "block", "mutex"};
+   What is written to a file: each is a key, and, but for the last, the name of a profile. */
+enum { PLI_ENV_CPU, PLI_ENV_HEAP, PLI_ENV_BLOCK, PLI_ENV_MUTEX, PLI_ENV_TRACE, PLI_ENV_FILES };
+static const char *const pli_env_names[PLI_ENV_FILES] = {"cpu", "heap", "block", "mutex", "trace"};
 
 static struct {
     char path[PLI_ENV_FILES][4096]; /* as given, but absolute; "": not this one */
-    int64_t hz, heaprate, blockrate, mutexfraction, parent;
+    int64_t hz, heaprate, blockrate, mutexfraction, tracebytes, parent;
     int64_t leakcheck, leakexit;            /* 1: lost blocks, 2: all; the exit code, 0: as it is */
     int64_t heaptrace;                      /* seconds from line to line; 0: none */
     int64_t memlimit;                       /* bytes; 0: none */
@@ -24050,6 +24996,7 @@ static struct {
     const char *http, *token;               /* NULL: no port; no token */
     pl_leak_baseline mark;
     bool cpu, started, child;
+    uint64_t trace_start; /* in ticks; 0: no trace */
     int pid;           /* a vfork's child has another one; atomic */
     uint32_t finish;   /* PLI_FINISH_...; atomic */
     int finisher;      /* the thread that writes */
@@ -24082,8 +25029,9 @@ static void pli_env_complain(const char *what, const char *detail, const char *m
 static bool pli_env_number(const char *key, const char *value, int64_t least, int64_t most,
                            int64_t *out)
 {
-    if (pli_parse_int64(value, least, most, out))
-        return true;
+    int64_t number;
+    if (pli_parse_int64(value, least, most, &number))
+        return *out = number, true;
     char range[80];
     snprintf(range, sizeof range, "' is not a number from %lld to %lld", (long long)least,
              (long long)most);
@@ -24247,6 +25195,7 @@ static const struct { const char *key; int64_t least, most, *out; } pli_env_numb
     {"leakcheck", 0, 2, &pli_env.leakcheck},
     {"leakexit", 0, 255, &pli_env.leakexit},
     {"heaptrace", 0, 86400, &pli_env.heaptrace},
+    {"tracebytes", (int64_t)256 << 10, (int64_t)4 << 30, &pli_env.tracebytes},
     {"parent", 1, INT32_MAX, &pli_env.parent},
 };
 
@@ -24331,6 +25280,21 @@ static void pli_env_path(int which, char *out, size_t size)
         snprintf(out, size, "%s", path);
 }
 
+/* The trace so far; it goes on. */
+static pl_result pli_env_save_trace(const char *path, bool emergency)
+{
+    pli_bytes bytes = {NULL, 0, 0, false};
+    char *beside = pli_os_map(4096);
+    pl_result result = beside ? pli_trace_export(pli_env.trace_start, pl_ticks(), &bytes, emergency)
+                              : PL_NOMEM;
+    if (result == PL_OK)
+        result = pli_file_save(path, &bytes, beside, 4096);
+    pli_bytes_free(&bytes);
+    if (beside)
+        munmap(beside, 4096);
+    return result;
+}
+
 /* Writes one file. In an emergency without malloc, and with the paths in memory of its own: the
    stack may be a small thread's. */
 static void pli_env_save(int which, bool emergency)
@@ -24340,13 +25304,29 @@ static void pli_env_save(int which, bool emergency)
     if (!path)
         return;
     pli_env_path(which, path, size);
-    pl_result result = pli_profile_save(pli_env_names[which], path, emergency);
+    pl_result result = which == PLI_ENV_TRACE ? pli_env_save_trace(path, emergency) :
+                       pli_profile_save(pli_env_names[which], path, emergency);
     if (result != PL_OK)
         pli_env_complain(path, ": ", pl_result_str(result));
     munmap(path, size);
 }
 
 #define PLI_ENV_CHILD_NS 10000000 /* a tick at 100 Hz */
+#define PLI_ENV_TRACE_NS 100000000
+
+/* Ends the trace, before what else is written adds to it. A program that has stopped it has its
+   file already. A trace shows what waits, so a child that lived for a while is worth one, even if
+   it did nothing. */
+static void pli_env_end_trace(bool emergency, bool worth)
+{
+    char *path = pli_env.path[PLI_ENV_TRACE];
+    if (pli_env.trace_start == 0)
+        return;
+    worth = worth || pl_ticks_to_ns(pl_ticks() - pli_env.trace_start) >= PLI_ENV_TRACE_NS;
+    pl_result result = pli_trace_stop(emergency, worth);
+    if (result != PL_OK && result != PL_INVALID)
+        pli_env_complain(path, ": ", pl_result_str(result));
+}
 
 /* Stops and writes. A child that used next to no time has nothing worth a file: shells fork for
    everything. */
@@ -24354,9 +25334,10 @@ static void pli_env_write(bool emergency)
 {
     bool running = pli_env.cpu && pli_cpu_end_at_exit(emergency);
     bool worth = !pli_env.child || pl_process_cpu_ns() >= PLI_ENV_CHILD_NS;
+    pli_env_end_trace(emergency, worth);
     if (running && (!pli_env.child || pli_cpu.ticks > 0))
         pli_env_save(PLI_ENV_CPU, emergency);
-    for (int i = PLI_ENV_CPU + 1; i < PLI_ENV_FILES && worth; i++)
+    for (int i = PLI_ENV_CPU + 1; i < PLI_ENV_TRACE && worth; i++)
         if (pli_env.path[i][0])
             pli_env_save(i, emergency);
 }
@@ -24520,6 +25501,29 @@ static void pli_env_mark(char **place)
     *place = note;
 }
 
+#define PLI_ENV_FORKED 8 /* a forked child's trace has this part of the memory of its parent's */
+
+/* A fork's child mostly executes something at once, so what it has is small, and in memory: no ring
+   file would be left behind. */
+static void pli_env_start_trace(void)
+{
+    char path[4096 + 32];
+    bool forked = pli_env.trace_start != 0;
+    size_t bytes = (size_t)(pli_env.tracebytes ? pli_env.tracebytes : (int64_t)64 << 20);
+    size_t least = (size_t)256 << 10;
+    if (forked)
+        bytes = bytes / PLI_ENV_FORKED > least ? bytes / PLI_ENV_FORKED : least;
+    pli_env_path(PLI_ENV_TRACE, path, sizeof path);
+    pli_env.trace_start = pl_ticks();
+    pl_result result = pli_trace_start(&(pl_trace_desc){.path = path, .buffer_bytes = bytes},
+                                       !forked);
+    if (result == PL_OK)
+        return;
+    if (!forked)
+        pli_env_complain(path, ": ", pl_result_str(result));
+    pli_env.trace_start = 0;
+}
+
 /* A fork's child goes on with a profile of its own. The modules are the parent's. The child of a
    multi-threaded program has this thread alone, so nobody is writing: whatever state the parent was
    in, finishing and dumping begin anew. */
@@ -24535,6 +25539,8 @@ static void pli_env_fork_child(pli_thread *t)
     pli_env.finish = PLI_FINISH_NOT;
     pli_env.finisher = pli_env.fatal = 0;
     pli_env.dumping = 0;
+    if (pli_env.trace_start)
+        pli_env_start_trace();
     if (!pli_env.cpu)
         return;
     pli_env_path(PLI_ENV_CPU, pli_cpu.path, sizeof pli_cpu.path);
@@ -24552,7 +25558,7 @@ static void pli_env_start_cpu(void)
     pl_result result = pl_cpu_start(&(pl_cpu_desc){.hz = (int)pli_env.hz, .path = path});
     pli_env.cpu = result == PL_OK;
     if (result != PL_OK) {
-        pli_env_complain("cpu=", path, pl_result_str(result));
+        pli_env_complain(path, ": ", pl_result_str(result));
         pli_env.path[PLI_ENV_CPU][0] = '\0';
     }
 }
@@ -24582,7 +25588,7 @@ static void pli_env_on_dump(int number)
         __atomic_compare_exchange_n(&pli_env.dumping, &idle, 1, 0, __ATOMIC_ACQUIRE,
                                     __ATOMIC_RELAXED)) {
         for (int i = 0; i < PLI_ENV_FILES; i++)
-            if (pli_env.path[i][0])
+            if (pli_env.path[i][0] && (i != PLI_ENV_TRACE || pli_env.trace_start))
                 pli_env_save(i, true);
         __atomic_store_n(&pli_env.dumping, 0, __ATOMIC_RELEASE);
     }
@@ -24606,6 +25612,8 @@ static void pli_env_start_files(char **place)
     pli_env.child = pli_env.parent != 0 && pli_env.parent != getpid();
     PLI_STORE(pli_env.pid, getpid());
     pli_env_start_rates();
+    if (pli_env.path[PLI_ENV_TRACE][0])
+        pli_env_start_trace();
     if (pli_env.path[PLI_ENV_CPU][0])
         pli_env_start_cpu();
     for (int i = 0; i < PLI_ENV_FILES; i++)

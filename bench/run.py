@@ -385,9 +385,17 @@ def symbolize() -> Iterator[Row]:
             yield Row(what, "addr2line", "ms", [(ours, 1000 * seconds(tool)) for ours in values])
 
 
+def exporting() -> Iterator[Row]:
+    """A trace as Perfetto's file: time and size of an event."""
+    program = compile_to("trace_export", "bench/trace_export.c", "-ldl")
+    pairs = rounds_of(program)
+    yield Row("trace, writing an event", "", "ns", values=[ns for ns, _ in pairs], limit=200)
+    yield Row("trace, an event in the file", "", "bytes", values=[b for _, b in pairs], limit=20)
+
+
 ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (
     ticks, loop, malloc, allocators, heap, locks, totals, sampling, unwind, symbolize, http,
-    compiling, verdict)
+    exporting, compiling, verdict)
 
 
 # the table ----------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 /* Writes the trace of a ring file that a test has made: export FILE.ring FROM TO [emergency].
 
-   Stacks cannot be made by a test, since they are addresses of this process. So a site 1 in a record
-   stands for the stack of a call of leaf, inlined in middle, in this program. */
+   Stacks cannot be made by a test, since they are addresses of this process. So a site 1 in a
+   record stands for the stack of a call of leaf, inlined in middle, in this program. */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

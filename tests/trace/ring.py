@@ -9,8 +9,9 @@ import struct
 from pathlib import Path
 from typing import Dict, List, Optional
 
-(THREAD, THREAD_END, BEGIN, END, INSTANT, COUNTER, LOG, TASK_BEGIN, TASK_END, TASK_ENTER, TASK_LEAVE,
- FLOW_OUT, FLOW_IN, WAIT_BEGIN, WAIT_END, SAMPLE, SCHED, NAME, LOST, TEXT) = range(1, 21)
+(THREAD, THREAD_END, BEGIN, END, INSTANT, COUNTER, LOG, TASK_BEGIN, TASK_END, TASK_ENTER,
+ TASK_LEAVE, FLOW_OUT, FLOW_IN, WAIT_BEGIN, WAIT_END, SAMPLE, SCHED, NAME, LOST,
+ TEXT) = range(1, 21)
 MORE, CONTINUED = 1, 2
 CHUNK = 16384
 PIECE = 4080
@@ -33,7 +34,8 @@ class Chunk:
         self.records = 0
         self.wait = (0, 0, 0)       # ticks, object, cause of a call that still lasts
 
-    def add(self, ticks: int, kind: int, payload: bytes = b"", name: int = 0, flags: int = 0) -> None:
+    def add(self, ticks: int, kind: int, payload: bytes = b"", name: int = 0,
+            flags: int = 0) -> None:
         """A record."""
         self.data += struct.pack("<QIHBB", ticks, name, len(payload), kind, flags)
         self.data += payload + bytes(-len(payload) % 16)
@@ -45,8 +47,8 @@ class Chunk:
 
     def bytes(self) -> bytes:
         """As in the file."""
-        head = struct.pack("<QIIIIQQI20x", self.serial, len(self.data), 1, self.records, self.dropped,
-                           *self.wait)
+        head = struct.pack("<QIIIIQQI20x", self.serial, len(self.data), 1, self.records,
+                           self.dropped, *self.wait)
         return (head + self.data).ljust(CHUNK, b"\0")
 
 
