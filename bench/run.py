@@ -318,6 +318,20 @@ def locks() -> Iterator[Row]:
               numbers(Command([linked, "on"]), Command([plain])), limit=2)
 
 
+def calls() -> Iterator[Row]:
+    """A read that does not wait, with perflab linked: nothing traced, and while all is."""
+    plain = compile_to("read_call", "bench/read_call.c")
+    linked = compile_to("read_call_linked", "bench/read_call.c", "-DPERFLAB_IMPL", "-include",
+                        "perflab.h", "-ldl")
+    pairs = numbers(Command([linked, "off"]), Command([plain]))
+    yield Row("read of a byte, no trace", "glibc", "ns", pairs)
+    yield Row("read of a byte, no trace, more than glibc", "", "ns",
+              values=[ours - other for ours, other in pairs], limit=3)
+    pairs = numbers(Command([linked, "on"]), Command([plain]))
+    yield Row("read of a byte, traced, more than glibc", "", "ns",
+              values=[ours - other for ours, other in pairs])
+
+
 def heap() -> Iterator[Row]:
     """A malloc and its free, 16 functions deep, while the heap profile runs."""
     plain = compile_to("heap_pair", "bench/heap_pair.c")
@@ -407,7 +421,7 @@ def page() -> Iterator[Row]:
 
 
 ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (
-    ticks, loop, malloc, allocators, heap, locks, totals, sampling, unwind, symbolize, http,
+    ticks, loop, malloc, allocators, heap, locks, calls, totals, sampling, unwind, symbolize, http,
     exporting, page, compiling, verdict)
 
 

@@ -328,8 +328,9 @@ def _map(path: Path) -> mmap.mmap:
                                   "ring 1'); name the FILE.ring that a killed program left")
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:
-        raise GraderError(f"{path}: cannot be read: {short(str(error), 80)}; "
-                          "name the FILE.ring that a killed program left") from None
+        why = getattr(error, "strerror", None) or str(error)
+        raise GraderError(f"{path}: cannot be read: {short(why, 80)}; name the FILE.ring that a "
+                          "killed program left") from None
     if len(data) < HEAD_BYTES:
         raise GraderError(f"{path}: is cut off: it has {len(data)} bytes, and its head alone has "
                           f"{HEAD_BYTES}; nothing can be recovered")
