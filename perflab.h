@@ -46,6 +46,7 @@
        >>packet      traces as the protobuf that Perfetto reads: packets, texts, stacks
        >>perfetto    from records to events: threads, slices and their repair, tasks, states
        >>trace       from the start of a trace to its file
+       >>flight      what lies just behind, written when somebody asks
        >>own         profiles of what a program holds, made by itself
        >>stack       the calling thread's own stack
        >>stacks      where every thread is, without disturbing any
@@ -746,6 +747,41 @@ PLI_INLINE void pl_flow_in(const char *name, uint64_t id)
         pli_flow(0, name, id);
 }
 
+/* The flight recorder keeps the newest events as a trace does, without an end, and writes what lies
+   just behind when somebody asks: the program, a signal, a task that took too long.
+
+       pl_flight_start(&(pl_flight_desc){.age_ns = 2000000000, .task = "request",
+                                         .task_ns = 50000000});
+
+   Then flight.pftrace is the last 2 s before the end of a request that took more than 50 ms. */
+
+/* Options; zero is the default for each. */
+typedef struct pl_flight_desc {
+    const char *ring;    /* a file that the events are kept in, and that is still there after
+                            kill -9; default: in memory */
+    size_t buffer_bytes; /* of it, 256 KiB to 4 GiB; default 64 MiB */
+    uint64_t age_ns;     /* how far a snapshot reaches back; default: as far as there are events */
+    int signal;          /* writes a snapshot when it comes, such as SIGUSR2; default: none */
+    const char *task;    /* tasks of this name; default: all */
+    uint64_t task_ns;    /* that take longer have a snapshot written when they end; or when they
+                            have not ended after age_ns. At most one a second; default: none */
+    const char *path;    /* of snapshots: %n in it is their number; without it, .1 and so on is
+                            put behind a name that there is. Default "flight.pftrace" */
+} pl_flight_desc;
+
+/* pl_flight_start begins to record; NULL for the defaults. Beside a trace it uses the memory of
+   that. Errors: PL_BUSY when it runs, else as pl_trace_start. Threads: any. Signal-safe: no. */
+pl_result pl_flight_start(const pl_flight_desc *desc);
+
+/* pl_flight_write writes what lies just behind to path; NULL: to the next file, as for a signal.
+   All threads go on meanwhile, and are shown as they were at the call. Errors: PL_BUSY while another
+   snapshot is written, PL_INVALID when nothing is recorded, PL_IO, PL_NOMEM.
+   Threads: any. Signal-safe: no. */
+pl_result pl_flight_write(const char *path);
+
+/* pl_flight_stop ends it; PL_INVALID when it does not run. Threads: any. Signal-safe: no. */
+pl_result pl_flight_stop(void);
+
 /* -- Profiles as files ---------------------------------------------------------------------------
 
    By name: cpu heap allocs block mutex, each once it is collected; those that a program makes with
@@ -773,10 +809,10 @@ PLI_INLINE void pl_flow_in(const char *name, uint64_t id)
 
 /* pl_profile_write writes a profile by name ("cpu") to out, then flushes it. debug 0: a protobuf,
    compressed. debug 1: text, as Go's net/http/pprof prints it. debug 2: the newest samples one by
-   one with their times, as far back as 1 MiB holds them; of goroutine and goroutineleak, what pl_stacks_write
-   writes. A profile that is being taken is written as it is now. Errors: PL_INVALID when there is
-   no such profile, nothing was collected yet, or debug is something else; PL_IO, PL_NOMEM,
-   PL_UNSUPPORTED outside Linux.
+   one with their times, as far back as 1 MiB holds them; of goroutine and goroutineleak, what
+   pl_stacks_write writes. A profile that is being taken is written as it is now. Errors: PL_INVALID
+   when there is no such profile, nothing was collected yet, or debug is something else; PL_IO,
+   PL_NOMEM, PL_UNSUPPORTED outside Linux.
    Threads: any. Signal-safe: no. */
 pl_result pl_profile_write(const char *name, FILE *out, int debug);
 
@@ -3063,7 +3099,7 @@ typedef struct pli_start_hooks {
 PLI_SOMETIMES static pli_thread pli_unborn = PLI_NOBODY, pli_orphan = PLI_NOBODY;
 PLI_SOMETIMES static pli_thread pli_nested = PLI_NOBODY;
 PLI_SOMETIMES static PLI_THREAD_LOCAL pli_thread *pli_self = &pli_unborn;
-PLI_SOMETIMES static PLI_THREAD_LOCAL uint32_t pli_instance; /* of its block, also when it is dying */
+PLI_SOMETIMES static PLI_THREAD_LOCAL uint32_t pli_instance; /* as in its block; stays to its end */
 uint32_t pl_trace_on;
 
 static struct {
@@ -6124,7 +6160,7 @@ typedef struct pli_chunk {
     uint32_t wait_cause;  /* 0: none */
     uint32_t wait_used;   /* `used` when it began */
     uint64_t wait_pc;     /* in the call */
-    uint64_t padding;
+    uint64_t wait_site;   /* 0; the exporter has that address as a stack */
     char data[];
 } pli_chunk;
 
@@ -6340,7 +6376,11 @@ static void pli_chunk_give_sig(pli_chunk *c)
 /* -- Writers. In what follows the writer is busy, and the pool was open since -- */
 
 /* A thread, its writer and where that writes to. */
-typedef struct pli_target { pli_pool *pool; const pli_thread *thread; pli_recorder *writer; } pli_target;
+typedef struct pli_target {
+    pli_pool *pool;
+    const pli_thread *thread;
+    pli_recorder *writer;
+} pli_target;
 
 /* THREAD and LOST, which the writer may have to say before a record */
 #define PLI_RECORDER_OWN (3 * sizeof(pli_record) + sizeof(pli_payload_thread))
@@ -6391,11 +6431,13 @@ static PLI_COLD pli_chunk *pli_recorder_begin_sig(pli_target at, pli_chunk *held
     pli_chunk *there = held;
     bool mine = __atomic_compare_exchange_n(&w->chunk, &there, c, 0, __ATOMIC_RELAXED,
                                             __ATOMIC_RELAXED);
-    if (c != held)
-        pli_chunk_give_sig(mine ? held : c);
-    if (!mine) /* a handler has taken over, and said all this */
+    if (!mine) { /* a handler has taken over, and said all that follows */
+        pli_chunk_give_sig(c != held ? c : NULL);
         return there;
+    }
     pli_recorder_say_sig(at, c, w->began == life);
+    if (c != held) /* not before: a thread that is killed here has one chunk or the other */
+        pli_chunk_give_sig(held);
     w->life = w->began = life;
     return c;
 }
@@ -6447,8 +6489,8 @@ static size_t pli_note_bytes_sig(const pli_note *n)
            (left % PLI_PIECE_BYTES ? pli_record_bytes_sig(left % PLI_PIECE_BYTES) : 0);
 }
 
-/* Writes the first record of a note. The head says at first only how long it is: what is aside shows
-   by its kind whether it is whole. Returns its size. */
+/* Writes the first record of a note. The head says at first only how long it is: what is aside
+   shows by its kind whether it is whole. Returns its size. */
 static size_t pli_note_head_sig(const pli_note *n, char *to)
 {
     size_t words = n->words * sizeof *n->word, text = pli_note_first_sig(n);
@@ -6539,7 +6581,7 @@ static inline bool pli_recorder_enter_sig(const pli_pool *p, pli_recorder *w)
         return false;
     PLI_STORE(w->busy, pli_os_stack_sig());
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* who closes has made this one for processors */
-    if (PLI_LIKELY(PLI_LOAD(p->life) != PLI_POOL_CLOSED))
+    if (PLI_LIKELY(PLI_LOAD_ACQUIRE(p->life) != PLI_POOL_CLOSED))
         return true;
     PLI_STORE_RELEASE(w->busy, (uintptr_t)0);
     return false;
@@ -6565,7 +6607,7 @@ static inline void pli_recorder_leave_sig(pli_target at)
 static PLI_COLD void pli_note_aside_sig(pli_target at, pli_note *n)
 {
     pli_recorder *w = at.writer;
-    uint32_t life = PLI_LOAD(at.pool->life);
+    uint32_t life = PLI_LOAD_ACQUIRE(at.pool->life);
     if (life == PLI_POOL_CLOSED)
         return;
     pli_note_settle_sig(at.pool, n);
@@ -6612,7 +6654,7 @@ PLI_SOMETIMES static PLI_COLD void pli_note_write_common_sig(pli_pool *p, uint32
     static const pli_thread nobody;
     uint32_t expected = 0;
     int tries = 1000;
-    if (PLI_LOAD(p->life) == PLI_POOL_CLOSED || p->pid != getpid())
+    if (PLI_LOAD_ACQUIRE(p->life) == PLI_POOL_CLOSED || p->pid != getpid())
         return;
     while (!__atomic_compare_exchange_n(&p->common_lock.state, &expected, 1, 0, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED) && tries-- > 0)
@@ -6621,7 +6663,7 @@ PLI_SOMETIMES static PLI_COLD void pli_note_write_common_sig(pli_pool *p, uint32
         return;
     pli_thread self = nobody;
     self.instance = instance, self.tid = pli_os_tid_sig();
-    if (PLI_LOAD(p->life) != PLI_POOL_CLOSED) {
+    if (PLI_LOAD_ACQUIRE(p->life) != PLI_POOL_CLOSED) {
         pli_note_settle_sig(p, n);
         p->common.life = p->common.began = 0; /* so that it says who it is */
         pli_note_append_sig((pli_target){p, &self, &p->common}, n);
@@ -6648,11 +6690,13 @@ PLI_SOMETIMES static void pli_pool_open(pli_pool *p, char *memory, size_t bytes,
 /* Chunks as a reader has them: those of a pool that is closed, or a copy. */
 typedef struct pli_chunks { const char *memory; size_t chunk_bytes, count; } pli_chunks;
 
-/* Copies a pool that is being written to; `to` has room for all of it. A chunk that was taken anew
+/* Copies a pool that is being written to, oldest chunk first; `to` has room for all of it. A chunk that was taken anew
    meanwhile has no records in the copy: what was in it is gone. */
 PLI_SOMETIMES static pli_chunks pli_pool_copy(const pli_pool *p, char *to)
 {
-    for (uint32_t i = 0; i < p->chunks; i++) {
+    uint32_t oldest = PLI_LOAD(p->hand);
+    for (uint32_t k = 0; k < p->chunks; k++) {
+        uint32_t i = (oldest + k) % p->chunks;
         pli_chunk *from = pli_pool_chunk_sig(p, i);
         pli_chunk *copy = (pli_chunk *)(void *)(to + (size_t)i * p->chunk_bytes);
         uint64_t serial = PLI_LOAD_ACQUIRE(from->serial);
@@ -6662,7 +6706,8 @@ PLI_SOMETIMES static pli_chunks pli_pool_copy(const pli_pool *p, char *to)
                             PLI_LOAD(from->wait_object), PLI_LOAD(from->wait_cause),
                             PLI_LOAD(from->wait_used), PLI_LOAD(from->wait_pc), 0};
         for (uint32_t at = 0; at < used; at += 8)
-            *(uint64_t *)(void *)(copy->data + at) = PLI_LOAD(*(uint64_t *)(void *)(from->data + at));
+            *(uint64_t *)(void *)(copy->data + at) =
+                PLI_LOAD(*(uint64_t *)(void *)(from->data + at));
         /* Adding 0, unlike a load, cannot be done before the loads above it. */
         if (__atomic_fetch_add(&from->serial, 0, __ATOMIC_ACQ_REL) != serial)
             copy->used = 0;
@@ -6792,7 +6837,7 @@ PLI_SOMETIMES static const pli_record *pli_records_next(pli_records *r)
         pli_records_piece(r);
     }
     const pli_record *now = r->at;
-    r->at = (const pli_record *)(const void *)((const char *)now + pli_record_bytes_sig(now->bytes));
+    r->at = now + pli_record_bytes_sig(now->bytes) / sizeof *now;
     return now;
 }
 
@@ -6900,8 +6945,8 @@ static PLI_COLD void pli_note_record(pli_note *n)
     errno = saved_errno;
 }
 
-/* Writes a record of a few words in the usual case: the thread is known, its chunk has room, and the
-   name was met before. literal may be NULL. False: nothing was written. */
+/* Writes a record of a few words in the usual case: the thread is known, its chunk has room, and
+   the name was met before. literal may be NULL. False: nothing was written. */
 static inline bool pli_record_plain_sig(pli_thread *t, int kind, const char *literal,
                                         const uint64_t *word, size_t words)
 {
@@ -7089,6 +7134,62 @@ PLI_SOMETIMES static void pli_blocking_end(pli_blocking *b, bool waited, const v
     errno = saved_errno;
 }
 
+/* -- Tasks that take too long: see >>flight -- */
+
+#define PLI_SLOW_TASKS 1024 /* looked after at one time; one more replaces another */
+
+static struct {
+    uint32_t on, seen;                         /* seen: one has ended; both atomic */
+    uint64_t ticks;                            /* longer is slow */
+    char name[64];                             /* of the tasks that are meant; "": all */
+    struct { uint64_t id, began; } task[PLI_SLOW_TASKS]; /* id 0: free; atomic */
+} pli_slow;
+
+/* Looks after tasks of that name from now on; ticks 0: after none. */
+PLI_SOMETIMES static void pli_slow_watch(const char *name, uint64_t ticks)
+{
+    PLI_STORE(pli_slow.on, 0);
+    snprintf(pli_slow.name, sizeof pli_slow.name, "%s", name ? name : "");
+    for (int i = 0; i < PLI_SLOW_TASKS; i++)
+        PLI_STORE(pli_slow.task[i].id, 0);
+    PLI_STORE(pli_slow.seen, 0);
+    pli_slow.ticks = ticks;
+    PLI_STORE_RELEASE(pli_slow.on, ticks != 0);
+}
+
+static PLI_COLD void pli_slow_begin(uint64_t id, const char *name, uint64_t now)
+{
+    size_t i = (size_t)(id % PLI_SLOW_TASKS);
+    if (pli_slow.name[0] && strcmp(pli_slow.name, name) != 0)
+        return;
+    PLI_STORE(pli_slow.task[i].id, 0);
+    PLI_STORE_RELEASE(pli_slow.task[i].began, now);
+    PLI_STORE_RELEASE(pli_slow.task[i].id, id);
+}
+
+static PLI_COLD void pli_slow_end(uint64_t id, uint64_t now)
+{
+    size_t i = (size_t)(id % PLI_SLOW_TASKS);
+    if (PLI_LOAD_ACQUIRE(pli_slow.task[i].id) != id)
+        return;
+    if (now - PLI_LOAD(pli_slow.task[i].began) > pli_slow.ticks)
+        PLI_STORE(pli_slow.seen, 1);
+    PLI_STORE(pli_slow.task[i].id, 0);
+}
+
+/* Whether a task was slow since the last look, or is so without an end; told once of each. */
+PLI_SOMETIMES static bool pli_slow_look(uint64_t now, uint64_t stuck_ticks)
+{
+    bool slow = __atomic_exchange_n(&pli_slow.seen, 0, __ATOMIC_RELAXED) != 0;
+    for (size_t i = 0; PLI_LOAD_ACQUIRE(pli_slow.on) && i < PLI_SLOW_TASKS; i++) {
+        uint64_t id = PLI_LOAD_ACQUIRE(pli_slow.task[i].id);
+        if (id && (int64_t)(now - PLI_LOAD(pli_slow.task[i].began)) > (int64_t)stuck_ticks)
+            slow = __atomic_compare_exchange_n(&pli_slow.task[i].id, &id, 0, 0, __ATOMIC_RELAXED,
+                                               __ATOMIC_RELAXED) || slow;
+    }
+    return slow;
+}
+
 /* -- For the program. The API calls these when pl_trace_on says so -- */
 
 void pli_region_begin(const char *literal)
@@ -7128,17 +7229,21 @@ void pli_flow(int out, const char *name, uint64_t id)
 /* Numbers are never given twice, so that a task of an earlier trace is no other one in this. */
 uint64_t pli_task_begin(const char *name, uint64_t parent)
 {
-    uint64_t id = PLI_ADD(pli_trace.tasks, 1);
-    pli_note note = {.ticks = pl_ticks(), .kind = PLI_RECORD_TASK_BEGIN, .words = 2,
+    uint64_t id = PLI_ADD(pli_trace.tasks, 1), began = pl_ticks();
+    pli_note note = {.ticks = began, .kind = PLI_RECORD_TASK_BEGIN, .words = 2,
                      .word = {id, parent}, .text = name ? name : "",
                      .text_bytes = name ? strlen(name) : 0};
     pli_note_record(&note);
+    if (PLI_UNLIKELY(PLI_LOAD_ACQUIRE(pli_slow.on)))
+        pli_slow_begin(id, name ? name : "", began);
     return id;
 }
 
 void pli_task_end(uint64_t id)
 {
     pli_record_words(PLI_RECORD_TASK_END, NULL, &id, 1);
+    if (PLI_UNLIKELY(PLI_LOAD_ACQUIRE(pli_slow.on)))
+        pli_slow_end(id, pl_ticks());
 }
 
 void pli_task_work(int enter, uint64_t id)
@@ -15553,7 +15658,8 @@ static void pli_view_timeline(const pli_profile_view *view, bool emergency, pli_
         const pli_site *site = (const pli_site *)(uintptr_t)what[0];
         uint64_t ago = v.order[v.count - 1].key - e->record->ticks;
         pli_bytes_format(out, "-%.6f s, thread %d, weight %" PRIu64 "\n",
-                         (double)pl_ticks_to_ns(ago) / 1e9, e->tid, what[1] / (uint64_t)view->period);
+                         (double)pl_ticks_to_ns(ago) / 1e9, e->tid,
+                         what[1] / (uint64_t)view->period);
         pli_text_labels(out, site->labels);
         for (int k = 0; k < site->depth; k++)
             pli_text_frame(out, site->pcs[k], site->epoch, emergency);
@@ -16226,8 +16332,8 @@ static bool pli_pf_add_stack(pli_pf *w, uint64_t site)
 static uint64_t pli_pf_rate(const pli_ring *ring)
 {
     uint32_t now = PLI_LOAD_ACQUIRE(ring->now) & 1;
-    uint64_t ticks = ring->now_ticks[now] - ring->start_ticks;
-    uint64_t ns = ring->now_mono_ns[now] - ring->start_mono_ns;
+    uint64_t ticks = PLI_LOAD(ring->now_ticks[now]) - ring->start_ticks;
+    uint64_t ns = PLI_LOAD(ring->now_mono_ns[now]) - ring->start_mono_ns;
     return ticks ? (uint64_t)(((pli_wide)ns << PLI_RATE_SHIFT) / ticks) : 1;
 }
 
@@ -16476,7 +16582,7 @@ static bool pli_pf_begin(pli_pf *w, const pli_pf_item *item, uint64_t ns)
         pli_pf_event(w, s, PLI_PF_BEGIN, PLI_PF_REGION);
         pli_pf_name(w, item->record->name, item->payload, item->size);
     } else if (item->record->kind == PLI_RECORD_WAIT_BEGIN) {
-        uint32_t cause = item->record->name <= PLI_PF_CHILD ? item->record->name : PLI_PF_LOCK;
+        uint32_t cause = item->record->name - 1 < PLI_PF_CHILD ? item->record->name : PLI_PF_LOCK;
         pli_pf_event(w, s, PLI_PF_BEGIN, PLI_PF_BLOCKED);
         pli_put_number(&w->event, 10, pli_pf_word(w, s, cause));
         if (pair->first)
@@ -16747,11 +16853,12 @@ static void pli_pf_waiting(pli_pf *w, const pli_pf_thread *t)
     const pli_records *r = &w->reader;
     const pli_piece *last = &r->piece[r->order[r->next - 1].value];
     const pli_chunk *c = last->chunk;
-    if (t->end || c->wait_cause == 0 || last->to != c->used || c->wait_ticks > w->view->to)
+    if (t->end || c->wait_cause == 0 || c->wait_used != c->used || last->to != c->used ||
+        c->wait_ticks > w->view->to)
         return;
     w->waiting.begin = (pli_record){c->wait_ticks, c->wait_cause, sizeof(pli_pf_pair),
                                     PLI_RECORD_WAIT_BEGIN, 0};
-    w->waiting.pair = (pli_pf_pair){c->wait_object, 0};
+    w->waiting.pair = (pli_pf_pair){c->wait_object, c->wait_site};
     pli_pf_item item = pli_pf_item_of(w, &w->waiting.begin);
     pli_pf_write(w, &item);
 }
@@ -16888,7 +16995,8 @@ static void pli_perfetto_write(const pli_trace_view *view, pli_bytes *out)
     }
     w.from_ns = pli_pf_ns(&w, view->from), w.to_ns = pli_pf_ns(&w, view->to);
     pli_pf_meet_all(&w);
-    pli_pf_write_all(&w);
+    if (!out->failed && !w.texts.failed) /* names of tasks are looked for there */
+        pli_pf_write_all(&w);
     pli_pf_free(&w);
 }
 
@@ -16914,7 +17022,7 @@ static void pli_perfetto_write(const pli_trace_view *view, pli_bytes *out)
 #define PLI_TRACE_MOST ((size_t)4 << 30)
 #define PLI_TRACE_MODULES ((size_t)256 << 10)
 #define PLI_TRACE_TICK_NS 10000000
-#define PLI_TRACE_QUIET_NS 100000000u /* so long is waited for writers */
+#define PLI_TRACE_QUIET_NS 2000000000u /* so long is waited for writers; in an emergency a 20th */
 
 /* What only one trace has, beside the session. */
 static struct {
@@ -17227,6 +17335,8 @@ static void pli_figures_counters(uint64_t now, int64_t threads)
 
 /* -- The tracer's own thread -- */
 
+static void (*pli_trace_each)(void); /* what else is done at each look: see >>flight; atomic */
+
 /* What it does every 10 ms. Where no hook tells of new threads, it looks for them. */
 static void pli_trace_tick(pli_ring *ring, uint32_t ticks)
 {
@@ -17238,6 +17348,9 @@ static void pli_trace_tick(pli_ring *ring, uint32_t ticks)
         pli_threads_meet();
     pli_figures_counters(now, pli_figures_threads(now, ticks % 10 == 0));
     pli_figures.last = now;
+    void (*each)(void) = PLI_LOAD(pli_trace_each);
+    if (each)
+        each();
 }
 
 /* With many threads a look takes its time: then there are fewer of them, so that it costs no more
@@ -17383,7 +17496,7 @@ static void pli_trace_switch_on(void)
    that was stopped in the middle of it, or this one, which a handler interrupted. */
 static bool pli_trace_quieten(bool emergency)
 {
-    uint64_t end = pl_now_ns() + (emergency ? PLI_TRACE_QUIET_NS / 10 : PLI_TRACE_QUIET_NS);
+    uint64_t end = pl_now_ns() + (emergency ? PLI_TRACE_QUIET_NS / 20 : PLI_TRACE_QUIET_NS);
     PLI_STORE(pl_trace_on, 0);
     pli_trace_waits_sig(false);
     __atomic_store_n(&pli_trace.pool.life, PLI_POOL_CLOSED, __ATOMIC_SEQ_CST);
@@ -17452,9 +17565,22 @@ PLI_SOMETIMES static void pli_trace_close(void)
 
 /* -- What comes of it -- */
 
+/* Calls that still last have noted an address, and no stack: it becomes one of a single frame. */
+static void pli_trace_meet_calls(pli_chunks chunks)
+{
+    for (size_t i = 0; i < chunks.count; i++) {
+        pli_chunk *c = (pli_chunk *)(uintptr_t)pli_chunks_at(chunks, i);
+        uintptr_t pc = c->wait_pc;
+        pli_site_key key = {NULL, 0, pli_modules_epoch_sig(), 1, &pc};
+        if (c->wait_cause && c->wait_used == c->used)
+            c->wait_site = (uintptr_t)pli_site_find_sig(&pli_trace.sites, &key);
+    }
+}
+
 /* Appends what is in the session between two ticks, as Perfetto reads it. While others go on
    recording, it is made of a copy. Under the lock. */
-static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bool emergency)
+static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bool emergency,
+                                  bool flight)
 {
     const pli_pool *p = &pli_trace.pool;
     pli_ring *ring = pli_trace.ring;
@@ -17467,9 +17593,11 @@ static pl_result pli_trace_encode(uint64_t from, uint64_t to, pli_bytes *out, bo
         if ((copy = pli_os_map(size)) == NULL)
             return PL_NOMEM;
         chunks = pli_pool_copy(p, copy);
-        pli_ring_anchor(ring);
+        if (!pli_trace.watched) /* else the tracer's thread has done it, and may be doing it */
+            pli_ring_anchor(ring);
     }
-    pli_trace_view view = {ring, chunks, from, to, emergency, false};
+    pli_trace_meet_calls(chunks);
+    pli_trace_view view = {ring, chunks, from, to, emergency, flight};
     pli_perfetto_write(&view, out);
     if (copy)
         munmap(copy, size);
@@ -17483,7 +17611,7 @@ PLI_SOMETIMES static pl_result pli_trace_export(uint64_t from, uint64_t to, pli_
 {
     if (!pli_lock_take_or_try(&pli_trace.lock, emergency))
         return PL_BUSY;
-    pl_result result = pli_trace_encode(from, to, out, emergency);
+    pl_result result = pli_trace_encode(from, to, out, emergency, false);
     pli_lock_give(&pli_trace.lock);
     return result;
 }
@@ -17536,7 +17664,7 @@ static pl_result pli_trace_finish(bool emergency, bool write)
     if (pli_trace.users == 1)
         pli_trace_halt(emergency);
     pl_result result = !write ? PL_OK : !beside ? PL_NOMEM :
-                       pli_trace_encode(from, to, &bytes, emergency);
+                       pli_trace_encode(from, to, &bytes, emergency, false);
     if (result == PL_OK && write)
         result = pli_file_save(pli_tracing.path, &bytes, beside, 4096);
     pli_bytes_free(&bytes);
@@ -17615,6 +17743,252 @@ pl_result pl_trace_start(const pl_trace_desc *desc)
 }
 
 pl_result pl_trace_stop(void)
+{
+    return PL_INVALID;
+}
+
+#endif /* PLI_TRACE */
+
+/* ==== >>flight ===================================================================================
+   The flight recorder: a session of the tracer (>>trace) without an end, of which what lies just
+   behind is written when somebody asks.
+
+       pl_flight_write     in the caller's thread
+       a signal            its handler leaves a mark, and the tracer's thread writes
+       a slow task         noted where tasks begin and end (>>record), written by the same thread
+
+   A snapshot is made of a copy of the pool, oldest chunk first, since that is the next to be
+   overwritten. It has what was recorded up to the moment before the copying began, in all threads:
+   so it is one moment that is shown, although the threads went on. */
+
+#if PLI_TRACE
+
+#define PLI_FLIGHT_PAUSE_NS 1000000000u /* from one snapshot by itself to the next */
+#define PLI_FLIGHT_FILES 10000
+
+static struct {
+    pli_lock lock;           /* start and stop */
+    uint32_t running, writing; /* writing: a snapshot is under way; both atomic */
+    uint32_t wanted;         /* somebody has asked for a snapshot; atomic */
+    uint64_t start_ticks, age_ns;
+    uint64_t stuck_ticks;    /* a task that takes so long need not end to be slow */
+    uint64_t next_ns;        /* not before */
+    uint32_t number;         /* of the next file */
+    bool complained;
+    int signal;              /* 0: none */
+    struct sigaction before; /* what it did */
+    char path[4096];
+} pli_flight;
+
+static uint64_t pli_flight_ticks(uint64_t ns)
+{
+    const uint64_t some = (uint64_t)1 << 30;
+    pli_wide ticks = (pli_wide)ns * some / pl_ticks_to_ns(some);
+    return ticks >> 63 ? UINT64_MAX >> 1 : (uint64_t)ticks;
+}
+
+/* The first moment that a snapshot shows which ends at `to`. */
+static uint64_t pli_flight_from(uint64_t to)
+{
+    uint64_t age = pli_flight_ticks(pli_flight.age_ns), start = pli_flight.start_ticks;
+    return age && to - start > age ? to - age : start;
+}
+
+/* One snapshot. The tracer's own thread must not wait for who ends the session, and so waits for
+   it: it may come again. */
+static pl_result pli_flight_save(const char *path, bool own)
+{
+    uint32_t nobody = 0;
+    pli_bytes bytes = {NULL, 0, 0, false};
+    if (!__atomic_compare_exchange_n(&pli_flight.writing, &nobody, 1, 0, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return PL_BUSY;
+    char *beside = pli_os_map(4096);
+    pl_result result = beside ? PL_OK : PL_NOMEM;
+    if (result == PL_OK && !pli_lock_take_or_try(&pli_trace.lock, own))
+        result = PL_BUSY;
+    if (result == PL_OK) {
+        uint64_t to = pl_ticks();
+        result = pli_trace_encode(pli_flight_from(to), to, &bytes, false, true);
+        pli_lock_give(&pli_trace.lock);
+    }
+    if (result == PL_OK)
+        result = pli_file_save(path, &bytes, beside, 4096);
+    pli_bytes_free(&bytes);
+    if (beside)
+        munmap(beside, 4096);
+    PLI_STORE_RELEASE(pli_flight.writing, 0);
+    return result;
+}
+
+/* The name of file number n. Without %n in the path it is the path, and later path.1 and so on. */
+static bool pli_flight_name(char *out, size_t size, uint32_t n)
+{
+    const char *mark = strstr(pli_flight.path, "%n");
+    int used = mark ? snprintf(out, size, "%.*s%" PRIu32 "%s", (int)(mark - pli_flight.path),
+                               pli_flight.path, n + 1, mark + 2) :
+               n ? snprintf(out, size, "%s.%" PRIu32, pli_flight.path, n) :
+               snprintf(out, size, "%s", pli_flight.path);
+    return used > 0 && (size_t)used < size;
+}
+
+/* A snapshot under the next name that is free. */
+static pl_result pli_flight_next(bool own)
+{
+    char *path = pli_os_map(4096 + 16);
+    pl_result result = path ? PL_IO : PL_NOMEM;
+    uint32_t n = PLI_LOAD(pli_flight.number);
+    while (path && n < PLI_FLIGHT_FILES && pli_flight_name(path, 4096 + 16, n) &&
+           access(path, F_OK) == 0)
+        n++;
+    if (path && n < PLI_FLIGHT_FILES)
+        result = pli_flight_save(path, own);
+    if (result == PL_OK)
+        PLI_STORE(pli_flight.number, n + 1);
+    if (path)
+        munmap(path, 4096 + 16);
+    return result;
+}
+
+/* -- What asks by itself -- */
+
+static void pli_flight_on_signal(int number)
+{
+    (void)number;
+    PLI_STORE(pli_flight.wanted, 1);
+}
+
+/* Each look of the tracer's thread. Who cannot be written to is told of once. */
+static void pli_flight_look(void)
+{
+    if (pli_slow_look(pl_ticks(), pli_flight.stuck_ticks))
+        PLI_STORE(pli_flight.wanted, 1);
+    if (!PLI_LOAD(pli_flight.wanted) || !PLI_LOAD(pli_flight.running) ||
+        pl_now_ns() < pli_flight.next_ns)
+        return;
+    pl_result result = pli_flight_next(true);
+    if (result == PL_BUSY)
+        return;
+    PLI_STORE(pli_flight.wanted, 0);
+    pli_flight.next_ns = pl_now_ns() + PLI_FLIGHT_PAUSE_NS;
+    if (result != PL_OK && !pli_flight.complained) {
+        char line[4096 + 100];
+        pli_flight.complained = true;
+        int size = snprintf(line, sizeof line, "perflab: flight recorder: %s: %s\n",
+                            pli_flight.path, pl_result_str(result));
+        ssize_t n = write(2, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
+        (void)n;
+    }
+}
+
+/* -- Start and stop -- */
+
+/* The recorder goes on in a fork's parent alone. */
+static void pli_flight_fork_child(pli_thread *t)
+{
+    (void)t;
+    PLI_STORE(pli_flight.running, 0);
+    pli_flight.lock.state = 0;
+    PLI_STORE(pli_flight.writing, 0);
+    pli_slow_watch(NULL, 0);
+}
+
+static const pli_thread_hooks pli_flight_hooks = {NULL, NULL, NULL, NULL, pli_flight_fork_child};
+
+static bool pli_flight_signal(int number)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = pli_flight_on_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    if (number && sigaction(number, &action, &pli_flight.before) != 0)
+        return false;
+    pli_flight.signal = number;
+    return true;
+}
+
+/* Under the lock. */
+static pl_result pli_flight_begin(const pl_flight_desc *desc)
+{
+    const char *path = desc->path && *desc->path ? desc->path : "flight.pftrace";
+    size_t bytes = desc->buffer_bytes ? desc->buffer_bytes : PLI_TRACE_BUFFER;
+    pl_result result = pli_path_absolute(pli_flight.path, sizeof pli_flight.path, path);
+    if (result != PL_OK)
+        return result;
+    if (!pli_flight_signal(desc->signal))
+        return PL_INVALID;
+    if (pli_trace.users == 0)
+        PLI_STORE(pli_trace.leave_out, 0);
+    uint64_t slow = pli_flight_ticks(desc->task_ns), age = pli_flight_ticks(desc->age_ns);
+    pli_flight.age_ns = desc->age_ns;
+    pli_flight.stuck_ticks = age > slow ? age : slow;
+    pli_flight.start_ticks = pl_ticks();
+    pli_flight.number = 0, pli_flight.next_ns = 0, pli_flight.complained = false;
+    PLI_STORE(pli_flight.wanted, 0);
+    pli_collector_add(&pli_flight_hooks);
+    if ((result = pli_trace_open(bytes, desc->ring)) == PL_OK) {
+        pli_slow_watch(desc->task ? desc->task : "", slow);
+        PLI_STORE(pli_trace_each, pli_flight_look);
+    } else if (desc->signal) {
+        sigaction(desc->signal, &pli_flight.before, NULL);
+    }
+    return result;
+}
+
+pl_result pl_flight_start(const pl_flight_desc *desc)
+{
+    static const pl_flight_desc defaults;
+    pl_result result = PL_BUSY;
+    pli_lock_take(&pli_flight.lock);
+    if (!pli_flight.running) {
+        result = pli_flight_begin(desc ? desc : &defaults);
+        PLI_STORE(pli_flight.running, result == PL_OK);
+    }
+    pli_lock_give(&pli_flight.lock);
+    return result;
+}
+
+pl_result pl_flight_write(const char *path)
+{
+    if (!PLI_LOAD(pli_flight.running))
+        return PL_INVALID;
+    return path && *path ? pli_flight_save(path, false) : pli_flight_next(false);
+}
+
+/* A handler that the program has put in the place of perflab's stays. */
+pl_result pl_flight_stop(void)
+{
+    struct sigaction now;
+    pli_lock_take(&pli_flight.lock);
+    pl_result result = pli_flight.running ? PL_OK : PL_INVALID;
+    if (result == PL_OK) {
+        PLI_STORE(pli_flight.running, 0);
+        pli_slow_watch(NULL, 0);
+        if (pli_flight.signal && sigaction(pli_flight.signal, NULL, &now) == 0 &&
+            now.sa_handler == pli_flight_on_signal)
+            sigaction(pli_flight.signal, &pli_flight.before, NULL);
+        pli_trace_close();
+    }
+    pli_lock_give(&pli_flight.lock);
+    return result;
+}
+
+#else /* !PLI_TRACE */
+
+pl_result pl_flight_start(const pl_flight_desc *desc)
+{
+    (void)desc;
+    return PL_UNSUPPORTED;
+}
+
+pl_result pl_flight_write(const char *path)
+{
+    (void)path;
+    return PL_INVALID;
+}
+
+pl_result pl_flight_stop(void)
 {
     return PL_INVALID;
 }

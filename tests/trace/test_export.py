@@ -1,6 +1,9 @@
 """Records as they stand in the chunks, and the trace that comes of them."""
 from __future__ import annotations
 
+import resource
+import subprocess
+from pathlib import Path
 from typing import Dict, List, Tuple
 
 import decoder
@@ -426,6 +429,28 @@ def test_in_an_emergency_the_same_comes(export: Export) -> None:
     thread.sample(1010, 1, 5)
     thread.begin(1020, "ü" * (CHUNK // 5))
     assert export(ring).events == export(ring, 0, 2000, "emergency").events
+
+
+def test_without_memory_there_is_no_trace(exporter: Path, tmp_path: Path) -> None:
+    """All of it, or an error: whichever allocation fails."""
+    ring = Ring()
+    threads = [ring.thread(i) for i in range(1, 10)]
+    for ticks in range(1001, 1500):
+        for thread in threads:
+            thread.begin(ticks, b"name %d" % ticks)
+        threads[0].task(ticks, ticks, b"t" * 5000)
+        threads[0].wait(ticks, 1, 1, 1)
+    path = ring.write(tmp_path / "test.ring")
+    results = set()
+    for kilobytes in range(7000, 30000, 500):
+        limit = kilobytes << 10
+        done = subprocess.run(
+            [str(exporter), str(path), "0", "2000"], stdout=subprocess.PIPE, timeout=60,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+        results.add(done.returncode)
+        if done.returncode == 0:
+            assert len(decoder.Trace(done.stdout).slices("region")) == 9 * 499
+    assert {0, 1} <= results and all(code >= 0 for code in results)
 
 
 def test_two_processes_have_other_tracks(export: Export) -> None:
