@@ -774,8 +774,8 @@ typedef struct pl_flight_desc {
 pl_result pl_flight_start(const pl_flight_desc *desc);
 
 /* pl_flight_write writes what lies just behind to path; NULL: to the next file, as for a signal.
-   All threads go on meanwhile, and are shown as they were at the call. Errors: PL_BUSY while another
-   snapshot is written, PL_INVALID when nothing is recorded, PL_IO, PL_NOMEM.
+   All threads go on meanwhile, and are shown as they were at the call. Errors: PL_BUSY while
+   another snapshot is written, PL_INVALID when nothing is recorded, PL_IO, PL_NOMEM.
    Threads: any. Signal-safe: no. */
 pl_result pl_flight_write(const char *path);
 
@@ -3046,7 +3046,7 @@ typedef struct pli_cpu_thread {
 
 /* What the tracer's thread knows of a thread: see >>trace. */
 typedef struct pli_watched {
-    uint32_t instance, life; /* whose this is, and in which opening of the pool */
+    uint64_t whose;          /* life of the pool, and instance, that this is of; atomic */
     uint32_t idle;           /* 1: no figures were written at the last look */
     uint64_t now_ns;         /* computed, at this look */
     uint64_t run_ns, wait_ns; /* as written last */
@@ -6690,8 +6690,8 @@ PLI_SOMETIMES static void pli_pool_open(pli_pool *p, char *memory, size_t bytes,
 /* Chunks as a reader has them: those of a pool that is closed, or a copy. */
 typedef struct pli_chunks { const char *memory; size_t chunk_bytes, count; } pli_chunks;
 
-/* Copies a pool that is being written to, oldest chunk first; `to` has room for all of it. A chunk that was taken anew
-   meanwhile has no records in the copy: what was in it is gone. */
+/* Copies a pool that is being written to, oldest chunk first; `to` has room for all of it. A chunk
+   that was taken anew meanwhile has no records in the copy: what was in it is gone. */
 PLI_SOMETIMES static pli_chunks pli_pool_copy(const pli_pool *p, char *to)
 {
     uint32_t oldest = PLI_LOAD(p->hand);
@@ -10842,14 +10842,14 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
     if (error != EBUSY)                                                                            \
         return error;                                                                              \
     pli_waiter waiter;                                                                             \
-    pli_sync_wait_begin(&waiter, PLI_CAUSE_##cause, lock, PLI_CALLER);                              \
+    pli_sync_wait_begin(&waiter, PLI_CAUSE_##cause, lock, PLI_CALLER);                             \
     error = PLI_SYNC_NEXT(name) arguments;                                                         \
     pli_sync_wait_end(&waiter, PLI_CALLER);                                                        \
     return error;
 
 /* For the others: nobody is charged. They may be cancelled on the way, and then count nothing. */
 #define PLI_SYNC_WAIT(cause, object, name, arguments)                                              \
-    uint32_t traced = pli_sync_trace(PLI_CAUSE_##cause, object, PLI_CALLER);                        \
+    uint32_t traced = pli_sync_trace(PLI_CAUSE_##cause, object, PLI_CALLER);                       \
     uint64_t began = pl_ticks();                                                                   \
     int result = PLI_SYNC_NEXT(name) arguments;                                                    \
     int saved_errno = errno;                                                                       \
@@ -11079,8 +11079,8 @@ static int pli_raw_usleep(unsigned us)
     return (int)PLI_RAW(SYS_nanosleep, &t, NULL);
 }
 
-/* Type, name, what it waits for: cause and object; parameters, arguments, and what it is in a static
-   program. Lists that are waited for (poll, select) are known by their address. */
+/* Type, name, what it waits for: cause and object; parameters, arguments, and what it is in a
+   static program. Lists that are waited for (poll, select) are known by their address. */
 #define PLI_CALL_LIST(X)                                                                           \
     X(ssize_t, read, READ, fd, (int fd, void *to, size_t n), (fd, to, n),                          \
       PLI_RAW(SYS_read, fd, to, n))                                                                \
@@ -11199,8 +11199,8 @@ __attribute__((constructor)) static void pli_calls_find(void)
     void *next;
 #define PLI_CALL_FIND(type, name, cause, object, parameters, arguments, raw)                       \
     next = dlsym(RTLD_NEXT, #name);                                                                \
-    __atomic_store_n((void **)&pli_calls_next.libc_##name, next ? next : (void *)pli_raw_call_##name,     \
-                     __ATOMIC_RELAXED);
+    next = next ? next : (void *)pli_raw_call_##name;                                              \
+    __atomic_store_n((void **)&pli_calls_next.libc_##name, next, __ATOMIC_RELAXED);
     PLI_CALL_LIST(PLI_CALL_FIND)
     PLI_CALL_ACCEPTS(PLI_CALL_FIND)
 }
@@ -11209,7 +11209,7 @@ __attribute__((constructor)) static void pli_calls_find(void)
     static type pli_first_##name parameters                                                        \
     {                                                                                              \
         pli_calls_find();                                                                          \
-        return PLI_LOAD(pli_calls_next.libc_##name) arguments;                                            \
+        return PLI_LOAD(pli_calls_next.libc_##name) arguments;                                     \
     }
 PLI_CALL_LIST(PLI_CALL_FOUND)
 PLI_CALL_ACCEPTS(PLI_CALL_FOUND)
@@ -11220,13 +11220,13 @@ PLI_CALL_ACCEPTS(PLI_CALL_FOUND)
     type pli_call_##name parameters                                                                \
     {                                                                                              \
         if (PLI_LIKELY(PLI_LOAD(pli_calls_on) == 0)) {                                             \
-            type handed_on = PLI_LOAD(pli_calls_next.libc_##name) arguments;                              \
+            type handed_on = PLI_LOAD(pli_calls_next.libc_##name) arguments;                       \
             PLI_NOT_LAST();                                                                        \
             return handed_on;                                                                      \
         }                                                                                          \
         pli_blocking blocking;                                                                     \
         pli_blocking_begin(&blocking, PLI_CAUSE_##cause, (uint64_t)(object), PLI_CALLER);          \
-        type result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                                     \
+        type result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                              \
         pli_blocking_end(&blocking, true, PLI_CALLER);                                             \
         return result;                                                                             \
     }
@@ -17196,7 +17196,7 @@ static void pli_ring_modules(pli_ring *ring)
    Threads that end tell their last figures themselves. They wait for the next look, so that all
    figures are in one thread's records, in order. */
 
-#define PLI_FIGURES_DEAD 256 /* threads that may end between two looks; of more, the end is missing */
+#define PLI_FIGURES_DEAD 256 /* threads that end between two looks; of more, the end is missing */
 
 typedef struct pli_figures_dead {
     uint64_t ticks, run_ns, wait_ns;
@@ -17236,11 +17236,15 @@ static bool pli_figures_renamed(pli_watched *w, int tid)
     return true;
 }
 
+static uint64_t pli_figures_whose(const pli_thread *t)
+{
+    return (uint64_t)PLI_LOAD(pli_trace.pool.life) << 32 | PLI_LOAD(t->instance);
+}
+
 /* The calling thread ends: its last words. Under pli_threads.lock. */
 static void pli_figures_death(const pli_thread *t)
 {
-    const pli_watched *w = &t->watched;
-    bool met = w->instance == t->instance && w->life == PLI_LOAD(pli_trace.pool.life);
+    bool met = PLI_LOAD(t->watched.whose) == pli_figures_whose(t);
     if (PLI_LOAD(t->own) || t->tid != pli_os_tid_sig() || pli_figures.count == PLI_FIGURES_DEAD ||
         (PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
         return;
@@ -17252,29 +17256,31 @@ static void pli_figures_death(const pli_thread *t)
 static void pli_figures_bury(void)
 {
     pli_lock_take(&pli_threads.lock);
-    for (int i = 0; i < pli_figures.count; i++)
-        if (!pli_figures.dead[i].met && pli_figures.last)
-            pli_record_sched(pli_figures.last, pli_figures.dead[i].instance, pli_figures.dead[i].tid,
-                             0, 0);
-    for (int i = 0; i < pli_figures.count; i++) {
-        const pli_figures_dead *d = &pli_figures.dead[i];
+    const pli_figures_dead *end = pli_figures.dead + pli_figures.count;
+    for (const pli_figures_dead *d = pli_figures.dead; d < end; d++)
+        if (!d->met && pli_figures.last)
+            pli_record_sched(pli_figures.last, d->instance, d->tid, 0, 0);
+    for (const pli_figures_dead *d = pli_figures.dead; d < end; d++)
         pli_record_sched(d->ticks, d->instance, d->tid, d->run_ns, d->wait_ns);
-    }
     pli_figures.count = 0;
     pli_lock_give(&pli_threads.lock);
 }
 
 /* The first half of a look, for a thread: how much it has computed, and what is to be said of the
    look before. A thread that begins has figures of 0 there. */
-static void pli_figures_at(pli_thread *t, uint32_t life)
+static void pli_figures_look_at(pli_thread *t)
 {
     pli_watched *w = &t->watched;
-    w->now_ns = pli_os_clock_ns_sig(pli_os_thread_clock(t->tid));
-    bool known = w->instance == t->instance && w->life == life;
-    if (!known)
-        *w = (pli_watched){t->instance, life, 1, w->now_ns, 0, 0, ""};
+    uint64_t whose = pli_figures_whose(t);
+    bool known = w->whose == whose;
+    w->now_ns = pli_os_clock_ns_sig(pli_os_thread_clock(PLI_LOAD(t->tid)));
+    if (!known) {
+        w->idle = 1, w->run_ns = w->wait_ns = 0, w->name[0] = '\0';
+        PLI_STORE(w->whose, whose);
+    }
     if ((known ? w->idle && w->now_ns > w->run_ns : pli_figures.last) && w->now_ns)
-        pli_record_sched(pli_figures.last, w->instance, t->tid, w->run_ns, w->wait_ns);
+        pli_record_sched(pli_figures.last, (uint32_t)whose, PLI_LOAD(t->tid), w->run_ns,
+                         w->wait_ns);
 }
 
 /* The second half: the figures of now, if there is news. */
@@ -17282,31 +17288,31 @@ static void pli_figures_note(pli_thread *t, uint64_t now, bool names)
 {
     pli_watched *w = &t->watched;
     bool first = !w->name[0];
+    int tid = PLI_LOAD(t->tid);
     w->idle = w->now_ns <= w->run_ns && !first;
-    if (w->idle || w->instance != t->instance || w->now_ns == 0)
+    if (w->idle || w->whose != pli_figures_whose(t) || w->now_ns == 0)
         return;
-    w->run_ns = w->now_ns, w->wait_ns = pli_figures_waited(t->tid);
-    pli_record_sched(now, w->instance, t->tid, w->run_ns, w->wait_ns);
-    if ((names || first) && pli_figures_renamed(w, t->tid))
-        pli_record_thread_name(now, t->tid, w->name);
+    w->run_ns = w->now_ns, w->wait_ns = pli_figures_waited(tid);
+    pli_record_sched(now, (uint32_t)w->whose, tid, w->run_ns, w->wait_ns);
+    if ((names || first) && pli_figures_renamed(w, tid))
+        pli_record_thread_name(now, tid, w->name);
 }
 
-/* One look at all threads of the program. */
+/* One look at all threads of the program; returns how many there are. */
 static int64_t pli_figures_threads(uint64_t now, bool names)
 {
-    uint32_t life = PLI_LOAD(pli_trace.pool.life);
     int64_t count = 0;
     for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next) {
         bool here = PLI_LOAD(t->state) == PLI_THREAD_USED && !PLI_LOAD(t->own);
         count += here;
         if (here && !(PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
-            pli_figures_at(t, life);
+            pli_figures_look_at(t);
         else
-            t->watched.life = 0;
+            PLI_STORE(t->watched.whose, 0);
     }
     pli_figures_bury();
     for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
-        if (t->watched.life == life)
+        if (t->watched.whose)
             pli_figures_note(t, now, names);
     return count;
 }
