@@ -14,7 +14,7 @@ from typing import Dict, Iterable, Iterator, List, Tuple
 from .perfetto import BOOTTIME, CLEARED, NEEDS_STATE, OWN_CLOCKS, REALTIME
 from .timeline import Value
 from .tracks import COUNTED, COUNTER, PROCESS, THREAD, Shape, Trace, Track
-from .wire import number, put_bytes, put_fixed64, put_number, put_text
+from .wire import put_bytes, put_fixed64, put_number, put_text, varint
 
 MULTIPLE = "stack"          # annotations whose text is the same for many events
 
@@ -76,8 +76,8 @@ class _Sequence:
                                 + put_number(13, NEEDS_STATE))
         for time, track, at in self._events():
             difference, self._now = time - self._now, time
-            packet = b"\x40" + number(difference) + self._tail(track, at)
-            yield b"\n" + number(len(packet)) + packet
+            packet = b"\x40" + varint(difference) + self._tail(track, at)
+            yield b"\n" + varint(len(packet)) + packet
 
     def _events(self) -> Iterable[Tuple[int, Track, int]]:
         """Time, track and place of each event."""
