@@ -38,7 +38,7 @@ static int walk_other(void)
 
 static int walk_here(void)
 {
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     return pli_unwind_sig(&here, pcs, 256);
 }
 

@@ -216,7 +216,7 @@ FAULTS = [
     (["-count=0"], '"0"', "from 1"), (["-cpu=1,zwei"], '"1,zwei"', "1,2,4"),
     (["-shuffle=perhaps"], '"perhaps"', "on, off or a number"),
     (["-timeout=soon"], '"soon"', "90s"), (["-v=2"], '"2"', "true or false"),
-    (["First"], '"First"', "-bench"), (["-trace=x"], "-trace", "-help"),
+    (["First"], '"First"', "-bench"), (["-tracer=x"], "-tracer", "-help"),
     (["-memprofilerate=0"], "\"0\"", "from 1"),
 ]
 

@@ -18,7 +18,11 @@ execve execv execvp execl execlp execle
 pthread_mutex_lock pthread_mutex_timedlock pthread_mutex_clocklock pthread_mutex_unlock
 pthread_rwlock_rdlock pthread_rwlock_timedrdlock pthread_rwlock_wrlock pthread_rwlock_timedwrlock
 pthread_rwlock_unlock pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait
-pthread_barrier_wait pthread_join sem_wait sem_timedwait""".split())
+pthread_barrier_wait pthread_join sem_wait sem_timedwait
+read readv pread pread64 write writev pwrite pwrite64 poll ppoll select pselect epoll_wait
+epoll_pwait connect send sendto sendmsg recv recvfrom recvmsg nanosleep clock_nanosleep usleep sleep
+wait waitpid wait4 __read_chk __pread_chk __pread64_chk __recv_chk __recvfrom_chk __poll_chk
+__ppoll_chk""".split())
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])

@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (c->state != PLI_HTTP_FREE)
         pli_http_drop(c);
-    if (c->in.data || c->job.body.data || c->fd >= 0 || pli_cpu.running)
+    if (c->in.data || c->job.body.data || c->fd >= 0 || pli_cpu.running || pli_trace.users)
         abort();
     close(pair[1]);
     return 0;

@@ -20,7 +20,7 @@ def attached(name: str) -> Optional[str]:
     return f'attachment; filename="{name}"' if name else None
 
 
-# The table of TestHandlers in Go's net/http/pprof, but for the trace, which there is none of.
+# The table of TestHandlers in Go's net/http/pprof.
 @pytest.mark.parametrize("path, status, kind, name, body", [
     ("/debug/pprof/<script>scripty<script>", 404, TEXT, "", b"Unknown profile\n"),
     ("/debug/pprof/heap", 200, BYTES, "heap", None),
@@ -28,6 +28,7 @@ def attached(name: str) -> Optional[str]:
     ("/debug/pprof/cmdline", 200, TEXT, "", None),
     ("/debug/pprof/profile?seconds=1", 200, BYTES, "profile", None),
     ("/debug/pprof/symbol", 200, TEXT, "", b"num_symbols: 1\n"),
+    ("/debug/pprof/trace", 200, BYTES, "trace", None),
     ("/debug/pprof/mutex", 200, BYTES, "mutex", None),
     ("/debug/pprof/block?seconds=1", 200, BYTES, "block-delta", None),
     ("/debug/pprof/goroutine?seconds=1", 200, BYTES, "goroutine-delta", None),
@@ -65,8 +66,6 @@ def test_the_table_of_go(host: Host, path: str, status: int, kind: str, name: st
      '"seconds" parameter is not supported for this profile type'),
     ("/debug/pprof/mutex?seconds=1&debug=1", 400, "seconds and debug params are incompatible"),
     ("/debug/pprof/profile?hz=20000", 400, 'invalid value for "hz": write 1 to 10000'),
-    ("/debug/pprof/trace?seconds=1", 501,
-     "execution traces are not available: this program has no tracer"),
     ("/nowhere", 404, "there is nothing here: the profiles are at /debug/pprof/"),
 ])
 def test_errors_are_shown_by_pprof(host: Host, path: str, status: int, message: str) -> None:

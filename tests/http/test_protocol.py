@@ -80,10 +80,10 @@ def test_what_is_right_is_answered(host: Host, request_: bytes) -> None:
     (b"1.0", b"Connection: Keep-Alive\r\n", True)])
 def test_connections_stay_as_agreed(host: Host, version: bytes, header: bytes, kept: bool) -> None:
     with host.connect() as connection:
-        connection.sendall(b"GET /debug/pprof/trace HTTP/" + version + b"\r\nHost: localhost\r\n" +
-                           header + b"\r\n")
+        connection.sendall(b"GET /debug/pprof/nothing HTTP/" + version +
+                           b"\r\nHost: localhost\r\n" + header + b"\r\n")
         answer = b""
-        while b"tracer\n" not in answer:
+        while b"profile\n" not in answer:
             answer += connection.recv(65536)
         assert (b"Connection: keep-alive" in answer) == kept
         if not kept:
@@ -95,7 +95,7 @@ def test_connections_stay_as_agreed(host: Host, version: bytes, header: bytes, k
 
 def test_pipelining(host: Host) -> None:
     """Answers come in the order of the requests, those that take time too; bodies are skipped."""
-    asked = [b"GET /debug/pprof/trace HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    asked = [b"GET /debug/pprof/cpu HTTP/1.1\r\nHost: localhost\r\n\r\n",
              b"POST /debug/pprof/symbol HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n"
              b"0x1",
              b"GET /debug/pprof/profile?seconds=1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -105,7 +105,7 @@ def test_pipelining(host: Host) -> None:
         connection.sendall(b"".join(asked))
         answer = read_all(connection)
     assert [int(part.split(b" ")[0]) for part in answer.split(b"HTTP/1.1 ")[1:]] == \
-        [501, 200, 200, 200, 404]
+        [404, 200, 200, 200, 404]
 
 
 def test_many_requests_in_one_go(host: Host) -> None:

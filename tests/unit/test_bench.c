@@ -216,7 +216,7 @@ static void test_flags(void)
         {"-benchtime", "x"}, {"-benchtime", "1e3x"}, {"-benchtime", NULL}, {"-count", "0"},
         {"-count", "many"}, {"-cpu", "1,,2"}, {"-cpu", "0"}, {"-cpu", ""}, {"-cpu", "1,"},
         {"-shuffle", "maybe"}, {"-timeout", "soon"}, {"-v=perhaps", NULL}, {"stray", NULL},
-        {"-", NULL}, {"--", NULL}, {"---v", NULL}, {"-=1", NULL}, {"-trace", "x"},
+        {"-", NULL}, {"--", NULL}, {"---v", NULL}, {"-=1", NULL}, {"-tracer", "x"},
         {"-memprofilerate", "0"}, {"-mutexprofilefraction", "4294967296"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ok(!parse(&f, WORD(bad[i][0]), WORD(bad[i][1]), NULL), "refused: %s %s", bad[i][0],

@@ -65,7 +65,7 @@ static bool ends_at_root(int n)
 /* Walks from here, which has been ENTERed. */
 PL_NOINLINE static int walk_here(void)
 {
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     int n = pli_unwind_sig(&here, pcs, DEEP);
     PL_CLOBBER();
     return n;
@@ -579,7 +579,7 @@ static void test_depth(void)
     ok(pcs[n - 2] > PLI_PC_MARKS, "and only the last");
     n = deep(200);
     ok(ends_at_root(n) && n > 202 && n < 215, "one that fits is whole (%d)", n);
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     ok(pli_unwind_sig(&here, pcs, 1) == 1 && pcs[0] == here.pc, "max 1 is the address itself");
     int whole = pli_unwind_sig(&here, pcs, DEEP);
     is_int(pli_unwind_sig(&here, pcs, whole), whole, "a stack of exactly max addresses");

@@ -26,7 +26,7 @@ static PL_NOINLINE void compare(void)
 {
     uintptr_t pcs[PLI_TRAIL_FRAMES];
     int max = max_frames < PLI_TRAIL_FRAMES ? max_frames : PLI_TRAIL_FRAMES;
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     bool same;
     pli_memo_way *way = &memo.way[any(8) * any(8) / 8];
     int depth = pli_unwind_sig(&here, pcs, max);

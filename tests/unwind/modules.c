@@ -13,7 +13,7 @@ static int depth;
 
 __attribute__((noinline)) static int look(void)
 {
-    pli_regs here = pli_regs_here();
+    pli_regs here = pli_regs_here_sig();
     depth = pli_unwind_sig(&here, pcs, 16);
     return depth;
 }
