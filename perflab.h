@@ -809,10 +809,10 @@ pl_result pl_flight_stop(void);
 
 /* pl_profile_write writes a profile by name ("cpu") to out, then flushes it. debug 0: a protobuf,
    compressed. debug 1: text, as Go's net/http/pprof prints it. debug 2: the newest samples one by
-   one with their times, as far back as 1 MiB holds them; of goroutine and goroutineleak, what pl_stacks_write
-   writes. A profile that is being taken is written as it is now. Errors: PL_INVALID when there is
-   no such profile, nothing was collected yet, or debug is something else; PL_IO, PL_NOMEM,
-   PL_UNSUPPORTED outside Linux.
+   one with their times, as far back as 1 MiB holds them; of goroutine and goroutineleak, what
+   pl_stacks_write writes. A profile that is being taken is written as it is now. Errors: PL_INVALID
+   when there is no such profile, nothing was collected yet, or debug is something else; PL_IO,
+   PL_NOMEM, PL_UNSUPPORTED outside Linux.
    Threads: any. Signal-safe: no. */
 pl_result pl_profile_write(const char *name, FILE *out, int debug);
 
@@ -3099,7 +3099,7 @@ typedef struct pli_start_hooks {
 PLI_SOMETIMES static pli_thread pli_unborn = PLI_NOBODY, pli_orphan = PLI_NOBODY;
 PLI_SOMETIMES static pli_thread pli_nested = PLI_NOBODY;
 PLI_SOMETIMES static PLI_THREAD_LOCAL pli_thread *pli_self = &pli_unborn;
-PLI_SOMETIMES static PLI_THREAD_LOCAL uint32_t pli_instance; /* of its block, also when it is dying */
+PLI_SOMETIMES static PLI_THREAD_LOCAL uint32_t pli_instance; /* as in its block; stays to its end */
 uint32_t pl_trace_on;
 
 static struct {
@@ -6376,7 +6376,11 @@ static void pli_chunk_give_sig(pli_chunk *c)
 /* -- Writers. In what follows the writer is busy, and the pool was open since -- */
 
 /* A thread, its writer and where that writes to. */
-typedef struct pli_target { pli_pool *pool; const pli_thread *thread; pli_recorder *writer; } pli_target;
+typedef struct pli_target {
+    pli_pool *pool;
+    const pli_thread *thread;
+    pli_recorder *writer;
+} pli_target;
 
 /* THREAD and LOST, which the writer may have to say before a record */
 #define PLI_RECORDER_OWN (3 * sizeof(pli_record) + sizeof(pli_payload_thread))
@@ -6427,11 +6431,13 @@ static PLI_COLD pli_chunk *pli_recorder_begin_sig(pli_target at, pli_chunk *held
     pli_chunk *there = held;
     bool mine = __atomic_compare_exchange_n(&w->chunk, &there, c, 0, __ATOMIC_RELAXED,
                                             __ATOMIC_RELAXED);
-    if (c != held)
-        pli_chunk_give_sig(mine ? held : c);
-    if (!mine) /* a handler has taken over, and said all this */
+    if (!mine) { /* a handler has taken over, and said all that follows */
+        pli_chunk_give_sig(c != held ? c : NULL);
         return there;
+    }
     pli_recorder_say_sig(at, c, w->began == life);
+    if (c != held) /* not before: a thread that is killed here has one chunk or the other */
+        pli_chunk_give_sig(held);
     w->life = w->began = life;
     return c;
 }
@@ -6483,8 +6489,8 @@ static size_t pli_note_bytes_sig(const pli_note *n)
            (left % PLI_PIECE_BYTES ? pli_record_bytes_sig(left % PLI_PIECE_BYTES) : 0);
 }
 
-/* Writes the first record of a note. The head says at first only how long it is: what is aside shows
-   by its kind whether it is whole. Returns its size. */
+/* Writes the first record of a note. The head says at first only how long it is: what is aside
+   shows by its kind whether it is whole. Returns its size. */
 static size_t pli_note_head_sig(const pli_note *n, char *to)
 {
     size_t words = n->words * sizeof *n->word, text = pli_note_first_sig(n);
@@ -6575,7 +6581,7 @@ static inline bool pli_recorder_enter_sig(const pli_pool *p, pli_recorder *w)
         return false;
     PLI_STORE(w->busy, pli_os_stack_sig());
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* who closes has made this one for processors */
-    if (PLI_LIKELY(PLI_LOAD(p->life) != PLI_POOL_CLOSED))
+    if (PLI_LIKELY(PLI_LOAD_ACQUIRE(p->life) != PLI_POOL_CLOSED))
         return true;
     PLI_STORE_RELEASE(w->busy, (uintptr_t)0);
     return false;
@@ -6601,7 +6607,7 @@ static inline void pli_recorder_leave_sig(pli_target at)
 static PLI_COLD void pli_note_aside_sig(pli_target at, pli_note *n)
 {
     pli_recorder *w = at.writer;
-    uint32_t life = PLI_LOAD(at.pool->life);
+    uint32_t life = PLI_LOAD_ACQUIRE(at.pool->life);
     if (life == PLI_POOL_CLOSED)
         return;
     pli_note_settle_sig(at.pool, n);
@@ -6648,7 +6654,7 @@ PLI_SOMETIMES static PLI_COLD void pli_note_write_common_sig(pli_pool *p, uint32
     static const pli_thread nobody;
     uint32_t expected = 0;
     int tries = 1000;
-    if (PLI_LOAD(p->life) == PLI_POOL_CLOSED || p->pid != getpid())
+    if (PLI_LOAD_ACQUIRE(p->life) == PLI_POOL_CLOSED || p->pid != getpid())
         return;
     while (!__atomic_compare_exchange_n(&p->common_lock.state, &expected, 1, 0, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED) && tries-- > 0)
@@ -6657,7 +6663,7 @@ PLI_SOMETIMES static PLI_COLD void pli_note_write_common_sig(pli_pool *p, uint32
         return;
     pli_thread self = nobody;
     self.instance = instance, self.tid = pli_os_tid_sig();
-    if (PLI_LOAD(p->life) != PLI_POOL_CLOSED) {
+    if (PLI_LOAD_ACQUIRE(p->life) != PLI_POOL_CLOSED) {
         pli_note_settle_sig(p, n);
         p->common.life = p->common.began = 0; /* so that it says who it is */
         pli_note_append_sig((pli_target){p, &self, &p->common}, n);
@@ -6700,7 +6706,8 @@ PLI_SOMETIMES static pli_chunks pli_pool_copy(const pli_pool *p, char *to)
                             PLI_LOAD(from->wait_object), PLI_LOAD(from->wait_cause),
                             PLI_LOAD(from->wait_used), PLI_LOAD(from->wait_pc), 0};
         for (uint32_t at = 0; at < used; at += 8)
-            *(uint64_t *)(void *)(copy->data + at) = PLI_LOAD(*(uint64_t *)(void *)(from->data + at));
+            *(uint64_t *)(void *)(copy->data + at) =
+                PLI_LOAD(*(uint64_t *)(void *)(from->data + at));
         /* Adding 0, unlike a load, cannot be done before the loads above it. */
         if (__atomic_fetch_add(&from->serial, 0, __ATOMIC_ACQ_REL) != serial)
             copy->used = 0;
@@ -6830,7 +6837,7 @@ PLI_SOMETIMES static const pli_record *pli_records_next(pli_records *r)
         pli_records_piece(r);
     }
     const pli_record *now = r->at;
-    r->at = (const pli_record *)(const void *)((const char *)now + pli_record_bytes_sig(now->bytes));
+    r->at = now + pli_record_bytes_sig(now->bytes) / sizeof *now;
     return now;
 }
 
@@ -6938,8 +6945,8 @@ static PLI_COLD void pli_note_record(pli_note *n)
     errno = saved_errno;
 }
 
-/* Writes a record of a few words in the usual case: the thread is known, its chunk has room, and the
-   name was met before. literal may be NULL. False: nothing was written. */
+/* Writes a record of a few words in the usual case: the thread is known, its chunk has room, and
+   the name was met before. literal may be NULL. False: nothing was written. */
 static inline bool pli_record_plain_sig(pli_thread *t, int kind, const char *literal,
                                         const uint64_t *word, size_t words)
 {
@@ -15651,7 +15658,8 @@ static void pli_view_timeline(const pli_profile_view *view, bool emergency, pli_
         const pli_site *site = (const pli_site *)(uintptr_t)what[0];
         uint64_t ago = v.order[v.count - 1].key - e->record->ticks;
         pli_bytes_format(out, "-%.6f s, thread %d, weight %" PRIu64 "\n",
-                         (double)pl_ticks_to_ns(ago) / 1e9, e->tid, what[1] / (uint64_t)view->period);
+                         (double)pl_ticks_to_ns(ago) / 1e9, e->tid,
+                         what[1] / (uint64_t)view->period);
         pli_text_labels(out, site->labels);
         for (int k = 0; k < site->depth; k++)
             pli_text_frame(out, site->pcs[k], site->epoch, emergency);
@@ -17012,7 +17020,7 @@ static void pli_perfetto_write(const pli_trace_view *view, pli_bytes *out)
 #define PLI_TRACE_MOST ((size_t)4 << 30)
 #define PLI_TRACE_MODULES ((size_t)256 << 10)
 #define PLI_TRACE_TICK_NS 10000000
-#define PLI_TRACE_QUIET_NS 100000000u /* so long is waited for writers */
+#define PLI_TRACE_QUIET_NS 2000000000u /* so long is waited for writers; in an emergency a 20th */
 
 /* What only one trace has, beside the session. */
 static struct {
@@ -17485,7 +17493,7 @@ static void pli_trace_switch_on(void)
    that was stopped in the middle of it, or this one, which a handler interrupted. */
 static bool pli_trace_quieten(bool emergency)
 {
-    uint64_t end = pl_now_ns() + (emergency ? PLI_TRACE_QUIET_NS / 10 : PLI_TRACE_QUIET_NS);
+    uint64_t end = pl_now_ns() + (emergency ? PLI_TRACE_QUIET_NS / 20 : PLI_TRACE_QUIET_NS);
     PLI_STORE(pl_trace_on, 0);
     pli_trace_waits_sig(false);
     __atomic_store_n(&pli_trace.pool.life, PLI_POOL_CLOSED, __ATOMIC_SEQ_CST);
