@@ -6897,7 +6897,7 @@ typedef struct pli_ring {
     uint32_t chunk_bytes, chunks;
     uint64_t start_ticks, start_mono_ns, start_boot_ns, start_unix_ns;
     uint64_t now_ticks[2], now_mono_ns[2]; /* a later moment on both clocks: their rate */
-    uint32_t now, padding;                 /* which of the two is complete */
+    uint32_t now, processors; /* which of the two is complete; that the program may run on */
     int32_t pid;
     uint32_t page_bytes;
     uint64_t lost;        /* records that found no room */
@@ -16948,6 +16948,8 @@ static void pli_pf_facts(pli_pf *w)
     pli_pf_fact(w, "clock", pli_clock.source == PLI_TICKS_COUNTER ? "tsc" : "clock", 0);
     pli_pf_fact(w, "program", ring->program, 0);
     pli_pf_fact(w, "perflab", PL_VERSION, 0);
+    if (ring->processors)
+        pli_pf_fact(w, "processors", NULL, ring->processors);
     if (w->view->flight)
         pli_pf_fact(w, "flight", "1", 0);
     pli_pf_put_event(w, &w->process, w->to_ns);
@@ -17138,7 +17140,7 @@ static void pli_ring_anchor(pli_ring *ring)
     PLI_STORE_RELEASE(ring->now, other);
 }
 
-/* Who runs: the path, and the arguments with blanks in between. */
+/* Who runs, and where: the path, the arguments with blanks in between, the processors. */
 static void pli_ring_name(pli_ring *ring)
 {
     ssize_t n = readlink("/proc/self/exe", ring->program, sizeof ring->program - 1);
@@ -17150,6 +17152,7 @@ static void pli_ring_name(pli_ring *ring)
     for (ssize_t i = 0; i < n - 1; i++)
         ring->command[i] = ring->command[i] ? ring->command[i] : ' ';
     ring->command[n > 0 ? n : 0] = '\0';
+    ring->processors = (uint32_t)pli_os_cpu_count();
 }
 
 /* One line for each executable segment of a module; as much of it as there is room for, or none:

@@ -26,6 +26,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import cpu
 import scrapes
+import trace_page
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench"
@@ -407,9 +408,21 @@ def exporting() -> Iterator[Row]:
     yield Row("trace, an event in the file", "", "bytes", values=[b for _, b in pairs], limit=20)
 
 
+def page() -> Iterator[Row]:
+    """The page of a trace with a million events, in Chromium."""
+    if trace_page.browsers.chromium() is None:
+        raise Missing("Chromium is not here")
+    found = trace_page.figures()
+    yield Row("page of a million events, written", "", "s", values=found.write_s, limit=15)
+    yield Row("page of a million events, size", "", "MB", values=[found.megabytes])
+    yield Row("page of a million events, first drawn", "", "s", values=found.drawn_s, limit=5)
+    yield Row("page, a frame, all in view", "", "ms", values=found.whole_ms, limit=33)
+    yield Row("page, a frame, a hundredth in view", "", "ms", values=found.part_ms, limit=33)
+
+
 ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (
     ticks, loop, malloc, allocators, heap, locks, calls, totals, sampling, unwind, symbolize, http,
-    exporting, compiling, verdict)
+    exporting, page, compiling, verdict)
 
 
 # the table ----------------------------------------------------------------------------------------

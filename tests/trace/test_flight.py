@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import decoder
@@ -48,10 +49,16 @@ def test_a_slow_request(flown: Path, tmp_path: Path) -> None:
 
 
 def test_killed(flown: Path, tmp_path: Path) -> None:
-    """The events stay behind."""
+    """The events stay behind, and who was waiting where."""
     assert run(flown, ASKED, tmp_path, "kill").returncode == -signal.SIGKILL
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.pftrace", "f.pftrace.ring"]
-    assert (tmp_path / "f.pftrace.ring").read_bytes().startswith(b"perflab ring 1\n\0")
+    subprocess.check_call([sys.executable, "-m", "graders", "trace", "--recover",
+                           str(tmp_path / "f.pftrace.ring"), "-o", str(tmp_path / "r.pftrace")],
+                          cwd=ROOT, stdout=subprocess.DEVNULL)
+    trace = decoder.read(tmp_path / "r.pftrace")
+    assert [s.name for s in trace.slices("region")] == ["fast"] * 20 + ["slow"]
+    read, = (s for s in trace.slices("blocked") if s.name == "read")
+    assert "read_for_ever" in str(read.notes["stack"]) and read.notes["repaired"] == "unclosed"
 
 
 @pytest.mark.parametrize("asked, complaint", [
