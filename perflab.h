@@ -137,6 +137,10 @@
        tracebytes=N     memory for that; what is older is overwritten; 67108864
        signal=USR2      write the files now, when this signal comes, and go on
        heaptrace=N      every N seconds a line on stderr: what is live, is it growing
+       flight=FILE      a flight recorder: the last events, which are kept in FILE.ring, are written
+                        when one of the next two says so
+       flightsignal=USR1, slowtask=NAME:50ms    this signal; a task of this name that took longer
+       flightage=2s     how far back
        crash=LEVEL      what is said of a crash: none, single (the thread), all (all threads), core
                         (all, and a core file as large as the system allows)
        http=ADDRESS     all of these over HTTP, while the program runs: see OVER HTTP. Children have
@@ -153,9 +157,9 @@
        -cpuprofile FILE does the same for what benchmarks time, -trace FILE for all that they do.
 
    TRACES
-       A profile adds up; a trace shows when. Regions, tasks and logs are what a program says itself;
-       what each thread waits for, with the stack, whether it runs or waits for a processor, the heap
-       and the samples of a CPU profile come by themselves:
+       A profile adds up; a trace shows when. Regions, tasks and logs are what a program says of
+       itself. What each thread waits for, with the stack, whether it runs or waits for a processor,
+       the heap and the samples of a CPU profile come by themselves:
 
            $ PERFLAB=trace=trace.pftrace ./program
            $ python3 -m graders trace trace.pftrace      or open it in https://ui.perfetto.dev
@@ -25003,21 +25007,26 @@ int pl_http_port(void)
        memlimit        before others take memory
        heap block mutex and their rates
        trace
+       flight          the recorder, which uses the trace's memory if there is one
        cpu             last of the collectors: their own start is not sampled
        heaptrace       a thread of its own, when all else stands
 
    What is written to a file: each is a key, and, but for the last, the name of a profile. */
-enum { PLI_ENV_CPU, PLI_ENV_HEAP, PLI_ENV_BLOCK, PLI_ENV_MUTEX, PLI_ENV_TRACE, PLI_ENV_FILES };
-static const char *const pli_env_names[PLI_ENV_FILES] = {"cpu", "heap", "block", "mutex", "trace"};
+enum { PLI_ENV_CPU, PLI_ENV_HEAP, PLI_ENV_BLOCK, PLI_ENV_MUTEX, PLI_ENV_TRACE, PLI_ENV_FILES,
+       PLI_ENV_FLIGHT = PLI_ENV_FILES /* a file as well, but not at the end */ };
+static const char *const pli_env_names[] = {"cpu", "heap", "block", "mutex", "trace", "flight"};
 
 static struct {
-    char path[PLI_ENV_FILES][4096]; /* as given, but absolute; "": not this one */
+    char path[PLI_ENV_FILES + 1][4096]; /* as given, but absolute; "": not this one */
     int64_t hz, heaprate, blockrate, mutexfraction, tracebytes, parent;
     int64_t leakcheck, leakexit;            /* 1: lost blocks, 2: all; the exit code, 0: as it is */
     int64_t heaptrace;                      /* seconds from line to line; 0: none */
     int64_t memlimit;                       /* bytes; 0: none */
     int crash;                              /* PLI_CRASH_...; less than 1: nothing */
     int64_t dump;                           /* the signal that has the files written now */
+    int64_t flightage, flightsignal, slow;  /* ns; its number; ns of a task */
+    char slowtask[64];                      /* its name; "": any */
+    char flight_ring[4096 + 40];            /* "": the recorder has no file of its own */
     const char *ignore[PLI_ENV_IGNORE + 1]; /* for the leak check */
     const char *http, *token;               /* NULL: no port; no token */
     pl_leak_baseline mark;
@@ -25099,7 +25108,7 @@ static bool pli_env_file(int which, const char *value)
 
 /* A signal by name, with or without SIG, or by number. SIGKILL and SIGSTOP cannot be handled, and
    SIGPROF is the sampler's own. */
-static bool pli_env_signal(const char *value)
+static bool pli_env_signal_of(const char *key, const char *value, int64_t *out)
 {
     static const struct { const char *name; int number; } known[] = {
         {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"HUP", SIGHUP}, {"QUIT", SIGQUIT},
@@ -25107,12 +25116,53 @@ static bool pli_env_signal(const char *value)
     const char *name = strncmp(value, "SIG", 3) == 0 ? value + 3 : value;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(name, known[i].name) == 0)
-            return pli_env.dump = known[i].number, true;
-    if (pli_parse_int64(value, 1, SIGRTMAX, &pli_env.dump) && pli_env.dump != SIGKILL &&
-        pli_env.dump != SIGSTOP && pli_env.dump != SIGPROF)
+            return *out = known[i].number, true;
+    if (pli_parse_int64(value, 1, SIGRTMAX, out) && *out != SIGKILL && *out != SIGSTOP &&
+        *out != SIGPROF)
         return true;
-    pli_env.dump = 0;
-    pli_env_complain("signal=", value, ": write USR1, USR2, HUP, QUIT, WINCH, URG or a number");
+    *out = 0;
+    pli_env_complain(key, value, ": write USR1, USR2, HUP, QUIT, WINCH, URG or a number");
+    return false;
+}
+
+static bool pli_env_signal(const char *value)
+{
+    return pli_env_signal_of("signal=", value, &pli_env.dump);
+}
+
+/* -- The flight recorder's keys -- */
+
+static bool pli_env_flight(const char *value)
+{
+    return pli_env_file(PLI_ENV_FLIGHT, value);
+}
+
+static bool pli_env_flightsignal(const char *value)
+{
+    return pli_env_signal_of("flightsignal=", value, &pli_env.flightsignal);
+}
+
+static bool pli_env_flightage(const char *value)
+{
+    if (pli_parse_duration(value, &pli_env.flightage) && pli_env.flightage > 0)
+        return true;
+    pli_env.flightage = 0;
+    pli_env_complain("flightage=", value, ": write a time, as in flightage=2s");
+    return false;
+}
+
+/* request:50ms, or 50ms: any task. */
+static bool pli_env_slowtask(const char *value)
+{
+    const char *colon = strrchr(value, ':'), *time = colon ? colon + 1 : value;
+    size_t size = colon ? (size_t)(colon - value) : 0;
+    if (size < sizeof pli_env.slowtask && pli_parse_duration(time, &pli_env.slow) &&
+        pli_env.slow > 0) {
+        memcpy(pli_env.slowtask, value, size);
+        return true;
+    }
+    pli_env.slow = 0;
+    pli_env_complain("slowtask=", value, ": write a task and a time, as in slowtask=request:50ms");
     return false;
 }
 
@@ -25228,11 +25278,15 @@ static const struct { const char *key; int64_t least, most, *out; } pli_env_numb
 /* And those with a text. */
 static const struct { const char *key; bool (*set)(const char *value); } pli_env_texts[] = {
     {"crash", pli_env_crash},
+    {"flight", pli_env_flight},
+    {"flightage", pli_env_flightage},
+    {"flightsignal", pli_env_flightsignal},
     {"http", pli_env_http},
     {"httptoken", pli_env_token},
     {"leakignore", pli_env_ignore},
     {"memlimit", pli_env_memlimit},
     {"signal", pli_env_signal},
+    {"slowtask", pli_env_slowtask},
 };
 
 /* Names all keys: once, however many are unknown. */
@@ -25354,6 +25408,17 @@ static void pli_env_end_trace(bool emergency, bool worth)
         pli_env_complain(path, ": ", pl_result_str(result));
 }
 
+/* The recorder's file of events is for those who are killed. */
+static void pli_env_end_flight(bool emergency)
+{
+    if (!pli_env.path[PLI_ENV_FLIGHT][0] || pli_env.child)
+        return;
+    if (!emergency)
+        pl_flight_stop();
+    else if (pli_env.flight_ring[0])
+        unlink(pli_env.flight_ring);
+}
+
 /* Stops and writes. A child that used next to no time has nothing worth a file: shells fork for
    everything. */
 static void pli_env_write(bool emergency)
@@ -25361,6 +25426,7 @@ static void pli_env_write(bool emergency)
     bool running = pli_env.cpu && pli_cpu_end_at_exit(emergency);
     bool worth = !pli_env.child || pl_process_cpu_ns() >= PLI_ENV_CHILD_NS;
     pli_env_end_trace(emergency, worth);
+    pli_env_end_flight(emergency);
     if (running && (!pli_env.child || pli_cpu.ticks > 0))
         pli_env_save(PLI_ENV_CPU, emergency);
     for (int i = PLI_ENV_CPU + 1; i < PLI_ENV_TRACE && worth; i++)
@@ -25550,6 +25616,22 @@ static void pli_env_start_trace(void)
     pli_env.trace_start = 0;
 }
 
+/* The flight recorder. Children of a fork have none. */
+static void pli_env_start_flight(void)
+{
+    char path[4096 + 32];
+    pli_env_path(PLI_ENV_FLIGHT, path, sizeof path);
+    snprintf(pli_env.flight_ring, sizeof pli_env.flight_ring, "%s.ring", path);
+    pl_result result = pl_flight_start(&(pl_flight_desc){
+        .path = path, .ring = pli_env.flight_ring, .buffer_bytes = (size_t)pli_env.tracebytes,
+        .age_ns = (uint64_t)pli_env.flightage, .signal = (int)pli_env.flightsignal,
+        .task = pli_env.slowtask, .task_ns = (uint64_t)pli_env.slow});
+    if (result != PL_OK)
+        pli_env_complain(path, ": ", pl_result_str(result));
+    if (result != PL_OK || pli_env.trace_start) /* which has the memory */
+        pli_env.flight_ring[0] = '\0';
+}
+
 /* A fork's child goes on with a profile of its own. The modules are the parent's. The child of a
    multi-threaded program has this thread alone, so nobody is writing: whatever state the parent was
    in, finishing and dumping begin anew. */
@@ -25640,9 +25722,11 @@ static void pli_env_start_files(char **place)
     pli_env_start_rates();
     if (pli_env.path[PLI_ENV_TRACE][0])
         pli_env_start_trace();
+    if (pli_env.path[PLI_ENV_FLIGHT][0])
+        pli_env_start_flight();
     if (pli_env.path[PLI_ENV_CPU][0])
         pli_env_start_cpu();
-    for (int i = 0; i < PLI_ENV_FILES; i++)
+    for (int i = 0; i <= PLI_ENV_FILES; i++)
         pli_env.started |= pli_env.path[i][0] != '\0';
     if (pli_env.parent == 0 && (pli_env.started || pli_env.http))
         pli_env_mark(place);

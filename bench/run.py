@@ -400,6 +400,23 @@ def symbolize() -> Iterator[Row]:
             yield Row(what, "addr2line", "ms", [(ours, 1000 * seconds(tool)) for ours in values])
 
 
+def events() -> Iterator[Row]:
+    """What an event of a trace costs, on and off, beside how others write theirs."""
+    program = compile_to("trace_event", "bench/trace_event.c", perflab_object(), "-ldl")
+    for mode, what, limit in (("event", "trace, an event", 3),
+                              ("spall", "trace, an event as spall.h writes it (model)", None),
+                              ("minitrace", "trace, an event as minitrace writes it (model)", None)):
+        pairs = rounds_of(program, mode)
+        yield Row(what, "pl_ticks", "ns", pairs)
+        yield Row(f"{what}, more than pl_ticks", "", "ns",
+                  values=[ours - other for ours, other in pairs], limit=limit)
+    yield Row("trace, a region while it is off", "", "ns",
+              values=[ours - other for ours, other in rounds_of(program, "off")], limit=1)
+    for threads in ("1", "2"):
+        yield Row(f"trace, 1 M events a second in each of {threads} threads", "no trace", "ns",
+                  rounds_of(program, "load", threads), limit=1.05)
+
+
 def exporting() -> Iterator[Row]:
     """A trace as Perfetto's file: time and size of an event."""
     program = compile_to("trace_export", "bench/trace_export.c", "-ldl")
@@ -422,7 +439,7 @@ def page() -> Iterator[Row]:
 
 ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (
     ticks, loop, malloc, allocators, heap, locks, calls, totals, sampling, unwind, symbolize, http,
-    exporting, page, compiling, verdict)
+    events, exporting, page, compiling, verdict)
 
 
 # the table ----------------------------------------------------------------------------------------

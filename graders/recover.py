@@ -50,7 +50,8 @@ class _Recovery:
     def __init__(self, trace: Trace, found: Ring, strands: Sequence[Strand]) -> None:
         self.trace = trace
         self.ring = found
-        self.stacks = ring_stacks.Stacks(found, _sites(strands))
+        self.stacks = ring_stacks.Stacks(found, _sites(strands), {
+            call.pc for strand in strands for call in strand.waiting if call.pc})
         self.end = found.boot(max(found.end_ticks, found.last_anchor()))
         self.unclosed = self.misnested = self.dropped_ends = self.lost = 0
         self._strands = strands
@@ -255,7 +256,9 @@ class _Replay:
                 action(record)
         ended = any(record.kind == ring.THREAD_END for record in self.strand.records[-1:])
         for waiting in () if ended else self.strand.waiting:
-            detail: Annotations = (("object", waiting.object),) if waiting.object else ()
+            stack = self._all.stacks.call(waiting.pc)
+            detail: Annotations = (("stack", stack),) if stack else ()
+            detail += (("object", waiting.object),) if waiting.object else ()
             self._put(waiting.ticks, BEGIN, _cause(waiting.cause), WAIT, detail)
             self._open.append(_Open(WAIT))
         self._close_all(self._all.end)

@@ -25,7 +25,7 @@ HEAD = (("base", "Q"), ("bytes", "Q"), ("names_at", "Q"), ("names_slots", "Q"), 
         ("start_boot", "Q"), ("start_unix", "Q"), ("ticks_a", "Q"), ("ticks_b", "Q"),
         ("mono_a", "Q"), ("mono_b", "Q"), ("now", "I"), ("processors", "I"), ("pid", "i"),
         ("page_bytes", "I"), ("lost", "Q"))
-CHUNK = struct.Struct("<QIIIIQQI20x")
+CHUNK = struct.Struct("<QIIIIQQIIQ8x")
 RECORD = struct.Struct("<QIHBB")
 SLOT = struct.Struct("<QII")
 SITE = struct.Struct("<QQQIi32x")
@@ -73,6 +73,7 @@ class Waiting(NamedTuple):
     ticks: int
     object: int
     cause: int
+    pc: int = 0         # an address in the call
 
 
 @dataclass
@@ -217,15 +218,17 @@ class Ring:
     def _chunk(self, at: int) -> List[_Piece]:
         """The pieces of a chunk. A program that still runs may take the chunk meanwhile: then it
         has another serial afterwards, and what was read is left out."""
-        serial, used, state, _, dropped, ticks, item, cause = CHUNK.unpack_from(self._data, at)
+        (serial, used, state, _, dropped, ticks, item, cause, wait_used,
+         pc) = CHUNK.unpack_from(self._data, at)
         self.overwritten += dropped
         if not serial or not used:
             return []
+        lasts = cause and state == OPEN and wait_used == used   # nothing was recorded since
         used = min(used, self.head.chunk_bytes - CHUNK_HEAD)
         data = self._data[at + CHUNK_HEAD:at + CHUNK_HEAD + used]
         if CHUNK.unpack_from(self._data, at)[0] != serial:
             return []
-        waiting = (Waiting(ticks, item, cause),) if cause and state == OPEN else ()
+        waiting = (Waiting(ticks, item, cause, pc),) if lasts else ()
         return list(self._pieces(data, serial, waiting))
 
     def _pieces(self, data: bytes, serial: int, waiting: Tuple[Waiting, ...]) -> Iterator[_Piece]:

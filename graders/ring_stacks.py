@@ -15,13 +15,14 @@ from .ring import Module, Ring
 FRAMES = 32                 # of a stack as it is written
 MARKS = 16                  # smaller addresses are marks
 TRUNCATED = 2
+NEWEST = -1                 # the epoch of what was loaded last
 OFFSET = re.compile(r"\+0x[0-9a-f]+$")
 
 
 class Stacks:
     """What the addresses are, asked once for each file."""
 
-    def __init__(self, ring: Ring, sites: Iterable[int]) -> None:
+    def __init__(self, ring: Ring, sites: Iterable[int], calls: Iterable[int] = ()) -> None:
         self._ring = ring
         self._modules = ring.modules()
         self._sites = {address: ring.site(address) for address in sites}
@@ -29,13 +30,13 @@ class Stacks:
         self._texts: Dict[int, str] = {}
         self._nameless: Set[str] = set()
         wanted: Dict[Module, List[Tuple[int, int]]] = {}
-        for site in self._sites.values():
-            for pc in site.pcs[:FRAMES]:
-                module = self._module(pc, site.epoch)
-                if module and (site.epoch, pc) not in self._frames:
-                    self._frames[site.epoch, pc] = (_offset(module, pc),)
-                    self._nameless.add(_offset(module, pc))
-                    wanted.setdefault(module, []).append((site.epoch, pc))
+        places = [(site.epoch, pc) for site in self._sites.values() for pc in site.pcs[:FRAMES]]
+        for epoch, pc in places + [(NEWEST, pc) for pc in calls]:
+            module = self._module(pc, epoch)
+            if module and (epoch, pc) not in self._frames:
+                self._frames[epoch, pc] = (_offset(module, pc),)
+                self._nameless.add(_offset(module, pc))
+                wanted.setdefault(module, []).append((epoch, pc))
         self._tool = symbolize.find_tool()
         for module, places in wanted.items():
             self._ask(module, places)
@@ -48,6 +49,10 @@ class Stacks:
                       for frame in self._at(pc, site.epoch if site else 0)]
             self._texts[address] = " < ".join(frames[:FRAMES])
         return self._texts[address]
+
+    def call(self, pc: int) -> str:
+        """The stack of one function that is known of a call which still lasted."""
+        return " < ".join(self._at(pc, NEWEST)) if pc else ""
 
     def leaf(self, address: int) -> str:
         """The innermost function, without its line; "" when there is no stack."""

@@ -118,5 +118,6 @@ def _record(entry: Entry) -> bytes:
 
 
 def _chunk(serial: int, data: bytes, state: int, wait: Tuple[int, int, int] = (0, 0, 0)) -> bytes:
-    return (struct.pack("<QIIIIQQI20x", serial, len(data), state, 0, 3, *wait) + data).ljust(
+    head = struct.pack("<QIIIIQQII16x", serial, len(data), state, 0, 3, *wait, len(data))
+    return (head + data).ljust(
         CHUNK_BYTES, b"\0")
