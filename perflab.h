@@ -16,6 +16,7 @@
    CONTENTS (search for the tag)
        >>api         everything a program may use; readable alone
        >>platform    the operating system and the processor, behind a small contract
+       >>processor   registers, and what code looks like
        >>util        atomics, a lock, numbers and text as other programs write them
        >>results     the names of the results
        >>clock       time, ticks, timers
@@ -1838,234 +1839,7 @@ static int pli_os_numbers(const char *path, int *out, int max)
     return count;
 }
 
-/* -- Registers and code: what >>unwind has to know of the processor -- */
-
-/* Where a thread is. lr is a register that may tell where the caller is until the next call
-   overwrites it: the link register, or on x86-64 r10, from which functions that align their stack
-   count. bx, on x86-64, is one from which a few such functions count, and which calls keep. */
-typedef struct pli_regs { uintptr_t pc, sp, fp, lr, bx; } pli_regs;
-
 #define PLI_PAGE 4096 /* the smallest there is: larger ones consist of these */
-
-/* The numbers of the registers in unwind tables, and whether a call leaves the return address in a
-   register. */
-#if defined(__aarch64__)
-enum { PLI_REG_FP = 29, PLI_REG_LR = 30, PLI_REG_SP = 31, PLI_REG_BX = 255 /* none */,
-       PLI_RA_IN_REGISTER = 1 };
-#else
-enum { PLI_REG_FP = 6, PLI_REG_LR = 10, PLI_REG_SP = 7, PLI_REG_BX = 3, PLI_RA_IN_REGISTER = 0 };
-#endif
-
-/* Where the registers are in what the kernel has put on the stack before it called a handler,
-   counted from sp when the handler has returned: pc, sp, fp, lr, bx. */
-static size_t pli_os_frame_offset_sig(int which)
-{
-#if defined(__x86_64__)
-    const size_t base = offsetof(ucontext_t, uc_mcontext.gregs);
-    const size_t at[] = {REG_RIP, REG_RSP, REG_RBP, REG_R10, REG_RBX};
-    return base + at[which] * sizeof(greg_t);
-#elif defined(__aarch64__)
-    const size_t base = 128; /* a siginfo_t comes first */
-    const size_t at[] = {offsetof(ucontext_t, uc_mcontext.pc), offsetof(ucontext_t, uc_mcontext.sp),
-                         offsetof(ucontext_t, uc_mcontext.regs[29]),
-                         offsetof(ucontext_t, uc_mcontext.regs[30]),
-                         offsetof(ucontext_t, uc_mcontext.regs[19])};
-    return base + at[which];
-#else
-    return (size_t)which;
-#endif
-}
-
-/* What was interrupted by a signal, from the third argument of its handler. */
-static pli_regs pli_regs_of_signal_sig(const void *context)
-{
-    const ucontext_t *u = context;
-#if defined(__x86_64__)
-    return (pli_regs){(uintptr_t)u->uc_mcontext.gregs[REG_RIP],
-                      (uintptr_t)u->uc_mcontext.gregs[REG_RSP],
-                      (uintptr_t)u->uc_mcontext.gregs[REG_RBP],
-                      (uintptr_t)u->uc_mcontext.gregs[REG_R10],
-                      (uintptr_t)u->uc_mcontext.gregs[REG_RBX]};
-#elif defined(__aarch64__)
-    return (pli_regs){u->uc_mcontext.pc, u->uc_mcontext.sp, u->uc_mcontext.regs[29],
-                      u->uc_mcontext.regs[30], 0};
-#else
-    (void)u;
-    return (pli_regs){0, 0, 0, 0, 0};
-#endif
-}
-
-/* Register number i of what was interrupted, for people; false behind the last. */
-static bool pli_os_register(const void *context, int i, const char **name, uint64_t *value)
-{
-    const ucontext_t *u = context;
-#if defined(__x86_64__)
-    static const char *const names[] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
-        "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "eflags"};
-    static const int at[] = {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
-        REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP, REG_EFL};
-    if (i >= (int)(sizeof at / sizeof *at))
-        return false;
-    *name = names[i], *value = (uint64_t)u->uc_mcontext.gregs[at[i]];
-    return true;
-#elif defined(__aarch64__)
-    static const char names[][4] = {"x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9",
-        "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22",
-        "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp", "pc"};
-    if (i >= (int)(sizeof names / sizeof *names))
-        return false;
-    *name = names[i];
-    *value = i < 31 ? u->uc_mcontext.regs[i] : i == 31 ? u->uc_mcontext.sp : u->uc_mcontext.pc;
-    return true;
-#else
-    (void)u, (void)i, (void)name, (void)value;
-    return false;
-#endif
-}
-
-/* Where the caller itself is. */
-__attribute__((always_inline)) static inline pli_regs pli_regs_here_sig(void)
-{
-    pli_regs r = {0, 0, 0, 0, 0};
-#if defined(__x86_64__)
-    __asm__ volatile("lea 0(%%rip), %%rax\n\tmov %%rax, %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2\n\t"
-                     "mov %%rbx, %3"
-                     : "=m"(r.pc), "=m"(r.sp), "=m"(r.fp), "=m"(r.bx) : : "rax");
-#elif defined(__aarch64__)
-    __asm__ volatile("adr x9, .\n\tstr x9, %0\n\tmov x9, sp\n\tstr x9, %1\n\tstr x29, %2\n\t"
-                     "str x30, %3"
-                     : "=m"(r.pc), "=m"(r.sp), "=m"(r.fp), "=m"(r.lr) : : "x9");
-#endif
-    return r;
-}
-
-/* About where the stack ends at the moment. */
-__attribute__((always_inline)) static inline uintptr_t pli_os_stack_sig(void)
-{
-#if defined(__x86_64__)
-    uintptr_t sp;
-    __asm__ volatile("mov %%rsp, %0" : "=r"(sp));
-    return sp;
-#elif defined(__aarch64__)
-    uintptr_t sp;
-    __asm__ volatile("mov %0, sp" : "=r"(sp));
-    return sp;
-#else
-    return (uintptr_t)__builtin_frame_address(0);
-#endif
-}
-
-/* The kernel leaves at least so much of the stack between what a signal interrupts and the handler:
-   128 bytes that the interrupted code may use, and the registers. */
-#define PLI_SIGNAL_FRAME 1024
-
-/* A return address without the signature that some processors put into its upper bits. */
-static uintptr_t pli_os_strip_sig(uintptr_t ra)
-{
-#if defined(__aarch64__)
-    register uintptr_t lr __asm__("x30") = ra;
-    __asm__("hint 7" : "+r"(lr)); /* xpaclri; does nothing where there are no signatures */
-    return lr;
-#else
-    return ra;
-#endif
-}
-
-/* Whether this is the code to which handlers return: "call sigreturn", in libc's two spellings. */
-static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
-{
-    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
-#if defined(__x86_64__)
-    /* mov $15, %rax (glibc) or mov $15, %eax (musl); syscall. 15 is rt_sigreturn on x86-64.
-       glibc describes its restorer in .eh_frame with the letter S; musl does not. */
-    static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
-    static const uint8_t narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
-    return (room >= sizeof wide && memcmp(code, wide, sizeof wide) == 0) ||
-           (room >= sizeof narrow && memcmp(code, narrow, sizeof narrow) == 0);
-#elif defined(__aarch64__)
-    static const uint8_t plain[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 139; svc */
-    return room >= sizeof plain && memcmp(code, plain, sizeof plain) == 0;
-#else
-    (void)room;
-    return false;
-#endif
-}
-
-/* Whether a thread ends with this code, "call exit" to the kernel, as musl's clone has it behind
-   the call of the thread's function. */
-static bool pli_os_is_thread_end_sig(const uint8_t *code, uintptr_t end)
-{
-    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
-#if defined(__x86_64__)
-    static const uint8_t plain[] = {0x89, 0xc7, 0x31, 0xc0, 0xb0, 0x3c, 0x0f, 0x05};
-#else
-    static const uint8_t plain[] = {0xa8, 0x0b, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 93; svc */
-#endif
-    return room >= sizeof plain && memcmp(code, plain, sizeof plain) == 0;
-}
-
-/* Whether a call stands before this address, and its target, if the instruction names it. At least
-   eight bytes before it can be read. */
-static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
-{
-#if defined(__x86_64__)
-    int32_t distance;
-    memcpy(&distance, ra - 4, sizeof distance);
-    /* e8 and the distance from the next instruction, which is what the call returns to. */
-    if (ra[-5] == 0xe8) {
-        *target = (uintptr_t)ra + (uintptr_t)(intptr_t)distance;
-        return true;
-    }
-    /* The byte behind ff, ModRM: two bits of mode, three that are 2 for a near call, three of
-       base. ff d0 is call *%rax; ff 15 and four bytes, call *distance(%rip); ff 54 24 08, call
-       *8(%rsp). The length has to agree with the mode, or any ff in an operand would do. It is
-       without a REX prefix: that stands before ff. */
-    for (int length = 2; length <= 7; length++) { /* ff /2: by register or memory */
-        unsigned form = ra[1 - length], mode = form >> 6, base = form & 7;
-        int needs = 2 + (base == 4 && mode != 3) +
-                    (mode == 1 ? 1 : mode == 2 || (mode == 0 && base == 5) ? 4 : 0);
-        if (ra[-length] == 0xff && (form >> 3 & 7) == 2 && needs == length)
-            return true;
-    }
-    return false;
-#elif defined(__aarch64__)
-    uint32_t code;
-    memcpy(&code, ra - 4, sizeof code);
-    if ((code & 0xfc000000u) == 0x94000000u) /* bl */
-        *target = (uintptr_t)ra - 4 + (uintptr_t)((intptr_t)((int32_t)(code << 6) >> 4));
-    return *target || (code & 0xfefff000u) == 0xd63f0000u; /* blr, blraa and the like */
-#else
-    (void)ra, (void)target;
-    return false;
-#endif
-}
-
-/* Whether this is in a stub of a procedure linkage table, which pushes nothing: it jumps on, with
-   the stack as the call has left it, or a jump has. Where it jumps to stands at *slot, if that is
-   said. Twelve bytes can be read. */
-static bool pli_os_is_stub_sig(const uint8_t *code, uintptr_t *slot)
-{
-#if defined(__x86_64__)
-    static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
-    int32_t distance;
-    if (memcmp(code, endbr, sizeof endbr) == 0)
-        code += sizeof endbr;
-    code += *code == 0xf2; /* bnd */
-    memcpy(&distance, code + 2, sizeof distance);
-    *slot = (uintptr_t)code + 6 + (uintptr_t)(intptr_t)distance;
-    return code[0] == 0xff && code[1] == 0x25;
-#elif defined(__aarch64__)
-    uint32_t word;
-    memcpy(&word, code, sizeof word);
-    *slot = 0;
-    return (word & 0x9f00001fu) == 0x90000010u || /* adrp x16; ldr x17; add x16; br x17 */
-           (word & 0xffc003ffu) == 0xf9400211u || (word & 0xffc003ffu) == 0x91000210u ||
-           word == 0xd61f0220u;
-#else
-    (void)code, (void)slot;
-    return false;
-#endif
-}
 
 /* Whether a page of memory can be read, without a fault. The kernel copies a signal mask from there
    before it sees that what it is to do with it makes no sense. Page 0, to it, means no mask. */
@@ -2393,6 +2167,241 @@ static void pli_os_relax(void)
     __asm__ volatile("yield");
 #endif
 }
+
+/* ==== >>processor ================================================================================
+   What >>unwind has to know of the processor: where a thread's registers are when a signal has
+   interrupted it, how calls and stubs look in its code, and how the kernel lays out the frame of a
+   handler. Two are known, x86-64 and aarch64; elsewhere nothing is found, and stacks end at their
+   leaf. */
+
+#if PLI_LINUX
+
+/* Where a thread is. lr is a register that may tell where the caller is until the next call
+   overwrites it: the link register, or on x86-64 r10, from which functions that align their stack
+   count. bx, on x86-64, is one from which a few such functions count, and which calls keep. */
+typedef struct pli_regs { uintptr_t pc, sp, fp, lr, bx; } pli_regs;
+
+/* The numbers of the registers in unwind tables, and whether a call leaves the return address in a
+   register. */
+#if defined(__aarch64__)
+enum { PLI_REG_FP = 29, PLI_REG_LR = 30, PLI_REG_SP = 31, PLI_REG_BX = 255 /* none */,
+       PLI_RA_IN_REGISTER = 1 };
+#else
+enum { PLI_REG_FP = 6, PLI_REG_LR = 10, PLI_REG_SP = 7, PLI_REG_BX = 3, PLI_RA_IN_REGISTER = 0 };
+#endif
+
+/* Where the registers are in what the kernel has put on the stack before it called a handler,
+   counted from sp when the handler has returned: pc, sp, fp, lr, bx. */
+static size_t pli_os_frame_offset_sig(int which)
+{
+#if defined(__x86_64__)
+    const size_t base = offsetof(ucontext_t, uc_mcontext.gregs);
+    const size_t at[] = {REG_RIP, REG_RSP, REG_RBP, REG_R10, REG_RBX};
+    return base + at[which] * sizeof(greg_t);
+#elif defined(__aarch64__)
+    const size_t base = 128; /* a siginfo_t comes first */
+    const size_t at[] = {offsetof(ucontext_t, uc_mcontext.pc), offsetof(ucontext_t, uc_mcontext.sp),
+                         offsetof(ucontext_t, uc_mcontext.regs[29]),
+                         offsetof(ucontext_t, uc_mcontext.regs[30]),
+                         offsetof(ucontext_t, uc_mcontext.regs[19])};
+    return base + at[which];
+#else
+    return (size_t)which;
+#endif
+}
+
+/* What was interrupted by a signal, from the third argument of its handler. */
+static pli_regs pli_regs_of_signal_sig(const void *context)
+{
+    const ucontext_t *u = context;
+#if defined(__x86_64__)
+    return (pli_regs){(uintptr_t)u->uc_mcontext.gregs[REG_RIP],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_RSP],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_RBP],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_R10],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_RBX]};
+#elif defined(__aarch64__)
+    return (pli_regs){u->uc_mcontext.pc, u->uc_mcontext.sp, u->uc_mcontext.regs[29],
+                      u->uc_mcontext.regs[30], 0};
+#else
+    (void)u;
+    return (pli_regs){0, 0, 0, 0, 0};
+#endif
+}
+
+/* Register number i of what was interrupted, for people; false behind the last. */
+static bool pli_os_register(const void *context, int i, const char **name, uint64_t *value)
+{
+    const ucontext_t *u = context;
+#if defined(__x86_64__)
+    static const char *const names[] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
+        "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "eflags"};
+    static const int at[] = {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
+        REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP, REG_EFL};
+    if (i >= (int)(sizeof at / sizeof *at))
+        return false;
+    *name = names[i], *value = (uint64_t)u->uc_mcontext.gregs[at[i]];
+    return true;
+#elif defined(__aarch64__)
+    static const char names[][4] = {"x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9",
+        "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22",
+        "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp", "pc"};
+    if (i >= (int)(sizeof names / sizeof *names))
+        return false;
+    *name = names[i];
+    *value = i < 31 ? u->uc_mcontext.regs[i] : i == 31 ? u->uc_mcontext.sp : u->uc_mcontext.pc;
+    return true;
+#else
+    (void)u, (void)i, (void)name, (void)value;
+    return false;
+#endif
+}
+
+/* Where the caller itself is. */
+__attribute__((always_inline)) static inline pli_regs pli_regs_here_sig(void)
+{
+    pli_regs r = {0, 0, 0, 0, 0};
+#if defined(__x86_64__)
+    __asm__ volatile("lea 0(%%rip), %%rax\n\tmov %%rax, %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2\n\t"
+                     "mov %%rbx, %3"
+                     : "=m"(r.pc), "=m"(r.sp), "=m"(r.fp), "=m"(r.bx) : : "rax");
+#elif defined(__aarch64__)
+    __asm__ volatile("adr x9, .\n\tstr x9, %0\n\tmov x9, sp\n\tstr x9, %1\n\tstr x29, %2\n\t"
+                     "str x30, %3"
+                     : "=m"(r.pc), "=m"(r.sp), "=m"(r.fp), "=m"(r.lr) : : "x9");
+#endif
+    return r;
+}
+
+/* About where the stack ends at the moment. */
+__attribute__((always_inline)) static inline uintptr_t pli_os_stack_sig(void)
+{
+#if defined(__x86_64__)
+    uintptr_t sp;
+    __asm__ volatile("mov %%rsp, %0" : "=r"(sp));
+    return sp;
+#elif defined(__aarch64__)
+    uintptr_t sp;
+    __asm__ volatile("mov %0, sp" : "=r"(sp));
+    return sp;
+#else
+    return (uintptr_t)__builtin_frame_address(0);
+#endif
+}
+
+/* The kernel leaves at least so much of the stack between what a signal interrupts and the handler:
+   128 bytes that the interrupted code may use, and the registers. */
+#define PLI_SIGNAL_FRAME 1024
+
+/* A return address without the signature that some processors put into its upper bits. */
+static uintptr_t pli_os_strip_sig(uintptr_t ra)
+{
+#if defined(__aarch64__)
+    register uintptr_t lr __asm__("x30") = ra;
+    __asm__("hint 7" : "+r"(lr)); /* xpaclri; does nothing where there are no signatures */
+    return lr;
+#else
+    return ra;
+#endif
+}
+
+/* Whether this is the code to which handlers return: "call sigreturn", in libc's two spellings. */
+static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
+{
+    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
+#if defined(__x86_64__)
+    /* mov $15, %rax (glibc) or mov $15, %eax (musl); syscall. 15 is rt_sigreturn on x86-64.
+       glibc describes its restorer in .eh_frame with the letter S; musl does not. */
+    static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+    static const uint8_t narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
+    return (room >= sizeof wide && memcmp(code, wide, sizeof wide) == 0) ||
+           (room >= sizeof narrow && memcmp(code, narrow, sizeof narrow) == 0);
+#elif defined(__aarch64__)
+    static const uint8_t plain[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 139; svc */
+    return room >= sizeof plain && memcmp(code, plain, sizeof plain) == 0;
+#else
+    (void)room;
+    return false;
+#endif
+}
+
+/* Whether a thread ends with this code, "call exit" to the kernel, as musl's clone has it behind
+   the call of the thread's function. */
+static bool pli_os_is_thread_end_sig(const uint8_t *code, uintptr_t end)
+{
+    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
+#if defined(__x86_64__)
+    static const uint8_t plain[] = {0x89, 0xc7, 0x31, 0xc0, 0xb0, 0x3c, 0x0f, 0x05};
+#else
+    static const uint8_t plain[] = {0xa8, 0x0b, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 93; svc */
+#endif
+    return room >= sizeof plain && memcmp(code, plain, sizeof plain) == 0;
+}
+
+/* Whether a call stands before this address, and its target, if the instruction names it. At least
+   eight bytes before it can be read. */
+static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
+{
+#if defined(__x86_64__)
+    int32_t distance;
+    memcpy(&distance, ra - 4, sizeof distance);
+    /* e8 and the distance from the next instruction, which is what the call returns to. */
+    if (ra[-5] == 0xe8) {
+        *target = (uintptr_t)ra + (uintptr_t)(intptr_t)distance;
+        return true;
+    }
+    /* The byte behind ff, ModRM: two bits of mode, three that are 2 for a near call, three of
+       base. ff d0 is call *%rax; ff 15 and four bytes, call *distance(%rip); ff 54 24 08, call
+       *8(%rsp). The length has to agree with the mode, or any ff in an operand would do. It is
+       without a REX prefix: that stands before ff. */
+    for (int length = 2; length <= 7; length++) { /* ff /2: by register or memory */
+        unsigned form = ra[1 - length], mode = form >> 6, base = form & 7;
+        int needs = 2 + (base == 4 && mode != 3) +
+                    (mode == 1 ? 1 : mode == 2 || (mode == 0 && base == 5) ? 4 : 0);
+        if (ra[-length] == 0xff && (form >> 3 & 7) == 2 && needs == length)
+            return true;
+    }
+    return false;
+#elif defined(__aarch64__)
+    uint32_t code;
+    memcpy(&code, ra - 4, sizeof code);
+    if ((code & 0xfc000000u) == 0x94000000u) /* bl */
+        *target = (uintptr_t)ra - 4 + (uintptr_t)((intptr_t)((int32_t)(code << 6) >> 4));
+    return *target || (code & 0xfefff000u) == 0xd63f0000u; /* blr, blraa and the like */
+#else
+    (void)ra, (void)target;
+    return false;
+#endif
+}
+
+/* Whether this is in a stub of a procedure linkage table, which pushes nothing: it jumps on, with
+   the stack as the call has left it, or a jump has. Where it jumps to stands at *slot, if that is
+   said. Twelve bytes can be read. */
+static bool pli_os_is_stub_sig(const uint8_t *code, uintptr_t *slot)
+{
+#if defined(__x86_64__)
+    static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    int32_t distance;
+    if (memcmp(code, endbr, sizeof endbr) == 0)
+        code += sizeof endbr;
+    code += *code == 0xf2; /* bnd */
+    memcpy(&distance, code + 2, sizeof distance);
+    *slot = (uintptr_t)code + 6 + (uintptr_t)(intptr_t)distance;
+    return code[0] == 0xff && code[1] == 0x25;
+#elif defined(__aarch64__)
+    uint32_t word;
+    memcpy(&word, code, sizeof word);
+    *slot = 0;
+    return (word & 0x9f00001fu) == 0x90000010u || /* adrp x16; ldr x17; add x16; br x17 */
+           (word & 0xffc003ffu) == 0xf9400211u || (word & 0xffc003ffu) == 0x91000210u ||
+           word == 0xd61f0220u;
+#else
+    (void)code, (void)slot;
+    return false;
+#endif
+}
+
+#endif /* PLI_LINUX */
 
 /* ==== >>util =====================================================================================
    Words that are written by one thread and read by others are plain uint64_t with relaxed atomic
@@ -17450,8 +17459,9 @@ static void pli_trace_attach(pli_ring *ring)
 {
     char *memory = (char *)ring;
     pli_pool *p = &pli_trace.pool;
-    p->names = (pli_names){(pli_name_slot *)(void *)(memory + ring->names_at), ring->names_slots - 1,
-                           memory + ring->texts_at, ring->texts_bytes, &ring->texts_used};
+    p->names = (pli_names){(pli_name_slot *)(void *)(memory + ring->names_at),
+                           ring->names_slots - 1, memory + ring->texts_at, ring->texts_bytes,
+                           &ring->texts_used};
     p->sites = &pli_trace.sites;
     pli_pool_open(p, memory + ring->chunks_at, (size_t)ring->chunks * PLI_CHUNK_BYTES,
                   PLI_CHUNK_BYTES, &ring->lost);

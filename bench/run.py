@@ -404,8 +404,8 @@ def events() -> Iterator[Row]:
     """What an event of a trace costs, on and off, beside how others write theirs."""
     program = compile_to("trace_event", "bench/trace_event.c", perflab_object(), "-ldl")
     for mode, what, limit in (("event", "trace, an event", 3),
-                              ("spall", "trace, an event as spall.h writes it (model)", None),
-                              ("minitrace", "trace, an event as minitrace writes it (model)", None)):
+                              ("spall", "trace, an event as spall.h does (model)", None),
+                              ("minitrace", "trace, an event as minitrace does (model)", None)):
         pairs = rounds_of(program, mode)
         yield Row(what, "pl_ticks", "ns", pairs)
         yield Row(f"{what}, more than pl_ticks", "", "ns",
