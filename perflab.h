@@ -16,6 +16,7 @@
    CONTENTS (search for the tag)
        >>api         everything a program may use; readable alone
        >>platform    the operating system and the processor, behind a small contract
+       >>processor   registers and machine code, as the stack walker and handlers see them
        >>util        atomics, a lock, numbers and text as other programs write them
        >>results     the names of the results
        >>clock       time, ticks, timers
@@ -137,6 +138,10 @@
        tracebytes=N     memory for that; what is older is overwritten; 67108864
        signal=USR2      write the files now, when this signal comes, and go on
        heaptrace=N      every N seconds a line on stderr: what is live, is it growing
+       flight=FILE      a flight recorder: the last events, which are kept in FILE.ring, are written
+                        when one of the next two says so
+       flightsignal=USR1, slowtask=NAME:50ms    this signal; a task of this name that took longer
+       flightage=2s     how far back
        crash=LEVEL      what is said of a crash: none, single (the thread), all (all threads), core
                         (all, and a core file as large as the system allows)
        http=ADDRESS     all of these over HTTP, while the program runs: see OVER HTTP. Children have
@@ -601,7 +606,7 @@ extern uint32_t pl_trace_on;
          !PLI_PASTE(pli_region_, __LINE__).done; PLI_PASTE(pli_region_, __LINE__).done = 1)
 
 /* PL_REGION_SCOPE("name"); does the same until the end of the enclosing block. */
-#define PL_REGION_SCOPE(name) PLI_REGION_VARIABLE(PLI_PASTE(pli_region_, __LINE__), name)
+#define PL_REGION_SCOPE(name) PLI_REGION_VARIABLE(PLI_PASTE(pli_scope_, __LINE__), name)
 
 /* A piece of work that takes many steps, in one thread or several: a request, a job. */
 typedef struct pl_task { uint64_t id; } pl_task;
@@ -774,8 +779,8 @@ typedef struct pl_flight_desc {
 pl_result pl_flight_start(const pl_flight_desc *desc);
 
 /* pl_flight_write writes what lies just behind to path; NULL: to the next file, as for a signal.
-   All threads go on meanwhile, and are shown as they were at the call. Errors: PL_BUSY while another
-   snapshot is written, PL_INVALID when nothing is recorded, PL_IO, PL_NOMEM.
+   All threads go on meanwhile, and are shown as they were at the call. Errors: PL_BUSY while
+   another snapshot is written, PL_INVALID when nothing is recorded, PL_IO, PL_NOMEM.
    Threads: any. Signal-safe: no. */
 pl_result pl_flight_write(const char *path);
 
@@ -1834,234 +1839,7 @@ static int pli_os_numbers(const char *path, int *out, int max)
     return count;
 }
 
-/* -- Registers and code: what >>unwind has to know of the processor -- */
-
-/* Where a thread is. lr is a register that may tell where the caller is until the next call
-   overwrites it: the link register, or on x86-64 r10, from which functions that align their stack
-   count. bx, on x86-64, is one from which a few such functions count, and which calls keep. */
-typedef struct pli_regs { uintptr_t pc, sp, fp, lr, bx; } pli_regs;
-
 #define PLI_PAGE 4096 /* the smallest there is: larger ones consist of these */
-
-/* The numbers of the registers in unwind tables, and whether a call leaves the return address in a
-   register. */
-#if defined(__aarch64__)
-enum { PLI_REG_FP = 29, PLI_REG_LR = 30, PLI_REG_SP = 31, PLI_REG_BX = 255 /* none */,
-       PLI_RA_IN_REGISTER = 1 };
-#else
-enum { PLI_REG_FP = 6, PLI_REG_LR = 10, PLI_REG_SP = 7, PLI_REG_BX = 3, PLI_RA_IN_REGISTER = 0 };
-#endif
-
-/* Where the registers are in what the kernel has put on the stack before it called a handler,
-   counted from sp when the handler has returned: pc, sp, fp, lr, bx. */
-static size_t pli_os_frame_offset_sig(int which)
-{
-#if defined(__x86_64__)
-    const size_t base = offsetof(ucontext_t, uc_mcontext.gregs);
-    const size_t at[] = {REG_RIP, REG_RSP, REG_RBP, REG_R10, REG_RBX};
-    return base + at[which] * sizeof(greg_t);
-#elif defined(__aarch64__)
-    const size_t base = 128; /* a siginfo_t comes first */
-    const size_t at[] = {offsetof(ucontext_t, uc_mcontext.pc), offsetof(ucontext_t, uc_mcontext.sp),
-                         offsetof(ucontext_t, uc_mcontext.regs[29]),
-                         offsetof(ucontext_t, uc_mcontext.regs[30]),
-                         offsetof(ucontext_t, uc_mcontext.regs[19])};
-    return base + at[which];
-#else
-    return (size_t)which;
-#endif
-}
-
-/* What was interrupted by a signal, from the third argument of its handler. */
-static pli_regs pli_regs_of_signal_sig(const void *context)
-{
-    const ucontext_t *u = context;
-#if defined(__x86_64__)
-    return (pli_regs){(uintptr_t)u->uc_mcontext.gregs[REG_RIP],
-                      (uintptr_t)u->uc_mcontext.gregs[REG_RSP],
-                      (uintptr_t)u->uc_mcontext.gregs[REG_RBP],
-                      (uintptr_t)u->uc_mcontext.gregs[REG_R10],
-                      (uintptr_t)u->uc_mcontext.gregs[REG_RBX]};
-#elif defined(__aarch64__)
-    return (pli_regs){u->uc_mcontext.pc, u->uc_mcontext.sp, u->uc_mcontext.regs[29],
-                      u->uc_mcontext.regs[30], 0};
-#else
-    (void)u;
-    return (pli_regs){0, 0, 0, 0, 0};
-#endif
-}
-
-/* Register number i of what was interrupted, for people; false behind the last. */
-static bool pli_os_register(const void *context, int i, const char **name, uint64_t *value)
-{
-    const ucontext_t *u = context;
-#if defined(__x86_64__)
-    static const char *const names[] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
-        "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "eflags"};
-    static const int at[] = {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
-        REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP, REG_EFL};
-    if (i >= (int)(sizeof at / sizeof *at))
-        return false;
-    *name = names[i], *value = (uint64_t)u->uc_mcontext.gregs[at[i]];
-    return true;
-#elif defined(__aarch64__)
-    static const char names[][4] = {"x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9",
-        "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22",
-        "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp", "pc"};
-    if (i >= (int)(sizeof names / sizeof *names))
-        return false;
-    *name = names[i];
-    *value = i < 31 ? u->uc_mcontext.regs[i] : i == 31 ? u->uc_mcontext.sp : u->uc_mcontext.pc;
-    return true;
-#else
-    (void)u, (void)i, (void)name, (void)value;
-    return false;
-#endif
-}
-
-/* Where the caller itself is. */
-__attribute__((always_inline)) static inline pli_regs pli_regs_here_sig(void)
-{
-    pli_regs r = {0, 0, 0, 0, 0};
-#if defined(__x86_64__)
-    __asm__ volatile("lea 0(%%rip), %%rax\n\tmov %%rax, %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2\n\t"
-                     "mov %%rbx, %3"
-                     : "=m"(r.pc), "=m"(r.sp), "=m"(r.fp), "=m"(r.bx) : : "rax");
-#elif defined(__aarch64__)
-    __asm__ volatile("adr x9, .\n\tstr x9, %0\n\tmov x9, sp\n\tstr x9, %1\n\tstr x29, %2\n\t"
-                     "str x30, %3"
-                     : "=m"(r.pc), "=m"(r.sp), "=m"(r.fp), "=m"(r.lr) : : "x9");
-#endif
-    return r;
-}
-
-/* About where the stack ends at the moment. */
-__attribute__((always_inline)) static inline uintptr_t pli_os_stack_sig(void)
-{
-#if defined(__x86_64__)
-    uintptr_t sp;
-    __asm__ volatile("mov %%rsp, %0" : "=r"(sp));
-    return sp;
-#elif defined(__aarch64__)
-    uintptr_t sp;
-    __asm__ volatile("mov %0, sp" : "=r"(sp));
-    return sp;
-#else
-    return (uintptr_t)__builtin_frame_address(0);
-#endif
-}
-
-/* The kernel leaves at least so much of the stack between what a signal interrupts and the handler:
-   128 bytes that the interrupted code may use, and the registers. */
-#define PLI_SIGNAL_FRAME 1024
-
-/* A return address without the signature that some processors put into its upper bits. */
-static uintptr_t pli_os_strip_sig(uintptr_t ra)
-{
-#if defined(__aarch64__)
-    register uintptr_t lr __asm__("x30") = ra;
-    __asm__("hint 7" : "+r"(lr)); /* xpaclri; does nothing where there are no signatures */
-    return lr;
-#else
-    return ra;
-#endif
-}
-
-/* Whether this is the code to which handlers return: "call sigreturn", in libc's two spellings. */
-static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
-{
-    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
-#if defined(__x86_64__)
-    /* mov $15, %rax (glibc) or mov $15, %eax (musl); syscall. 15 is rt_sigreturn on x86-64.
-       glibc describes its restorer in .eh_frame with the letter S; musl does not. */
-    static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
-    static const uint8_t narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
-    return (room >= sizeof wide && memcmp(code, wide, sizeof wide) == 0) ||
-           (room >= sizeof narrow && memcmp(code, narrow, sizeof narrow) == 0);
-#elif defined(__aarch64__)
-    static const uint8_t plain[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 139; svc */
-    return room >= sizeof plain && memcmp(code, plain, sizeof plain) == 0;
-#else
-    (void)room;
-    return false;
-#endif
-}
-
-/* Whether a thread ends with this code, "call exit" to the kernel, as musl's clone has it behind
-   the call of the thread's function. */
-static bool pli_os_is_thread_end_sig(const uint8_t *code, uintptr_t end)
-{
-    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
-#if defined(__x86_64__)
-    static const uint8_t plain[] = {0x89, 0xc7, 0x31, 0xc0, 0xb0, 0x3c, 0x0f, 0x05};
-#else
-    static const uint8_t plain[] = {0xa8, 0x0b, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 93; svc */
-#endif
-    return room >= sizeof plain && memcmp(code, plain, sizeof plain) == 0;
-}
-
-/* Whether a call stands before this address, and its target, if the instruction names it. At least
-   eight bytes before it can be read. */
-static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
-{
-#if defined(__x86_64__)
-    int32_t distance;
-    memcpy(&distance, ra - 4, sizeof distance);
-    /* e8 and the distance from the next instruction, which is what the call returns to. */
-    if (ra[-5] == 0xe8) {
-        *target = (uintptr_t)ra + (uintptr_t)(intptr_t)distance;
-        return true;
-    }
-    /* The byte behind ff, ModRM: two bits of mode, three that are 2 for a near call, three of
-       base. ff d0 is call *%rax; ff 15 and four bytes, call *distance(%rip); ff 54 24 08, call
-       *8(%rsp). The length has to agree with the mode, or any ff in an operand would do. It is
-       without a REX prefix: that stands before ff. */
-    for (int length = 2; length <= 7; length++) { /* ff /2: by register or memory */
-        unsigned form = ra[1 - length], mode = form >> 6, base = form & 7;
-        int needs = 2 + (base == 4 && mode != 3) +
-                    (mode == 1 ? 1 : mode == 2 || (mode == 0 && base == 5) ? 4 : 0);
-        if (ra[-length] == 0xff && (form >> 3 & 7) == 2 && needs == length)
-            return true;
-    }
-    return false;
-#elif defined(__aarch64__)
-    uint32_t code;
-    memcpy(&code, ra - 4, sizeof code);
-    if ((code & 0xfc000000u) == 0x94000000u) /* bl */
-        *target = (uintptr_t)ra - 4 + (uintptr_t)((intptr_t)((int32_t)(code << 6) >> 4));
-    return *target || (code & 0xfefff000u) == 0xd63f0000u; /* blr, blraa and the like */
-#else
-    (void)ra, (void)target;
-    return false;
-#endif
-}
-
-/* Whether this is in a stub of a procedure linkage table, which pushes nothing: it jumps on, with
-   the stack as the call has left it, or a jump has. Where it jumps to stands at *slot, if that is
-   said. Twelve bytes can be read. */
-static bool pli_os_is_stub_sig(const uint8_t *code, uintptr_t *slot)
-{
-#if defined(__x86_64__)
-    static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
-    int32_t distance;
-    if (memcmp(code, endbr, sizeof endbr) == 0)
-        code += sizeof endbr;
-    code += *code == 0xf2; /* bnd */
-    memcpy(&distance, code + 2, sizeof distance);
-    *slot = (uintptr_t)code + 6 + (uintptr_t)(intptr_t)distance;
-    return code[0] == 0xff && code[1] == 0x25;
-#elif defined(__aarch64__)
-    uint32_t word;
-    memcpy(&word, code, sizeof word);
-    *slot = 0;
-    return (word & 0x9f00001fu) == 0x90000010u || /* adrp x16; ldr x17; add x16; br x17 */
-           (word & 0xffc003ffu) == 0xf9400211u || (word & 0xffc003ffu) == 0x91000210u ||
-           word == 0xd61f0220u;
-#else
-    (void)code, (void)slot;
-    return false;
-#endif
-}
 
 /* Whether a page of memory can be read, without a fault. The kernel copies a signal mask from there
    before it sees that what it is to do with it makes no sense. Page 0, to it, means no mask. */
@@ -2389,6 +2167,241 @@ static void pli_os_relax(void)
     __asm__ volatile("yield");
 #endif
 }
+
+/* ==== >>processor ================================================================================
+   Registers, and what machine code looks like: what >>unwind and the handlers have to know of the
+   processor. Part of the contract of >>platform, and the only other place that asks which it is.
+   Each function has a branch for x86-64 and one for 64-bit ARM; for others it says that it does not
+   know. */
+
+#if PLI_LINUX
+
+/* Where a thread is. lr is a register that may tell where the caller is until the next call
+   overwrites it: the link register, or on x86-64 r10, from which functions that align their stack
+   count. bx, on x86-64, is one from which a few such functions count, and which calls keep. */
+typedef struct pli_regs { uintptr_t pc, sp, fp, lr, bx; } pli_regs;
+
+/* The numbers of the registers in unwind tables, and whether a call leaves the return address in a
+   register. */
+#if defined(__aarch64__)
+enum { PLI_REG_FP = 29, PLI_REG_LR = 30, PLI_REG_SP = 31, PLI_REG_BX = 255 /* none */,
+       PLI_RA_IN_REGISTER = 1 };
+#else
+enum { PLI_REG_FP = 6, PLI_REG_LR = 10, PLI_REG_SP = 7, PLI_REG_BX = 3, PLI_RA_IN_REGISTER = 0 };
+#endif
+
+/* Where the registers are in what the kernel has put on the stack before it called a handler,
+   counted from sp when the handler has returned: pc, sp, fp, lr, bx. */
+static size_t pli_os_frame_offset_sig(int which)
+{
+#if defined(__x86_64__)
+    const size_t base = offsetof(ucontext_t, uc_mcontext.gregs);
+    const size_t at[] = {REG_RIP, REG_RSP, REG_RBP, REG_R10, REG_RBX};
+    return base + at[which] * sizeof(greg_t);
+#elif defined(__aarch64__)
+    const size_t base = 128; /* a siginfo_t comes first */
+    const size_t at[] = {offsetof(ucontext_t, uc_mcontext.pc), offsetof(ucontext_t, uc_mcontext.sp),
+                         offsetof(ucontext_t, uc_mcontext.regs[29]),
+                         offsetof(ucontext_t, uc_mcontext.regs[30]),
+                         offsetof(ucontext_t, uc_mcontext.regs[19])};
+    return base + at[which];
+#else
+    return (size_t)which;
+#endif
+}
+
+/* What was interrupted by a signal, from the third argument of its handler. */
+static pli_regs pli_regs_of_signal_sig(const void *context)
+{
+    const ucontext_t *u = context;
+#if defined(__x86_64__)
+    return (pli_regs){(uintptr_t)u->uc_mcontext.gregs[REG_RIP],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_RSP],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_RBP],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_R10],
+                      (uintptr_t)u->uc_mcontext.gregs[REG_RBX]};
+#elif defined(__aarch64__)
+    return (pli_regs){u->uc_mcontext.pc, u->uc_mcontext.sp, u->uc_mcontext.regs[29],
+                      u->uc_mcontext.regs[30], 0};
+#else
+    (void)u;
+    return (pli_regs){0, 0, 0, 0, 0};
+#endif
+}
+
+/* Register number i of what was interrupted, for people; false behind the last. */
+static bool pli_os_register(const void *context, int i, const char **name, uint64_t *value)
+{
+    const ucontext_t *u = context;
+#if defined(__x86_64__)
+    static const char *const names[] = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
+        "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "eflags"};
+    static const int at[] = {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
+        REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP, REG_EFL};
+    if (i >= (int)(sizeof at / sizeof *at))
+        return false;
+    *name = names[i], *value = (uint64_t)u->uc_mcontext.gregs[at[i]];
+    return true;
+#elif defined(__aarch64__)
+    static const char names[][4] = {"x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9",
+        "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22",
+        "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp", "pc"};
+    if (i >= (int)(sizeof names / sizeof *names))
+        return false;
+    *name = names[i];
+    *value = i < 31 ? u->uc_mcontext.regs[i] : i == 31 ? u->uc_mcontext.sp : u->uc_mcontext.pc;
+    return true;
+#else
+    (void)u, (void)i, (void)name, (void)value;
+    return false;
+#endif
+}
+
+/* Where the caller itself is. */
+__attribute__((always_inline)) static inline pli_regs pli_regs_here_sig(void)
+{
+    pli_regs r = {0, 0, 0, 0, 0};
+#if defined(__x86_64__)
+    __asm__ volatile("lea 0(%%rip), %%rax\n\tmov %%rax, %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2\n\t"
+                     "mov %%rbx, %3"
+                     : "=m"(r.pc), "=m"(r.sp), "=m"(r.fp), "=m"(r.bx) : : "rax");
+#elif defined(__aarch64__)
+    __asm__ volatile("adr x9, .\n\tstr x9, %0\n\tmov x9, sp\n\tstr x9, %1\n\tstr x29, %2\n\t"
+                     "str x30, %3"
+                     : "=m"(r.pc), "=m"(r.sp), "=m"(r.fp), "=m"(r.lr) : : "x9");
+#endif
+    return r;
+}
+
+/* About where the stack ends at the moment. */
+__attribute__((always_inline)) static inline uintptr_t pli_os_stack_sig(void)
+{
+#if defined(__x86_64__)
+    uintptr_t sp;
+    __asm__ volatile("mov %%rsp, %0" : "=r"(sp));
+    return sp;
+#elif defined(__aarch64__)
+    uintptr_t sp;
+    __asm__ volatile("mov %0, sp" : "=r"(sp));
+    return sp;
+#else
+    return (uintptr_t)__builtin_frame_address(0);
+#endif
+}
+
+/* The kernel leaves at least so much of the stack between what a signal interrupts and the handler:
+   128 bytes that the interrupted code may use, and the registers. */
+#define PLI_SIGNAL_FRAME 1024
+
+/* A return address without the signature that some processors put into its upper bits. */
+static uintptr_t pli_os_strip_sig(uintptr_t ra)
+{
+#if defined(__aarch64__)
+    register uintptr_t lr __asm__("x30") = ra;
+    __asm__("hint 7" : "+r"(lr)); /* xpaclri; does nothing where there are no signatures */
+    return lr;
+#else
+    return ra;
+#endif
+}
+
+/* Whether this is the code to which handlers return: "call sigreturn", in libc's two spellings. */
+static bool pli_os_is_restorer_sig(const uint8_t *code, uintptr_t end)
+{
+    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
+#if defined(__x86_64__)
+    /* mov $15, %rax (glibc) or mov $15, %eax (musl); syscall. 15 is rt_sigreturn on x86-64.
+       glibc describes its restorer in .eh_frame with the letter S; musl does not. */
+    static const uint8_t wide[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+    static const uint8_t narrow[] = {0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05};
+    return (room >= sizeof wide && memcmp(code, wide, sizeof wide) == 0) ||
+           (room >= sizeof narrow && memcmp(code, narrow, sizeof narrow) == 0);
+#elif defined(__aarch64__)
+    static const uint8_t plain[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 139; svc */
+    return room >= sizeof plain && memcmp(code, plain, sizeof plain) == 0;
+#else
+    (void)room;
+    return false;
+#endif
+}
+
+/* Whether a thread ends with this code, "call exit" to the kernel, as musl's clone has it behind
+   the call of the thread's function. */
+static bool pli_os_is_thread_end_sig(const uint8_t *code, uintptr_t end)
+{
+    size_t room = end > (uintptr_t)code ? end - (uintptr_t)code : 0;
+#if defined(__x86_64__)
+    static const uint8_t plain[] = {0x89, 0xc7, 0x31, 0xc0, 0xb0, 0x3c, 0x0f, 0x05};
+#else
+    static const uint8_t plain[] = {0xa8, 0x0b, 0x80, 0xd2, 0x01, 0, 0, 0xd4}; /* x8 = 93; svc */
+#endif
+    return room >= sizeof plain && memcmp(code, plain, sizeof plain) == 0;
+}
+
+/* Whether a call stands before this address, and its target, if the instruction names it. At least
+   eight bytes before it can be read. */
+static bool pli_os_follows_call_sig(const uint8_t *ra, uintptr_t *target)
+{
+#if defined(__x86_64__)
+    int32_t distance;
+    memcpy(&distance, ra - 4, sizeof distance);
+    /* e8 and the distance from the next instruction, which is what the call returns to. */
+    if (ra[-5] == 0xe8) {
+        *target = (uintptr_t)ra + (uintptr_t)(intptr_t)distance;
+        return true;
+    }
+    /* The byte behind ff, ModRM: two bits of mode, three that are 2 for a near call, three of
+       base. ff d0 is call *%rax; ff 15 and four bytes, call *distance(%rip); ff 54 24 08, call
+       *8(%rsp). The length has to agree with the mode, or any ff in an operand would do. It is
+       without a REX prefix: that stands before ff. */
+    for (int length = 2; length <= 7; length++) { /* ff /2: by register or memory */
+        unsigned form = ra[1 - length], mode = form >> 6, base = form & 7;
+        int needs = 2 + (base == 4 && mode != 3) +
+                    (mode == 1 ? 1 : mode == 2 || (mode == 0 && base == 5) ? 4 : 0);
+        if (ra[-length] == 0xff && (form >> 3 & 7) == 2 && needs == length)
+            return true;
+    }
+    return false;
+#elif defined(__aarch64__)
+    uint32_t code;
+    memcpy(&code, ra - 4, sizeof code);
+    if ((code & 0xfc000000u) == 0x94000000u) /* bl */
+        *target = (uintptr_t)ra - 4 + (uintptr_t)((intptr_t)((int32_t)(code << 6) >> 4));
+    return *target || (code & 0xfefff000u) == 0xd63f0000u; /* blr, blraa and the like */
+#else
+    (void)ra, (void)target;
+    return false;
+#endif
+}
+
+/* Whether this is in a stub of a procedure linkage table, which pushes nothing: it jumps on, with
+   the stack as the call has left it, or a jump has. Where it jumps to stands at *slot, if that is
+   said. Twelve bytes can be read. */
+static bool pli_os_is_stub_sig(const uint8_t *code, uintptr_t *slot)
+{
+#if defined(__x86_64__)
+    static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    int32_t distance;
+    if (memcmp(code, endbr, sizeof endbr) == 0)
+        code += sizeof endbr;
+    code += *code == 0xf2; /* bnd */
+    memcpy(&distance, code + 2, sizeof distance);
+    *slot = (uintptr_t)code + 6 + (uintptr_t)(intptr_t)distance;
+    return code[0] == 0xff && code[1] == 0x25;
+#elif defined(__aarch64__)
+    uint32_t word;
+    memcpy(&word, code, sizeof word);
+    *slot = 0;
+    return (word & 0x9f00001fu) == 0x90000010u || /* adrp x16; ldr x17; add x16; br x17 */
+           (word & 0xffc003ffu) == 0xf9400211u || (word & 0xffc003ffu) == 0x91000210u ||
+           word == 0xd61f0220u;
+#else
+    (void)code, (void)slot;
+    return false;
+#endif
+}
+
+#endif /* PLI_LINUX */
 
 /* ==== >>util =====================================================================================
    Words that are written by one thread and read by others are plain uint64_t with relaxed atomic
@@ -3046,7 +3059,7 @@ typedef struct pli_cpu_thread {
 
 /* What the tracer's thread knows of a thread: see >>trace. */
 typedef struct pli_watched {
-    uint32_t instance, life; /* whose this is, and in which opening of the pool */
+    uint64_t whose;          /* life of the pool, and instance, that this is of; atomic */
     uint32_t idle;           /* 1: no figures were written at the last look */
     uint64_t now_ns;         /* computed, at this look */
     uint64_t run_ns, wait_ns; /* as written last */
@@ -6690,8 +6703,8 @@ PLI_SOMETIMES static void pli_pool_open(pli_pool *p, char *memory, size_t bytes,
 /* Chunks as a reader has them: those of a pool that is closed, or a copy. */
 typedef struct pli_chunks { const char *memory; size_t chunk_bytes, count; } pli_chunks;
 
-/* Copies a pool that is being written to, oldest chunk first; `to` has room for all of it. A chunk that was taken anew
-   meanwhile has no records in the copy: what was in it is gone. */
+/* Copies a pool that is being written to, oldest chunk first; `to` has room for all of it. A chunk
+   that was taken anew meanwhile has no records in the copy: what was in it is gone. */
 PLI_SOMETIMES static pli_chunks pli_pool_copy(const pli_pool *p, char *to)
 {
     uint32_t oldest = PLI_LOAD(p->hand);
@@ -6893,7 +6906,7 @@ typedef struct pli_ring {
     uint32_t chunk_bytes, chunks;
     uint64_t start_ticks, start_mono_ns, start_boot_ns, start_unix_ns;
     uint64_t now_ticks[2], now_mono_ns[2]; /* a later moment on both clocks: their rate */
-    uint32_t now, padding;                 /* which of the two is complete */
+    uint32_t now, processors; /* which of the two is complete; that the program may run on */
     int32_t pid;
     uint32_t page_bytes;
     uint64_t lost;        /* records that found no room */
@@ -10842,14 +10855,14 @@ PLI_SYNC_LONE_CALLS(PLI_SYNC_FIND)
     if (error != EBUSY)                                                                            \
         return error;                                                                              \
     pli_waiter waiter;                                                                             \
-    pli_sync_wait_begin(&waiter, PLI_CAUSE_##cause, lock, PLI_CALLER);                              \
+    pli_sync_wait_begin(&waiter, PLI_CAUSE_##cause, lock, PLI_CALLER);                             \
     error = PLI_SYNC_NEXT(name) arguments;                                                         \
     pli_sync_wait_end(&waiter, PLI_CALLER);                                                        \
     return error;
 
 /* For the others: nobody is charged. They may be cancelled on the way, and then count nothing. */
 #define PLI_SYNC_WAIT(cause, object, name, arguments)                                              \
-    uint32_t traced = pli_sync_trace(PLI_CAUSE_##cause, object, PLI_CALLER);                        \
+    uint32_t traced = pli_sync_trace(PLI_CAUSE_##cause, object, PLI_CALLER);                       \
     uint64_t began = pl_ticks();                                                                   \
     int result = PLI_SYNC_NEXT(name) arguments;                                                    \
     int saved_errno = errno;                                                                       \
@@ -11079,8 +11092,8 @@ static int pli_raw_usleep(unsigned us)
     return (int)PLI_RAW(SYS_nanosleep, &t, NULL);
 }
 
-/* Type, name, what it waits for: cause and object; parameters, arguments, and what it is in a static
-   program. Lists that are waited for (poll, select) are known by their address. */
+/* Type, name, what it waits for: cause and object; parameters, arguments, and what it is in a
+   static program. Lists that are waited for (poll, select) are known by their address. */
 #define PLI_CALL_LIST(X)                                                                           \
     X(ssize_t, read, READ, fd, (int fd, void *to, size_t n), (fd, to, n),                          \
       PLI_RAW(SYS_read, fd, to, n))                                                                \
@@ -11199,8 +11212,8 @@ __attribute__((constructor)) static void pli_calls_find(void)
     void *next;
 #define PLI_CALL_FIND(type, name, cause, object, parameters, arguments, raw)                       \
     next = dlsym(RTLD_NEXT, #name);                                                                \
-    __atomic_store_n((void **)&pli_calls_next.libc_##name, next ? next : (void *)pli_raw_call_##name,     \
-                     __ATOMIC_RELAXED);
+    next = next ? next : __extension__ (void *)pli_raw_call_##name;                                \
+    __atomic_store_n((void **)&pli_calls_next.libc_##name, next, __ATOMIC_RELAXED);
     PLI_CALL_LIST(PLI_CALL_FIND)
     PLI_CALL_ACCEPTS(PLI_CALL_FIND)
 }
@@ -11209,7 +11222,7 @@ __attribute__((constructor)) static void pli_calls_find(void)
     static type pli_first_##name parameters                                                        \
     {                                                                                              \
         pli_calls_find();                                                                          \
-        return PLI_LOAD(pli_calls_next.libc_##name) arguments;                                            \
+        return PLI_LOAD(pli_calls_next.libc_##name) arguments;                                     \
     }
 PLI_CALL_LIST(PLI_CALL_FOUND)
 PLI_CALL_ACCEPTS(PLI_CALL_FOUND)
@@ -11220,13 +11233,13 @@ PLI_CALL_ACCEPTS(PLI_CALL_FOUND)
     type pli_call_##name parameters                                                                \
     {                                                                                              \
         if (PLI_LIKELY(PLI_LOAD(pli_calls_on) == 0)) {                                             \
-            type handed_on = PLI_LOAD(pli_calls_next.libc_##name) arguments;                              \
+            type handed_on = PLI_LOAD(pli_calls_next.libc_##name) arguments;                       \
             PLI_NOT_LAST();                                                                        \
             return handed_on;                                                                      \
         }                                                                                          \
         pli_blocking blocking;                                                                     \
         pli_blocking_begin(&blocking, PLI_CAUSE_##cause, (uint64_t)(object), PLI_CALLER);          \
-        type result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                                     \
+        type result = PLI_LOAD(pli_calls_next.libc_##name) arguments;                              \
         pli_blocking_end(&blocking, true, PLI_CALLER);                                             \
         return result;                                                                             \
     }
@@ -16944,6 +16957,8 @@ static void pli_pf_facts(pli_pf *w)
     pli_pf_fact(w, "clock", pli_clock.source == PLI_TICKS_COUNTER ? "tsc" : "clock", 0);
     pli_pf_fact(w, "program", ring->program, 0);
     pli_pf_fact(w, "perflab", PL_VERSION, 0);
+    if (ring->processors)
+        pli_pf_fact(w, "processors", NULL, ring->processors);
     if (w->view->flight)
         pli_pf_fact(w, "flight", "1", 0);
     pli_pf_put_event(w, &w->process, w->to_ns);
@@ -17134,7 +17149,7 @@ static void pli_ring_anchor(pli_ring *ring)
     PLI_STORE_RELEASE(ring->now, other);
 }
 
-/* Who runs: the path, and the arguments with blanks in between. */
+/* Who runs, and where: the path, the arguments with blanks in between, the processors. */
 static void pli_ring_name(pli_ring *ring)
 {
     ssize_t n = readlink("/proc/self/exe", ring->program, sizeof ring->program - 1);
@@ -17146,6 +17161,7 @@ static void pli_ring_name(pli_ring *ring)
     for (ssize_t i = 0; i < n - 1; i++)
         ring->command[i] = ring->command[i] ? ring->command[i] : ' ';
     ring->command[n > 0 ? n : 0] = '\0';
+    ring->processors = (uint32_t)pli_os_cpu_count();
 }
 
 /* One line for each executable segment of a module; as much of it as there is room for, or none:
@@ -17193,7 +17209,7 @@ static void pli_ring_modules(pli_ring *ring)
    Threads that end tell their last figures themselves. They wait for the next look, so that all
    figures are in one thread's records, in order. */
 
-#define PLI_FIGURES_DEAD 256 /* threads that may end between two looks; of more, the end is missing */
+#define PLI_FIGURES_DEAD 256 /* threads that end between two looks; of more, the end is missing */
 
 typedef struct pli_figures_dead {
     uint64_t ticks, run_ns, wait_ns;
@@ -17233,11 +17249,15 @@ static bool pli_figures_renamed(pli_watched *w, int tid)
     return true;
 }
 
+static uint64_t pli_figures_whose(const pli_thread *t)
+{
+    return (uint64_t)PLI_LOAD(pli_trace.pool.life) << 32 | PLI_LOAD(t->instance);
+}
+
 /* The calling thread ends: its last words. Under pli_threads.lock. */
 static void pli_figures_death(const pli_thread *t)
 {
-    const pli_watched *w = &t->watched;
-    bool met = w->instance == t->instance && w->life == PLI_LOAD(pli_trace.pool.life);
+    bool met = PLI_LOAD(t->watched.whose) == pli_figures_whose(t);
     if (PLI_LOAD(t->own) || t->tid != pli_os_tid_sig() || pli_figures.count == PLI_FIGURES_DEAD ||
         (PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
         return;
@@ -17249,29 +17269,31 @@ static void pli_figures_death(const pli_thread *t)
 static void pli_figures_bury(void)
 {
     pli_lock_take(&pli_threads.lock);
-    for (int i = 0; i < pli_figures.count; i++)
-        if (!pli_figures.dead[i].met && pli_figures.last)
-            pli_record_sched(pli_figures.last, pli_figures.dead[i].instance, pli_figures.dead[i].tid,
-                             0, 0);
-    for (int i = 0; i < pli_figures.count; i++) {
-        const pli_figures_dead *d = &pli_figures.dead[i];
+    const pli_figures_dead *end = pli_figures.dead + pli_figures.count;
+    for (const pli_figures_dead *d = pli_figures.dead; d < end; d++)
+        if (!d->met && pli_figures.last)
+            pli_record_sched(pli_figures.last, d->instance, d->tid, 0, 0);
+    for (const pli_figures_dead *d = pli_figures.dead; d < end; d++)
         pli_record_sched(d->ticks, d->instance, d->tid, d->run_ns, d->wait_ns);
-    }
     pli_figures.count = 0;
     pli_lock_give(&pli_threads.lock);
 }
 
 /* The first half of a look, for a thread: how much it has computed, and what is to be said of the
    look before. A thread that begins has figures of 0 there. */
-static void pli_figures_at(pli_thread *t, uint32_t life)
+static void pli_figures_look_at(pli_thread *t)
 {
     pli_watched *w = &t->watched;
-    w->now_ns = pli_os_clock_ns_sig(pli_os_thread_clock(t->tid));
-    bool known = w->instance == t->instance && w->life == life;
-    if (!known)
-        *w = (pli_watched){t->instance, life, 1, w->now_ns, 0, 0, ""};
+    uint64_t whose = pli_figures_whose(t);
+    bool known = w->whose == whose;
+    w->now_ns = pli_os_clock_ns_sig(pli_os_thread_clock(PLI_LOAD(t->tid)));
+    if (!known) {
+        w->idle = 1, w->run_ns = w->wait_ns = 0, w->name[0] = '\0';
+        PLI_STORE(w->whose, whose);
+    }
     if ((known ? w->idle && w->now_ns > w->run_ns : pli_figures.last) && w->now_ns)
-        pli_record_sched(pli_figures.last, w->instance, t->tid, w->run_ns, w->wait_ns);
+        pli_record_sched(pli_figures.last, (uint32_t)whose, PLI_LOAD(t->tid), w->run_ns,
+                         w->wait_ns);
 }
 
 /* The second half: the figures of now, if there is news. */
@@ -17279,31 +17301,31 @@ static void pli_figures_note(pli_thread *t, uint64_t now, bool names)
 {
     pli_watched *w = &t->watched;
     bool first = !w->name[0];
+    int tid = PLI_LOAD(t->tid);
     w->idle = w->now_ns <= w->run_ns && !first;
-    if (w->idle || w->instance != t->instance || w->now_ns == 0)
+    if (w->idle || w->whose != pli_figures_whose(t) || w->now_ns == 0)
         return;
-    w->run_ns = w->now_ns, w->wait_ns = pli_figures_waited(t->tid);
-    pli_record_sched(now, w->instance, t->tid, w->run_ns, w->wait_ns);
-    if ((names || first) && pli_figures_renamed(w, t->tid))
-        pli_record_thread_name(now, t->tid, w->name);
+    w->run_ns = w->now_ns, w->wait_ns = pli_figures_waited(tid);
+    pli_record_sched(now, (uint32_t)w->whose, tid, w->run_ns, w->wait_ns);
+    if ((names || first) && pli_figures_renamed(w, tid))
+        pli_record_thread_name(now, tid, w->name);
 }
 
-/* One look at all threads of the program. */
+/* One look at all threads of the program; returns how many there are. */
 static int64_t pli_figures_threads(uint64_t now, bool names)
 {
-    uint32_t life = PLI_LOAD(pli_trace.pool.life);
     int64_t count = 0;
     for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next) {
         bool here = PLI_LOAD(t->state) == PLI_THREAD_USED && !PLI_LOAD(t->own);
         count += here;
         if (here && !(PLI_LOAD(pli_trace.leave_out) & PL_TRACE_NO_STATES))
-            pli_figures_at(t, life);
+            pli_figures_look_at(t);
         else
-            t->watched.life = 0;
+            PLI_STORE(t->watched.whose, 0);
     }
     pli_figures_bury();
     for (pli_thread *t = PLI_LOAD_ACQUIRE(pli_threads.all); t; t = t->next)
-        if (t->watched.life == life)
+        if (t->watched.whose)
             pli_figures_note(t, now, names);
     return count;
 }
@@ -24977,21 +24999,26 @@ int pl_http_port(void)
        memlimit        before others take memory
        heap block mutex and their rates
        trace
+       flight          the recorder, which uses the trace's memory if there is one
        cpu             last of the collectors: their own start is not sampled
        heaptrace       a thread of its own, when all else stands
 
    What is written to a file: each is a key, and, but for the last, the name of a profile. */
-enum { PLI_ENV_CPU, PLI_ENV_HEAP, PLI_ENV_BLOCK, PLI_ENV_MUTEX, PLI_ENV_TRACE, PLI_ENV_FILES };
-static const char *const pli_env_names[PLI_ENV_FILES] = {"cpu", "heap", "block", "mutex", "trace"};
+enum { PLI_ENV_CPU, PLI_ENV_HEAP, PLI_ENV_BLOCK, PLI_ENV_MUTEX, PLI_ENV_TRACE, PLI_ENV_FILES,
+       PLI_ENV_FLIGHT = PLI_ENV_FILES /* a file as well, but not at the end */ };
+static const char *const pli_env_names[] = {"cpu", "heap", "block", "mutex", "trace", "flight"};
 
 static struct {
-    char path[PLI_ENV_FILES][4096]; /* as given, but absolute; "": not this one */
+    char path[PLI_ENV_FILES + 1][4096]; /* as given, but absolute; "": not this one */
     int64_t hz, heaprate, blockrate, mutexfraction, tracebytes, parent;
     int64_t leakcheck, leakexit;            /* 1: lost blocks, 2: all; the exit code, 0: as it is */
     int64_t heaptrace;                      /* seconds from line to line; 0: none */
     int64_t memlimit;                       /* bytes; 0: none */
     int crash;                              /* PLI_CRASH_...; less than 1: nothing */
     int64_t dump;                           /* the signal that has the files written now */
+    int64_t flightage, flightsignal, slow;  /* ns; its number; ns of a task */
+    char slowtask[64];                      /* its name; "": any */
+    char flight_ring[4096 + 40];            /* "": the recorder has no file of its own */
     const char *ignore[PLI_ENV_IGNORE + 1]; /* for the leak check */
     const char *http, *token;               /* NULL: no port; no token */
     pl_leak_baseline mark;
@@ -25073,7 +25100,7 @@ static bool pli_env_file(int which, const char *value)
 
 /* A signal by name, with or without SIG, or by number. SIGKILL and SIGSTOP cannot be handled, and
    SIGPROF is the sampler's own. */
-static bool pli_env_signal(const char *value)
+static bool pli_env_signal_of(const char *key, const char *value, int64_t *out)
 {
     static const struct { const char *name; int number; } known[] = {
         {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"HUP", SIGHUP}, {"QUIT", SIGQUIT},
@@ -25081,12 +25108,53 @@ static bool pli_env_signal(const char *value)
     const char *name = strncmp(value, "SIG", 3) == 0 ? value + 3 : value;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(name, known[i].name) == 0)
-            return pli_env.dump = known[i].number, true;
-    if (pli_parse_int64(value, 1, SIGRTMAX, &pli_env.dump) && pli_env.dump != SIGKILL &&
-        pli_env.dump != SIGSTOP && pli_env.dump != SIGPROF)
+            return *out = known[i].number, true;
+    if (pli_parse_int64(value, 1, SIGRTMAX, out) && *out != SIGKILL && *out != SIGSTOP &&
+        *out != SIGPROF)
         return true;
-    pli_env.dump = 0;
-    pli_env_complain("signal=", value, ": write USR1, USR2, HUP, QUIT, WINCH, URG or a number");
+    *out = 0;
+    pli_env_complain(key, value, ": write USR1, USR2, HUP, QUIT, WINCH, URG or a number");
+    return false;
+}
+
+static bool pli_env_signal(const char *value)
+{
+    return pli_env_signal_of("signal=", value, &pli_env.dump);
+}
+
+/* -- The flight recorder's keys -- */
+
+static bool pli_env_flight(const char *value)
+{
+    return pli_env_file(PLI_ENV_FLIGHT, value);
+}
+
+static bool pli_env_flightsignal(const char *value)
+{
+    return pli_env_signal_of("flightsignal=", value, &pli_env.flightsignal);
+}
+
+static bool pli_env_flightage(const char *value)
+{
+    if (pli_parse_duration(value, &pli_env.flightage) && pli_env.flightage > 0)
+        return true;
+    pli_env.flightage = 0;
+    pli_env_complain("flightage=", value, ": write a time, as in flightage=2s");
+    return false;
+}
+
+/* request:50ms, or 50ms: any task. */
+static bool pli_env_slowtask(const char *value)
+{
+    const char *colon = strrchr(value, ':'), *time = colon ? colon + 1 : value;
+    size_t size = colon ? (size_t)(colon - value) : 0;
+    if (size < sizeof pli_env.slowtask && pli_parse_duration(time, &pli_env.slow) &&
+        pli_env.slow > 0) {
+        memcpy(pli_env.slowtask, value, size);
+        return true;
+    }
+    pli_env.slow = 0;
+    pli_env_complain("slowtask=", value, ": write a task and a time, as in slowtask=request:50ms");
     return false;
 }
 
@@ -25202,11 +25270,15 @@ static const struct { const char *key; int64_t least, most, *out; } pli_env_numb
 /* And those with a text. */
 static const struct { const char *key; bool (*set)(const char *value); } pli_env_texts[] = {
     {"crash", pli_env_crash},
+    {"flight", pli_env_flight},
+    {"flightage", pli_env_flightage},
+    {"flightsignal", pli_env_flightsignal},
     {"http", pli_env_http},
     {"httptoken", pli_env_token},
     {"leakignore", pli_env_ignore},
     {"memlimit", pli_env_memlimit},
     {"signal", pli_env_signal},
+    {"slowtask", pli_env_slowtask},
 };
 
 /* Names all keys: once, however many are unknown. */
@@ -25328,6 +25400,17 @@ static void pli_env_end_trace(bool emergency, bool worth)
         pli_env_complain(path, ": ", pl_result_str(result));
 }
 
+/* The recorder's file of events is for those who are killed. */
+static void pli_env_end_flight(bool emergency)
+{
+    if (!pli_env.path[PLI_ENV_FLIGHT][0] || pli_env.child)
+        return;
+    if (!emergency)
+        pl_flight_stop();
+    else if (pli_env.flight_ring[0])
+        unlink(pli_env.flight_ring);
+}
+
 /* Stops and writes. A child that used next to no time has nothing worth a file: shells fork for
    everything. */
 static void pli_env_write(bool emergency)
@@ -25335,6 +25418,7 @@ static void pli_env_write(bool emergency)
     bool running = pli_env.cpu && pli_cpu_end_at_exit(emergency);
     bool worth = !pli_env.child || pl_process_cpu_ns() >= PLI_ENV_CHILD_NS;
     pli_env_end_trace(emergency, worth);
+    pli_env_end_flight(emergency);
     if (running && (!pli_env.child || pli_cpu.ticks > 0))
         pli_env_save(PLI_ENV_CPU, emergency);
     for (int i = PLI_ENV_CPU + 1; i < PLI_ENV_TRACE && worth; i++)
@@ -25524,6 +25608,22 @@ static void pli_env_start_trace(void)
     pli_env.trace_start = 0;
 }
 
+/* The flight recorder. Children of a fork have none. */
+static void pli_env_start_flight(void)
+{
+    char path[4096 + 32];
+    pli_env_path(PLI_ENV_FLIGHT, path, sizeof path);
+    snprintf(pli_env.flight_ring, sizeof pli_env.flight_ring, "%s.ring", path);
+    pl_result result = pl_flight_start(&(pl_flight_desc){
+        .path = path, .ring = pli_env.flight_ring, .buffer_bytes = (size_t)pli_env.tracebytes,
+        .age_ns = (uint64_t)pli_env.flightage, .signal = (int)pli_env.flightsignal,
+        .task = pli_env.slowtask, .task_ns = (uint64_t)pli_env.slow});
+    if (result != PL_OK)
+        pli_env_complain(path, ": ", pl_result_str(result));
+    if (result != PL_OK || pli_env.trace_start) /* which has the memory */
+        pli_env.flight_ring[0] = '\0';
+}
+
 /* A fork's child goes on with a profile of its own. The modules are the parent's. The child of a
    multi-threaded program has this thread alone, so nobody is writing: whatever state the parent was
    in, finishing and dumping begin anew. */
@@ -25614,9 +25714,11 @@ static void pli_env_start_files(char **place)
     pli_env_start_rates();
     if (pli_env.path[PLI_ENV_TRACE][0])
         pli_env_start_trace();
+    if (pli_env.path[PLI_ENV_FLIGHT][0])
+        pli_env_start_flight();
     if (pli_env.path[PLI_ENV_CPU][0])
         pli_env_start_cpu();
-    for (int i = 0; i < PLI_ENV_FILES; i++)
+    for (int i = 0; i <= PLI_ENV_FILES; i++)
         pli_env.started |= pli_env.path[i][0] != '\0';
     if (pli_env.parent == 0 && (pli_env.started || pli_env.http))
         pli_env_mark(place);

@@ -26,6 +26,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import cpu
 import scrapes
+import trace_page
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench"
@@ -317,6 +318,20 @@ def locks() -> Iterator[Row]:
               numbers(Command([linked, "on"]), Command([plain])), limit=2)
 
 
+def calls() -> Iterator[Row]:
+    """A read that does not wait, with perflab linked: nothing traced, and while all is."""
+    plain = compile_to("read_call", "bench/read_call.c")
+    linked = compile_to("read_call_linked", "bench/read_call.c", "-DPERFLAB_IMPL", "-include",
+                        "perflab.h", "-ldl")
+    pairs = numbers(Command([linked, "off"]), Command([plain]))
+    yield Row("read of a byte, no trace", "glibc", "ns", pairs)
+    yield Row("read of a byte, no trace, more than glibc", "", "ns",
+              values=[ours - other for ours, other in pairs], limit=3)
+    pairs = numbers(Command([linked, "on"]), Command([plain]))
+    yield Row("read of a byte, traced, more than glibc", "", "ns",
+              values=[ours - other for ours, other in pairs])
+
+
 def heap() -> Iterator[Row]:
     """A malloc and its free, 16 functions deep, while the heap profile runs."""
     plain = compile_to("heap_pair", "bench/heap_pair.c")
@@ -410,9 +425,21 @@ def exporting() -> Iterator[Row]:
     yield Row("trace, an event in the file", "", "bytes", values=[b for _, b in pairs], limit=20)
 
 
+def page() -> Iterator[Row]:
+    """The page of a trace with a million events, in Chromium."""
+    if trace_page.browsers.chromium() is None:
+        raise Missing("Chromium is not here")
+    found = trace_page.figures()
+    yield Row("page of a million events, written", "", "s", values=found.write_s, limit=15)
+    yield Row("page of a million events, size", "", "MB", values=[found.megabytes])
+    yield Row("page of a million events, first drawn", "", "s", values=found.drawn_s, limit=5)
+    yield Row("page, a frame, all in view", "", "ms", values=found.whole_ms, limit=33)
+    yield Row("page, a frame, a hundredth in view", "", "ms", values=found.part_ms, limit=33)
+
+
 ENTRIES: Sequence[Callable[[], Iterator[Row]]] = (
-    ticks, loop, malloc, allocators, heap, locks, totals, sampling, unwind, symbolize, http,
-    events, exporting, compiling, verdict)
+    ticks, loop, malloc, allocators, heap, locks, calls, totals, sampling, unwind, symbolize, http,
+    events, exporting, page, compiling, verdict)
 
 
 # the table ----------------------------------------------------------------------------------------

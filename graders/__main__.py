@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Callable, NoReturn, Optional, Sequence, Type
 
-from . import check, commands, newlab, profile_commands, quiz, record, stacks, watch as watching
+from . import check, commands, newlab, profile_commands, quiz, record, stacks, trace_commands, \
+    trace_views, watch as watching
 from .model import EXIT_CODES, FAIL, GraderError, SubmissionError
 from .plain import printable
 
@@ -59,6 +60,23 @@ examples:
   ./server 2> crash.txt; python3 -m graders symbolize crash.txt
   python3 -m graders symbolize crash.txt --debug build/debug     files made by objcopy
   journalctl -u server | python3 -m graders symbolize -
+"""
+TRACE = """\
+trace: what the threads of a program did, and when: the report of an execution trace
+
+  running    on a processor                      waiting    for a processor, ready to run
+  blocked    in a wait that was noted: a lock, read, poll, sleep ...
+  idle       asleep, and nobody noted why        unknown    the kernel's counts are missing
+
+It begins with what stands out, in words. Regions: total counts what is inside another region of
+the same name once; self is without the regions inside. Several files are put on one timeline.
+
+examples:
+  python3 -m graders trace trace.pftrace
+  python3 -m graders trace --html trace.html trace.pftrace     a timeline to zoom into and search
+  python3 -m graders trace --from 1.2s --to 1.5s trace.pftrace
+  python3 -m graders trace --recover trace.pftrace.ring        of a program that was killed
+  python3 -m graders trace -o both.pftrace client.pftrace server.pftrace
 """
 
 
@@ -192,11 +210,39 @@ def _profiles(subs: "argparse._SubParsersAction[_Parser]") -> None:
                         help="a function's name or a part of it: a regular expression")
 
 
+    _traces(subs)
     stack = _command(subs, "symbolize", "a crash report with source lines and inlined calls",
                      stacks.command, lab=False, text=SYMBOLIZE)
     stack.add_argument("report", type=Path, metavar="REPORT", help="its file; - reads the input")
     stack.add_argument("--debug", action="append", type=Path, metavar="DIR",
                        help="a folder with programs or debug files; may be given again")
+
+
+def _traces(subs: "argparse._SubParsersAction[_Parser]") -> None:
+    """The command that reads traces."""
+    sub = subs.add_parser("trace", help="an execution trace: what the threads did and waited for",
+                          description=TRACE, allow_abbrev=False,
+                          formatter_class=argparse.RawDescriptionHelpFormatter)
+    sub.set_defaults(run=trace_commands.trace)
+    sub.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a trace file")
+    sub.add_argument("--recover", action="store_true",
+                     help="FILE is the FILE.ring of a killed or running program: write the trace")
+    sub.add_argument("-o", "--output", type=Path, metavar="OUT",
+                     help="write the trace (recovered, or all files merged) to OUT")
+    sub.add_argument("--html", type=Path, metavar="OUT", help="write a page with the timeline")
+    sub.add_argument("--chrome", type=Path, metavar="OUT", help="write Chrome's JSON")
+    sub.add_argument("--json", action="store_true", help="print the report as JSON")
+    for table, words in (("threads", "the threads' times"), ("regions", "the regions"),
+                         ("tasks", "the tasks, and where the longest spent their time"),
+                         ("waits", "the waits by place")):
+        sub.add_argument(f"--{table}", action="store_true", help=f"show {words} only")
+    sub.add_argument("--top", type=_count, default=trace_views.ROWS, metavar="N",
+                     help=f"N rows of each table at most (default: {trace_views.ROWS})")
+    sub.add_argument("--longest", type=_count, default=trace_views.TASKS, metavar="N",
+                     help=f"tell of the N longest tasks (default: {trace_views.TASKS})")
+    for name, words in (("from", "leave out what was before"), ("to", "and what came after")):
+        sub.add_argument(f"--{name}", type=trace_commands.moment, metavar="TIME", dest=f"{name}_",
+                         help=f"{words}: 1.5s or 200ms since the start")
 
 
 def _on_files(subs: "argparse._SubParsersAction[_Parser]", name: str, help: str,

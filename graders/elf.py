@@ -13,7 +13,7 @@ from typing import Iterator, List, Optional, Tuple
 
 SHT_SYMTAB, SHT_DYNAMIC, SHT_DYNSYM = 2, 6, 11
 STB_LOCAL = 0
-STT_IFUNC = 10
+STT_FUNC, STT_IFUNC = 2, 10
 DT_NEEDED = 1
 PT_LOAD, PT_NOTE = 1, 4
 NT_GNU_BUILD_ID = 3
@@ -101,6 +101,21 @@ class Elf:
                          and segment.offset <= offset < segment.offset + segment.size), None)
         except (struct.error, OverflowError):
             return None
+
+    def functions(self) -> List[Tuple[int, int, str]]:
+        """Address, size and name of every function, local ones too, by address."""
+        found: List[Tuple[int, int, str]] = []
+        try:
+            for section in self.sections:
+                if section.kind in (SHT_SYMTAB, SHT_DYNSYM):
+                    strings = self.sections[section.link]
+                    found += [(value, size, self._string(strings, name).partition("@")[0])
+                              for name, info, _, index, value, size
+                              in SYMBOL.iter_unpack(self._content(section))
+                              if index and info & 15 in (STT_FUNC, STT_IFUNC)]
+        except (struct.error, IndexError, ValueError):
+            pass        # what was read of a damaged table counts
+        return sorted(found)
 
     def content(self, name: str) -> bytes:
         """The bytes of a section, none when there is no such section."""

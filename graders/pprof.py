@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple, TypeV
 from .model import GraderError
 from .plain import short
 from .profile import (Function, Label, Line, Location, Mapping, Profile, Sample, ValueType)
+from .wire import BYTES, VARINT, WIDTHS, WRAP, signed, varint
 
 MAX_BYTES = 64 << 20        # of an unpacked file; the largest real ones have a fifth of it
 MAX_MEMBERS = 16            # of gzip, one behind the other
@@ -24,9 +25,6 @@ MAX_COST = 24 << 20         # of its numbers and messages together, see Reader
 MESSAGE_COST = 16           # a message takes about so many times the memory of a number
 TEXT = frozenset(b"\t\n\r") | frozenset(range(32, 127))
 GZIP = b"\x1f\x8b"
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-WIDTHS = {FIXED64: 8, FIXED32: 4}
-SIGN, WRAP = 1 << 63, 1 << 64
 ADVICE = "take the profile again, or name another file"
 Raw = Dict[str, Any]        # a decoded message: its fields by name
 Value = TypeVar("Value")
@@ -212,7 +210,7 @@ def _append(values: List[Any], field: Field, wire: int, content: Any, budget: _B
     if field.kind in ("int", "uint") and wire == BYTES:
         numbers = _packed(content, where)
         budget.spend(len(numbers))
-        values += [_signed(number) for number in numbers] if field.kind == "int" else numbers
+        values += [signed(number) for number in numbers] if field.kind == "int" else numbers
     else:
         place = f"{field.name.replace('_', ' ')} {len(values) + 1}: "
         values.append(_single(field, wire, content, budget, place if not where else where))
@@ -224,7 +222,7 @@ def _single(field: Field, wire: int, content: Any, budget: _Budget, where: str) 
     if field.kind in MESSAGES:
         return _decode(field.kind, content, budget, where)
     budget.spend(1)
-    return _signed(content) if field.kind == "int" else content
+    return signed(content) if field.kind == "int" else content
 
 
 def _packed(data: bytes, where: str) -> List[int]:
@@ -237,35 +235,21 @@ def _packed(data: bytes, where: str) -> List[int]:
     return numbers
 
 
-def _signed(number: int) -> int:
-    return number - WRAP if number >= SIGN else number
-
-
 def _encode(message: str, raw: Raw) -> bytes:
     """The message's bytes; zeros and empty lists are left out, as the format wants it."""
     parts: List[bytes] = []
     for number, field in MESSAGES[message].items():
         value = raw.get(field.name)
         if field.many and field.kind in ("int", "uint"):
-            value = b"".join(map(_number, value or ()))
-            parts += [_number(number << 3 | BYTES), _number(len(value)), value] if value else []
+            value = b"".join(map(varint, value or ()))
+            parts += [varint(number << 3 | BYTES), varint(len(value)), value] if value else []
         elif field.kind in ("int", "uint"):
-            parts += [_number(number << 3 | VARINT), _number(value)] if value else []
+            parts += [varint(number << 3 | VARINT), varint(value)] if value else []
         else:
             for item in (value or ()) if field.many else filter(None, (value,)):
                 content = item if field.kind == "bytes" else _encode(field.kind, item)
-                parts += [_number(number << 3 | BYTES), _number(len(content)), content]
+                parts += [varint(number << 3 | BYTES), varint(len(content)), content]
     return b"".join(parts)
-
-
-def _number(value: int) -> bytes:
-    value &= WRAP - 1
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 # from messages to a Profile -----------------------------------------------------------------------

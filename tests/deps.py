@@ -72,7 +72,7 @@ NEEDS: Sequence[Need] = (
     Need("gperftools", "libgoogle-perftools4", "a figure beside ours in make bench",
          library="libprofiler.so.0"),
     Need("npm", "npm", "building the slides", program="npm"),
-    Need("chromium", "chromium", "looking at the slides", program="chromium"),
+    Need("chromium", "chromium", "looking at the slides and the trace page", program="chromium"),
     Need("venv", "python3-venv", "the tests' own Python packages", module="ensurepip"),
     Need("go", "golang-go", "Go's own tools as judges", program="go"),
 )

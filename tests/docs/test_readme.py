@@ -86,6 +86,24 @@ def test_the_program_that_leaks_says_where(tmp_path: Path, command: List[str], n
                     r" +#0 +0x[0-9a-f]+  \S*copy_name", said)
 
 
+@pytest.mark.parametrize("command, name", [
+    (["gcc", "-std=gnu99"], "kitchen.c"), (["clang", "-std=gnu99"], "kitchen.c"),
+    (["g++", "-std=c++11"], "kitchen.cc")])
+def test_the_trace_names_the_lock(tmp_path: Path, command: List[str], name: str,
+                                  implementation: Path) -> None:
+    compile_and_run(tmp_path, [*command, "-O2", "-g"], name, FILES["kitchen.c"], implementation)
+    trace, page = str(tmp_path / "trace.pftrace"), tmp_path / "trace.html"
+    said = subprocess.check_output([sys.executable, "-m", "graders", "trace", trace], cwd=ROOT,
+                                   universal_newlines=True)
+    findings = said[said.index("Findings"):said.index("Threads")]
+    assert re.search(rf"\block .*\bbake(\(\))? \({name}:\d+\)", " ".join(findings.split()))
+    assert re.search(r"^ +40 .* bake$", said, re.MULTILINE)
+    assert re.search(r"^ +40 .* order$", said, re.MULTILINE)
+    subprocess.check_call([sys.executable, "-m", "graders", "trace", "--html", str(page), trace],
+                          cwd=ROOT, stdout=subprocess.DEVNULL)
+    assert page.stat().st_size > 50_000
+
+
 def test_the_cmake_snippet_builds(tmp_path: Path) -> None:
     for name in ("CMakeLists.txt", "example.c"):
         (tmp_path / name).write_text(FILES[name])

@@ -58,7 +58,7 @@ def test_deadly_signals_write_at_any_moment(profiled: Profiled, program: Path,
 
 
 @pytest.mark.parametrize("setting, complaint", [
-    ("cpu=cpu.pb.gz,foo=1,bar=2", "unknown key 'foo'; known are: cpu heap block mutex hz"),
+    ("cpu=cpu.pb.gz,foo=1,bar=2", "unknown key 'foo'; known are: cpu heap block mutex trace hz"),
     ("heap=", "write heap=FILE"),
     ("heap=/nowhere/heap.pb.gz", "heap=/nowhere/heap.pb.gz: its folder cannot be written to"),
     ("heaprate=0", "heaprate='0' is not a number from 1"),

@@ -14,6 +14,7 @@ from made_profiles import full, profile
 from graders import pprof
 from graders.model import GraderError
 from graders.profile import Function, Label, Line, Location, Mapping, Profile, Sample, ValueType
+from graders.wire import varint
 
 Raw = Dict[str, Any]
 Change = Callable[[Raw], None]
@@ -222,7 +223,7 @@ def test_a_damaged_profile_is_read_or_refused(data: st.DataObject) -> None:
 @given(st.lists(SIGNED, max_size=20))
 def test_packed_and_single_numbers_are_the_same(numbers: List[int]) -> None:
     packed = pprof._encode("sample", {"value": numbers})
-    single = b"".join(b"\x10" + pprof._number(number) for number in numbers)
+    single = b"".join(b"\x10" + varint(number) for number in numbers)
     assert decoded(packed) == decoded(single) == numbers
 
 

@@ -10,7 +10,7 @@ from header import HEADER, header
 from repo import Offence, Repo, numbered
 
 COLUMNS = 100
-SOURCES = (".c", ".h", ".py", ".ini", ".sh", "Makefile", ".ci/run")
+SOURCES = (".c", ".h", ".py", ".js", ".css", ".ini", ".sh", "Makefile", ".ci/run")
 MAKEFILE_LINES = 150
 MAX_BYTES = 512 * 1024
 HEADER_BYTES = 1024 * 1024      # the one file that is meant to be large; its lines have a budget

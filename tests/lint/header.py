@@ -90,12 +90,12 @@ def section_at(text: str, line: int) -> str:
 
 
 def platform_conditionals(repo: Repo) -> Iterator[Offence]:
-    """#if on system or processor only inside >>platform (and for the asm of API macros)."""
+    """#if on system or processor only inside >>platform and >>processor (and for API macros)."""
     text = header(repo)
     for match in re.finditer(r"^[ \t]*#[ \t]*(?:if|elif)(?:\\\n|[^\n])*", text, re.MULTILINE):
         line = metrics.line_of(text, match.start())
         name = PLATFORM.search(match.group(0))
-        if name and section_at(text, line) not in ("platform", "api"):
+        if name and section_at(text, line) not in ("platform", "processor", "api"):
             yield Offence(HEADER, line, f"#if on {name.group(0)} outside >>platform: "
                           "put a pli_os_ function there")
 

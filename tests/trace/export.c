@@ -41,6 +41,7 @@ static void set_sites(pli_chunks chunks, uint64_t site)
         [PLI_RECORD_WAIT_BEGIN] = 2, [PLI_RECORD_WAIT_END] = 1, [PLI_RECORD_SAMPLE] = 1};
     for (size_t i = 0; i < chunks.count; i++) {
         pli_chunk *c = (pli_chunk *)(uintptr_t)pli_chunks_at(chunks, i);
+        c->wait_site = c->wait_site ? site : 0;
         for (uint32_t at = 0; at < c->used;) {
             pli_record *r = (pli_record *)(void *)(c->data + at);
             uint64_t *payload = (uint64_t *)(void *)(r + 1);

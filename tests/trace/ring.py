@@ -32,7 +32,7 @@ class Chunk:
         self.serial, self.dropped = serial, dropped
         self.data = b""
         self.records = 0
-        self.wait = (0, 0, 0)       # ticks, object, cause of a call that still lasts
+        self.wait = (0, 0, 0, 0)    # ticks, object, cause, site of a call that still lasts
 
     def add(self, ticks: int, kind: int, payload: bytes = b"", name: int = 0,
             flags: int = 0) -> None:
@@ -47,8 +47,9 @@ class Chunk:
 
     def bytes(self) -> bytes:
         """As in the file."""
-        head = struct.pack("<QIIIIQQI20x", self.serial, len(self.data), 1, self.records,
-                           self.dropped, *self.wait)
+        ticks, object_, cause, site = self.wait
+        head = struct.pack("<QIIIIQQIIQQ", self.serial, len(self.data), 1, self.records,
+                           self.dropped, ticks, object_, cause, len(self.data), 0, site)
         return (head + self.data).ljust(CHUNK, b"\0")
 
 

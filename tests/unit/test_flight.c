@@ -18,8 +18,8 @@ static char folder[] = "/tmp/perflab-flight-XXXXXX";
 
 static const char *in_folder(const char *name)
 {
-    static char path[8][200];
-    static int next;
+    static _Thread_local char path[8][200];
+    static _Thread_local int next;
     char *out = path[next++ % 8];
     snprintf(out, sizeof *path, "%s/%s", folder, name);
     return out;
