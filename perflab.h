@@ -16,7 +16,7 @@
    CONTENTS (search for the tag)
        >>api         everything a program may use; readable alone
        >>platform    the operating system and the processor, behind a small contract
-       >>processor   registers, and what code looks like
+       >>processor   registers and machine code, as the stack walker and handlers see them
        >>util        atomics, a lock, numbers and text as other programs write them
        >>results     the names of the results
        >>clock       time, ticks, timers
@@ -606,7 +606,7 @@ extern uint32_t pl_trace_on;
          !PLI_PASTE(pli_region_, __LINE__).done; PLI_PASTE(pli_region_, __LINE__).done = 1)
 
 /* PL_REGION_SCOPE("name"); does the same until the end of the enclosing block. */
-#define PL_REGION_SCOPE(name) PLI_REGION_VARIABLE(PLI_PASTE(pli_region_, __LINE__), name)
+#define PL_REGION_SCOPE(name) PLI_REGION_VARIABLE(PLI_PASTE(pli_scope_, __LINE__), name)
 
 /* A piece of work that takes many steps, in one thread or several: a request, a job. */
 typedef struct pl_task { uint64_t id; } pl_task;
@@ -2169,10 +2169,10 @@ static void pli_os_relax(void)
 }
 
 /* ==== >>processor ================================================================================
-   What >>unwind has to know of the processor: where a thread's registers are when a signal has
-   interrupted it, how calls and stubs look in its code, and how the kernel lays out the frame of a
-   handler. Two are known, x86-64 and aarch64; elsewhere nothing is found, and stacks end at their
-   leaf. */
+   Registers, and what machine code looks like: what >>unwind and the handlers have to know of the
+   processor. Part of the contract of >>platform, and the only other place that asks which it is.
+   Each function has a branch for x86-64 and one for 64-bit ARM; for others it says that it does not
+   know. */
 
 #if PLI_LINUX
 
@@ -11229,7 +11229,7 @@ __attribute__((constructor)) static void pli_calls_find(void)
     void *next;
 #define PLI_CALL_FIND(type, name, cause, object, parameters, arguments, raw)                       \
     next = dlsym(RTLD_NEXT, #name);                                                                \
-    next = next ? next : (void *)pli_raw_call_##name;                                              \
+    next = next ? next : __extension__ (void *)pli_raw_call_##name;                                \
     __atomic_store_n((void **)&pli_calls_next.libc_##name, next, __ATOMIC_RELAXED);
     PLI_CALL_LIST(PLI_CALL_FIND)
     PLI_CALL_ACCEPTS(PLI_CALL_FIND)

@@ -90,7 +90,7 @@ def section_at(text: str, line: int) -> str:
 
 
 def platform_conditionals(repo: Repo) -> Iterator[Offence]:
-    """#if on system or processor only in >>platform, >>processor (and the asm of API macros)."""
+    """#if on system or processor only inside >>platform and >>processor (and for API macros)."""
     text = header(repo)
     for match in re.finditer(r"^[ \t]*#[ \t]*(?:if|elif)(?:\\\n|[^\n])*", text, re.MULTILINE):
         line = metrics.line_of(text, match.start())
