@@ -158,9 +158,9 @@
        -cpuprofile FILE does the same for what benchmarks time, -trace FILE for all that they do.
 
    TRACES
-       A profile adds up; a trace shows when. Regions, tasks and logs are what a program says itself;
-       what each thread waits for, with the stack, whether it runs or waits for a processor, the heap
-       and the samples of a CPU profile come by themselves:
+       A profile adds up; a trace shows when. Regions, tasks and logs are what a program says of
+       itself. What each thread waits for, with the stack, whether it runs or waits for a processor,
+       the heap and the samples of a CPU profile come by themselves:
 
            $ PERFLAB=trace=trace.pftrace ./program
            $ python3 -m graders trace trace.pftrace      or open it in https://ui.perfetto.dev

@@ -171,9 +171,9 @@ def _crowd(timeline: Timeline) -> Iterator[Finding]:
     else:
         yield Finding(
             "busy-machine",
-            f"threads wait {_percent(share, 1)} of the time that they could run for a processor, "
-            f"but only {average:.1f} of {len(those)} run on average: other programs, or a limit of the "
-            "container, have the processors", Place("", ""),
+            f"threads wait {_percent(share, 1)} of the time that they could run for a "
+            f"processor, but only {average:.1f} of {len(those)} run on average: other programs, or "
+            "a limit of the container, have the processors", Place("", ""),
             "see what else runs on the machine, and whether a processor quota is set (cpu.max); "
             "then take the trace again", share)
 
@@ -186,8 +186,9 @@ def _too_many(timeline: Timeline, those: Sequence[Thread], share: float, average
     on = f"on {_plural(count, 'processor')}" if count else f"where {average:.1f} run on average"
     return Finding(
         "too-many-threads",
-        f"threads wait {_percent(share, 1)} of the time that they could run for a processor: "
-        f"{len(those)} threads{called} {on}" + (f", busy in {place}" if place.function else ""), place,
+        f"threads wait {_percent(share, 1)} of the time that they could run for a "
+        f"processor: {len(those)} threads{called} {on}"
+        + (f", busy in {place}" if place.function else ""), place,
         "start as many threads as there are processors (sysconf(_SC_NPROCESSORS_ONLN)) and give "
         "each of them more of the work", share)
 

@@ -49,6 +49,13 @@ def test_a_trace_is_taken(tmp_path: Path, implementation: Path) -> None:
     assert events and int(events[1]) >= 400      # begin, end, log and counter of each
 
 
+def test_the_flight_recorder_writes_when_asked_and_when_a_task_is_slow(
+        tmp_path: Path, implementation: Path) -> None:
+    run(tmp_path, "recorder.c", implementation)
+    for name in ("now.pftrace", "slow.pftrace"):
+        assert re.search(r"^ +1 .* request$", report(tmp_path / name), re.MULTILINE), name
+
+
 def test_the_commands_of_the_page_are_known() -> None:
     usage = subprocess.check_output([sys.executable, "-m", "graders", "trace", "--help"], cwd=ROOT,
                                     universal_newlines=True)

@@ -163,6 +163,23 @@ def test_a_sleep_outside_of_the_lock_is_not_blamed() -> None:
     assert all(finding.kind != "lock-held-asleep" for finding in found(made))
 
 
+def test_nobody_sleeps_with_a_lock_that_others_get_meanwhile() -> None:
+    """One computes with the lock and never waits for it; the others have it shortly, then sleep."""
+    made, end = Made(), 600
+    made.thread("owner").slice(0, end, "compute")
+    rows = [made.thread(f"t{number}") for number in range(4)]
+    waits: List[List[Tuple[float, float]]] = [[], [], [], []]
+    for turn in range(end // 6 - 3):
+        for number in (0, 1):
+            place, got = 2 * (turn % 2) + number, 6 * turn + 5 + .05 * number
+            rows[place].wait(6 * turn + 1, got, "lock", TAKE, 64)
+            rows[place].wait(got + .04, got + 7.8, "sleep", SLEEP)
+            waits[place] += [(6 * turn + 1, got), (got + .04, got + 7.8)]
+    for row, mine in zip(rows, waits):
+        count(made, row, between(mine, end), end)
+    assert all(finding.kind != "lock-held-asleep" for finding in found(made))
+
+
 @given(st.integers(0, 10 ** 6))
 @settings(max_examples=60, deadline=None)
 def test_who_holds_a_lock_is_never_one_who_waits_for_it(seed: int) -> None:

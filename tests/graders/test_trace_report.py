@@ -148,6 +148,26 @@ def test_counts_that_come_late_are_made_good() -> None:
     assert found.running == 500 * MS and abs(found.blocked["sleep"] - 500 * MS) <= 10 * MS
 
 
+def test_a_long_wait_for_a_processor_was_before_it_was_counted() -> None:
+    """It is counted when it is over: here 45 ms in an interval of 10."""
+    made = Made()
+    row = made.thread("t")
+    row.slice(0, 400, "life")
+    row.wait(200, 300, "read")          # woken at 255
+    made.sched(row, [(0, 100, 100, 0), (100, 200, 100, 0), (300, 310, 10, 45), (310, 400, 90, 0)])
+    found = made.timeline().threads[0]
+    assert found.times == Times(running=300 * MS, runnable=45 * MS, blocked={"read": 55 * MS})
+    assert (list(found.sched.start)[2:4], list(found.sched.wait)[2:4]) == (
+        [255 * MS, 300 * MS], [45 * MS, 0])
+    made = Made()
+    row = made.thread("t")
+    row.slice(0, 210, "life")
+    made.sched(row, [(0, 200, 120, 10), (200, 210, 4, 36)])     # 30 of them were before 200
+    found = made.timeline().threads[0]
+    assert (list(found.sched.run), list(found.sched.wait)) == ([120 * MS, 4 * MS],
+                                                               [40 * MS, 6 * MS])
+
+
 PLAN = st.lists(st.tuples(st.sampled_from("rwbi"), st.integers(1, 40)), min_size=1, max_size=60)
 
 

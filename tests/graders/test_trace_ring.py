@@ -11,7 +11,7 @@ import pytest
 from fixture_lab import REPOSITORY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_rings import BASE, CHUNKS_AT, MODULE, Made
+from made_rings import BASE, CHUNKS_AT, MODULE, NAMES_AT, SITES_AT, Made
 from test_trace_file import nests
 from test_trace_report import graders
 
@@ -203,6 +203,29 @@ def rich() -> bytes:
             made.add(instance, 100 * number + 20, WAIT_END, number=LOCK, payload=u64(0))
             made.add(instance, 100 * number + 50, END)
     return made.file()
+
+
+@pytest.mark.parametrize("depth", [-1, 2 ** 31 - 1, 10 ** 6, 1030])
+def test_a_stack_that_claims_to_be_deeper_than_the_file(tmp_path: Path, depth: int) -> None:
+    made = Made()
+    made.add(1, 1, WAIT_BEGIN, number=LOCK, payload=u64(0, made.stack(BASE + 0x1010)))
+    data = bytearray(made.file())
+    struct.pack_into("<i", data, SITES_AT + 28, depth)
+    path = tmp_path / "deep.ring"
+    path.write_bytes(data)
+    trace = recover.recover(path)
+    assert trace.events == 3 and trace.skipped == {"damaged records": 1}
+
+
+def test_a_name_that_claims_to_be_longer_than_its_table(tmp_path: Path) -> None:
+    made = Made()
+    made.add(1, 1, BEGIN, "name")
+    data = bytearray(made.file())
+    struct.pack_into("<I", data, NAMES_AT + 16 + 12, 2 ** 20)
+    path = tmp_path / "long.ring"
+    path.write_bytes(data)
+    trace = recover.recover(path)
+    assert trace.skipped == {"damaged records": 1} and max(map(len, trace.strings)) < 100
 
 
 @given(st.integers(0, 10 ** 6), st.binary(min_size=1, max_size=16))
