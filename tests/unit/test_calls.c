@@ -1,7 +1,7 @@
 /* The calls that may block: they are what they are without hooks, and the trace has how long they
    took, for what, and where. Every call of the table below is left waiting until a signal ends it;
    what it took is measured beside it. */
-/* run: without=asan,tsan flags=-fno-optimize-sibling-calls alone=yes */
+/* run: upto=trace without=asan,tsan flags=-fno-optimize-sibling-calls alone=yes */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

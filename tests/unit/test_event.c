@@ -1,5 +1,6 @@
 /* The pool of records: what is overwritten, what a reader sees meanwhile, what handlers put aside,
    names and long texts; and samples one after the other. */
+/* run: upto=profile */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

@@ -1,6 +1,6 @@
 /* The flight recorder: who asks for a snapshot, how often, and what is in it. A snapshot is read as
    far as the names in it go; tests/trace decodes whole ones. */
-/* run: alone=yes */
+/* run: upto=flight alone=yes */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"

@@ -1,6 +1,7 @@
 /* The tracer: what is recorded of regions, tasks and threads, in handlers and forks and at the ends
    of threads, and what starts and stops do under pressure. What is in the file at the end is
    tests/trace's business. */
+/* run: upto=trace */
 #define _GNU_SOURCE
 #define PERFLAB_IMPL
 #include "perflab.h"
