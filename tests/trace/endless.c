@@ -39,7 +39,7 @@ int main(int argc, char **argv)
     size_t size = sizeof(note) * (size_t)threads;
     note *notes = fd < 0 ? MAP_FAILED :
                   mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    pl_trace_desc desc = {argc == 5 ? argv[1] : NULL, 0, 0};
+    pl_trace_desc desc = {argc == 5 ? argv[1] : NULL, 0, PL_TRACE_NO_COUNTERS};
     if (notes == MAP_FAILED)
         return 2;
     desc.buffer_bytes = (size_t)atol(argv[2]);
