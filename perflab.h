@@ -237,8 +237,10 @@
    CONFIGURATION (define where the implementation is compiled; none is defined by default)
        PERFLAB_NO_INTERPOSE   leaves libc's functions alone: pl_memstats counts nothing then, and
                               short threads that never allocate are missing in a CPU profile
-   PERFLAB_NO_SYNC        leaves locks and the like alone: no block and no mutex profile. A static
+       PERFLAB_NO_SYNC        leaves locks and the like alone: no block and no mutex profile. A static
                               program with barriers needs it
+       PERFLAB_NO_TRACE       no traces: pl_trace_start says PL_UNSUPPORTED, and calls that may
+                              block are left alone
        PERFLAB_NO_ENV         ignores the environment variable PERFLAB
        PERFLAB_NO_HTTP        no /debug/pprof/: pl_http_start says PL_UNSUPPORTED
        where benchmarks are compiled:
