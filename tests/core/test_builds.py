@@ -82,6 +82,7 @@ def test_names(builds: Builds, way: str) -> None:
     names = exported(builds.object("gcc")) if way == "object" else exported(builds.library(), "-D")
     api = (ROOT / "perflab.h").read_text().split("#ifdef PERFLAB_IMPL\n")[0]
     declared = set(re.findall(r"\b(pli?_\w+)\(", api))
+    declared |= set(re.findall(r"^extern \w+ (pl_\w+);", api, re.MULTILINE))
     hooks = {name for name in names if not name.startswith(("pl_", "pli_"))}
     assert len(operators()) == 20 and hooks == HOOKS | operators()
     assert set(names) - hooks <= declared

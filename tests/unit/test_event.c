@@ -233,14 +233,23 @@ static void test_names(void)
     is_int(pli_name_find_sig(&pool.names, ""), 0, "an empty name has no number");
 }
 
+/* Writes some as far down the stack as a handler would be. */
+static PL_NOINLINE void write_in_handler(uint64_t first, uint64_t last)
+{
+    volatile char frame[2 * PLI_SIGNAL_FRAME];
+    frame[0] = 0;
+    for (uint64_t i = first; i <= last; i++)
+        write_words(0, i, i);
+    PL_KEEP(&frame);
+}
+
 /* A handler that has interrupted a writer, as the writer would see it. */
 static void test_aside(void)
 {
     open_pool(CHUNK, CHUNKS);
     write_words(0, 1, 1);
     pli_recorder_enter_sig(&pool, &thread[0].trace);
-    write_words(0, 2, 2);
-    write_words(0, 3, 3);
+    write_in_handler(2, 3);
     is_int(count(PLI_RECORD_SAMPLE), 1, "a handler does not write between a writer's words");
     pli_recorder_leave_sig(target(0));
     is_int(count(PLI_RECORD_SAMPLE), 3, "the writer appends what was put aside");
@@ -248,14 +257,18 @@ static void test_aside(void)
 
     pli_recorder_enter_sig(&pool, &thread[0].trace);
     pli_chunk *interrupted = thread[0].trace.chunk;
-    for (uint64_t i = 4; i < 104; i++)
-        write_words(0, i, i);
+    write_in_handler(4, 103);
     is_int(count(PLI_RECORD_SAMPLE), 103, "a handler that writes much takes over");
     ok(thread[0].trace.chunk != interrupted && interrupted->state == PLI_CHUNK_OPEN,
        "in another chunk: the writer may come back to its own");
     ok(!thread[0].trace.busy, "and if it does not, the thread goes on");
     write_words(0, 104, 104);
     is_int(count(PLI_RECORD_SAMPLE), 104, "as before");
+
+    pli_recorder_enter_sig(&pool, &thread[0].trace);
+    write_words(0, 105, 105);
+    is_int(count(PLI_RECORD_SAMPLE), 105, "a writer whose place on the stack is gone is, too");
+    ok(!thread[0].trace.busy, "and is waited for no longer");
     is_int((long long)lost, 0, "nothing was lost");
 }
 
