@@ -6159,7 +6159,9 @@ enum {
     PLI_RECORD_TEXT        /* what comes next of a long text */
 };
 
-/* flags of a record. CONTINUED, of THREAD: this thread had a chunk before, which may be gone. */
+/* flags of a record. CONTINUED, of THREAD: this thread had a chunk before, which may be gone. The
+   name of a THREAD is the serial of that chunk (its lower half; 0: none), so that a reader sees
+   when one in between is gone. */
 enum { PLI_RECORD_MORE = 1, PLI_RECORD_CONTINUED = 2 };
 
 enum { PLI_CHUNK_FREE, PLI_CHUNK_OPEN, PLI_CHUNK_FULL };
@@ -6426,7 +6428,7 @@ typedef struct pli_target {
 
 /* Says whose records follow, and how many of them are missing. The name is known for the calling
    thread only. */
-static void pli_recorder_say_sig(pli_target at, pli_chunk *c, bool again)
+static void pli_recorder_say_sig(pli_target at, pli_chunk *c, bool again, uint32_t before)
 {
     const pli_thread *t = at.thread;
     pli_recorder *w = at.writer;
@@ -6434,7 +6436,7 @@ static void pli_recorder_say_sig(pli_target at, pli_chunk *c, bool again)
     uint64_t now = pli_ticks_sig(), lost = w->lost;
     if (who.tid == pli_os_tid_sig())
         pli_os_thread_name_sig(who.name);
-    pli_chunk_add_sig(c, (pli_record){now, 0, sizeof who, PLI_RECORD_THREAD,
+    pli_chunk_add_sig(c, (pli_record){now, again ? before : 0, sizeof who, PLI_RECORD_THREAD,
                                       again ? PLI_RECORD_CONTINUED : 0}, &who);
     w->lost = 0;
     if (lost)
@@ -6474,7 +6476,7 @@ static PLI_COLD pli_chunk *pli_recorder_begin_sig(pli_target at, pli_chunk *held
         pli_chunk_give_sig(c != held ? c : NULL);
         return there;
     }
-    pli_recorder_say_sig(at, c, w->began == life);
+    pli_recorder_say_sig(at, c, w->began == life, held ? (uint32_t)held->serial : 0);
     if (c != held) /* not before: a thread that is killed here has one chunk or the other */
         pli_chunk_give_sig(held);
     w->life = w->began = life;
@@ -6765,7 +6767,7 @@ typedef struct pli_piece {
     const pli_payload_thread *thread;
     const pli_chunk *chunk;
     uint32_t from, to;  /* bytes in chunk->data */
-    uint32_t continued; /* see PLI_RECORD_CONTINUED */
+    uint32_t before;    /* the thread's chunk before this: see PLI_RECORD_CONTINUED */
 } pli_piece;
 
 /* All pieces, thread by thread, and the records of one thread in their order:
@@ -6779,6 +6781,7 @@ typedef struct pli_records {
     pli_pair *order;      /* key: the instance; value: which piece */
     size_t count, bytes;  /* pieces; of all memory */
     size_t next;          /* in order */
+    uint64_t skipped;     /* records before a gap */
     uint32_t instance;    /* the thread that is read */
     const pli_record *at, *end;
 } pli_records;
@@ -6801,7 +6804,7 @@ static size_t pli_pieces_of(const pli_chunk *c, pli_piece *to)
             to[count - 1].to = at;
         if (to)
             to[count] = (pli_piece){r->ticks, (const pli_payload_thread *)(const void *)(r + 1), c,
-                                    at, c->used, r->flags & PLI_RECORD_CONTINUED};
+                                    at, c->used, r->name};
         count++;
     }
     return count;
@@ -6825,6 +6828,50 @@ static void pli_records_sort(pli_records *r, pli_chunks c, pli_pair *chunks)
     pli_sort(r->order, r->order + count, count);
 }
 
+/* Records in a piece. */
+static uint64_t pli_piece_records(const pli_piece *p)
+{
+    uint64_t count = 0;
+    for (uint32_t at = p->from; at < p->to; count++)
+        at += (uint32_t)pli_record_bytes_sig(pli_record_at(p->chunk, at)->bytes);
+    return count;
+}
+
+/* Chunks are sorted by serial. */
+static bool pli_serial_is_there(const pli_pair *chunk, size_t chunks, uint64_t serial)
+{
+    size_t low = 0, high = chunks;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (chunk[middle].key < serial)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < chunks && chunk[low].key == serial;
+}
+
+/* A thread that is held up while others go round the pool may keep an old chunk when a newer one
+   of its own is gone. What is older than such a gap is left out, as if it had been overwritten:
+
+       serial               4   5   .   17   18
+       before                   4        6   17        6 is gone: 4 and 5 go, too */
+static void pli_records_skip(pli_records *r, const pli_pair *chunk, size_t chunks)
+{
+    bool gap = false;
+    for (size_t i = r->count; i-- > 1;) {
+        const pli_piece *late = &r->piece[r->order[i].value];
+        pli_piece *early = &r->piece[r->order[i - 1].value];
+        uint64_t own = late->chunk->serial, before = own - ((uint32_t)own - late->before);
+        gap = r->order[i].key == r->order[i - 1].key &&
+              (gap || (late->before && !pli_serial_is_there(chunk, chunks, before)));
+        if (gap) {
+            r->skipped += pli_piece_records(early);
+            early->to = early->from;
+        }
+    }
+}
+
 /* The chunks have to stay as they are meanwhile. False: no memory. */
 PLI_SOMETIMES static bool pli_records_open(pli_records *r, pli_chunks c)
 {
@@ -6839,6 +6886,7 @@ PLI_SOMETIMES static bool pli_records_open(pli_records *r, pli_chunks c)
     r->order = (pli_pair *)(void *)memory;
     r->piece = (pli_piece *)(void *)(r->order + pairs);
     pli_records_sort(r, c, r->order + 2 * r->count);
+    pli_records_skip(r, r->order + 2 * r->count, c.count);
     return true;
 }
 
@@ -16967,7 +17015,7 @@ static void pli_pf_fact(pli_pf *w, const char *key, const char *text, uint64_t n
 static void pli_pf_facts(pli_pf *w)
 {
     const pli_ring *ring = w->view->ring;
-    uint64_t overwritten = 0;
+    uint64_t overwritten = w->reader.skipped;
     for (size_t i = 0; i < w->view->chunks.count; i++)
         overwritten += pli_chunks_at(w->view->chunks, i)->dropped;
     pli_pf_event(w, &w->process, PLI_PF_INSTANT_EVENT, PLI_PF_PERFLAB);

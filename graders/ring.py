@@ -12,7 +12,7 @@ import mmap
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .model import GraderError
 from .plain import short
@@ -98,6 +98,7 @@ class _Piece(NamedTuple):
     start: int
     name: str
     continued: bool
+    before: int             # the serial of the thread's chunk before, its lower half; 0: none
     records: List[Record]
     waiting: Tuple[Waiting, ...]
 
@@ -117,6 +118,7 @@ class Ring:
                                       ((216, 472), (472, HEAD_BYTES)))
         self._names: Dict[int, str] = {}
         self._rate = self._ticks_per_ns()
+        self._serials: Set[int] = set()
         self.end_ticks = 0
 
     # the clock
@@ -205,7 +207,7 @@ class Ring:
             pieces += self._chunk(self.head.chunks_at + place * self.head.chunk_bytes)
         pieces.sort(key=lambda piece: (piece.ticks, piece.serial, piece.at))
         found: Dict[int, Strand] = {}
-        for piece in pieces:
+        for piece in self._without_gaps(pieces):
             strand = found.get(piece.instance)
             if strand is None:
                 strand = found[piece.instance] = Strand(
@@ -215,12 +217,28 @@ class Ring:
             strand.waiting = piece.waiting
         return list(found.values())
 
+    def _without_gaps(self, pieces: Sequence[_Piece]) -> List[_Piece]:
+        """Without what is older than a chunk that is gone, of the same thread: one that is held up
+        while others go round the pool may keep an old chunk and lose a newer one."""
+        there = {serial & 0xffffffff for serial in self._serials}
+        kept: List[_Piece] = []
+        cut: Set[int] = set()           # threads with a gap behind
+        for piece in reversed(pieces):
+            if piece.instance in cut:
+                self.overwritten += 1 + len(piece.records)
+                continue
+            kept.append(piece)
+            if piece.before and piece.before not in there:
+                cut.add(piece.instance)
+        return kept[::-1]
+
     def _chunk(self, at: int) -> List[_Piece]:
         """The pieces of a chunk. A program that still runs may take the chunk meanwhile: then it
         has another serial afterwards, and what was read is left out."""
         (serial, used, state, _, dropped, ticks, item, cause, wait_used,
          pc) = CHUNK.unpack_from(self._data, at)
         self.overwritten += dropped
+        self._serials.add(serial)
         if not serial or not used:
             return []
         lasts = cause and state == OPEN and wait_used == used   # nothing was recorded since
@@ -241,7 +259,7 @@ class Ring:
                     yield piece
                 instance, tid, start, name = struct.unpack("<IiQ16s", record.words)
                 piece = _Piece(record.ticks, serial, at, instance, tid, start, _text(name),
-                               bool(record.flags & CONTINUED), [], ())
+                               bool(record.flags & CONTINUED), record.name, [], ())
             elif piece is None:
                 self.damaged += 1       # whose this is, is not known
             else:

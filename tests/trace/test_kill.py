@@ -47,7 +47,8 @@ class Ring:
         return self.data[self.texts_at + text:self.texts_at + text + size].decode()
 
     def chunk(self, at: int) -> Iterator[Tuple[int, Record]]:
-        """(thread, record) of one chunk; each THREAD begins a thread's."""
+        """(thread, record) of one chunk; each THREAD begins a thread's, and has the serial of that
+        thread's chunk before as its name."""
         used, = struct.unpack_from("=I", self.data, at + 8)
         place, end, who = at + HEAD, at + HEAD + used, 0
         assert used % RECORD == 0 and used <= self.chunk_bytes - HEAD
@@ -60,16 +61,21 @@ class Ring:
                 who, = struct.unpack_from("=I", payload)
             assert who, "a chunk does not begin with its thread"
             named = kind in (BEGIN, COUNTER, LOG) and name
-            yield who, Record(kind, self.name(name) if named else "", payload, flags)
+            text = self.name(name) if named else str(name)
+            yield who, Record(kind, text, payload, flags)
 
     def threads(self) -> Dict[int, List[Record]]:
-        """The records of each thread, in the order of its chunks."""
+        """The records of each thread, in the order of its chunks, from the last gap on: a thread
+        that is held up may keep a chunk that is older than one of its own which is gone."""
         places = [self.chunks_at + i * self.chunk_bytes for i in range(self.chunks)]
         serials = {at: struct.unpack_from("=Q", self.data, at)[0] for at in places}
         found: Dict[int, List[Record]] = {}
         for at in sorted((at for at in places if serials[at]), key=lambda at: serials[at]):
             for who, record in self.chunk(at):
-                found.setdefault(who, []).append(record)
+                records = found.setdefault(who, [])
+                if record.kind == THREAD and int(record.name) not in {0, *serials.values()}:
+                    records.clear()
+                records.append(record)
         return found
 
 

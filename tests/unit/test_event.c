@@ -92,7 +92,7 @@ static void test_wrap(void)
     is_int(count(0) + dropped(), 10000 + (long long)turns, "what is there and what is gone is all");
     pli_records_open(&r, chunks());
     const pli_piece *first = pli_records_thread(&r);
-    ok(first && first->continued, "the thread's first chunk is gone, and that is said");
+    ok(first && first->before, "the thread's first chunk is gone, and that is said");
     while ((record = pli_records_next(&r)) != NULL) {
         const uint64_t *word = (const uint64_t *)(const void *)(record + 1);
         if (record->kind != PLI_RECORD_SAMPLE)
@@ -104,6 +104,34 @@ static void test_wrap(void)
     is_int((long long)last, 10000, "up to the last one");
     pli_records_close(&r);
     is_int((long long)lost, 0, "none was lost");
+}
+
+/* One of a thread's chunks is gone and an older one is not: what is older than the gap is left out,
+   and counts as overwritten. The other thread has nothing to do with that. */
+static void test_gap(void)
+{
+    pli_records r;
+    const pli_record *record;
+    uint64_t first = 0, others = 0;
+    open_pool(CHUNK, CHUNKS);
+    write_words(1, 1, 1);
+    for (uint64_t i = 1; pool.taken < CHUNKS; i++)
+        write_words(0, i, ~i);
+    pli_chunk *gone = pli_pool_chunk_sig(&pool, CHUNKS / 2);
+    const pli_record *behind = pli_record_at(pli_chunks_at(chunks(), CHUNKS / 2 + 1), 0);
+    uint64_t all = (uint64_t)count(0) - gone->records;
+    gone->serial = pool.taken + 1, gone->used = 0;
+    pli_records_open(&r, chunks());
+    while (pli_records_thread(&r))
+        while ((record = pli_records_next(&r)) != NULL) {
+            first = first || r.instance != 1 ? first : record->ticks;
+            others += r.instance == 2 && record->kind == PLI_RECORD_SAMPLE;
+            all--;
+        }
+    ok(first == behind->ticks, "a thread's records begin behind the last gap");
+    is_int((long long)all, (long long)r.skipped, "what is left out is counted");
+    ok(r.skipped > 0 && others == 1, "and the other thread is complete");
+    pli_records_close(&r);
 }
 
 /* A thread's chunk is nobody else's, also when it writes little. */
@@ -386,6 +414,7 @@ static void test_timeline(void)
 int main(void)
 {
     test_wrap();
+    test_gap();
     test_two_threads();
     test_same_chunk();
     test_long_texts();
