@@ -3289,7 +3289,7 @@ static pli_thread *pli_thread_find_block(void)
 static pli_thread *pli_thread_of_sig(int tid)
 {
     for (pli_thread *t = pli_threads.all; t; t = t->next)
-        if (PLI_LOAD(t->state) == PLI_THREAD_USED && PLI_LOAD(t->tid) == tid)
+        if (PLI_LOAD_ACQUIRE(t->state) == PLI_THREAD_USED && PLI_LOAD(t->tid) == tid)
             return t;
     return NULL;
 }
@@ -3301,7 +3301,6 @@ static pli_thread *pli_thread_begin(int tid)
     pli_thread *t = pli_thread_find_block();
     if (!t)
         return NULL;
-    PLI_STORE(t->state, PLI_THREAD_USED);
     PLI_STORE(t->tid, tid); /* atomic, since a handler may have read them in an earlier life */
     PLI_STORE(t->start, (uintptr_t)0);
     PLI_STORE(t->labels, (const struct pli_labels *)NULL);
@@ -3310,7 +3309,10 @@ static pli_thread *pli_thread_begin(int tid)
     PLI_STORE(t->starter, 0);
     PLI_STORE(t->own, 0);
     PLI_STORE(t->instance, (uint32_t)PLI_ADD(pli_threads.seen, 1));
-    t->trace.life = t->trace.began = t->samples.life = t->samples.began = 0;
+    PLI_STORE(t->trace.life, 0);
+    PLI_STORE(t->samples.life, 0);
+    t->trace.began = t->samples.began = 0;
+    PLI_STORE_RELEASE(t->state, PLI_THREAD_USED); /* who finds it by its number finds all of it */
     for (int i = 0; i < pli_threads.collectors; i++)
         if (pli_threads.hooks[i]->birth)
             pli_threads.hooks[i]->birth(t);
@@ -6476,7 +6478,8 @@ static PLI_COLD pli_chunk *pli_recorder_begin_sig(pli_target at, pli_chunk *held
         pli_chunk_give_sig(c != held ? c : NULL);
         return there;
     }
-    pli_recorder_say_sig(at, c, w->began == life, held ? (uint32_t)held->serial : 0);
+    pli_recorder_say_sig(at, c, w->began == life,
+                         held ? (uint32_t)PLI_LOAD(held->serial) : 0);
     if (c != held) /* not before: a thread that is killed here has one chunk or the other */
         pli_chunk_give_sig(held);
     w->life = w->began = life;
@@ -7016,13 +7019,21 @@ static inline pli_target pli_record_target_sig(pli_thread *t)
     return (pli_target){&pli_trace.pool, t, &t->trace};
 }
 
-/* Writes a note of the calling thread, whatever that is. A thread that has no block gets one,
-   unless somebody holds the lock for that: it may be this thread, which a handler interrupted. */
+/* Whether a thread without a block may get one. Not while somebody holds the lock for that: if it
+   is another thread, it will be done soon; it may be this one, which a handler interrupted. */
+static PLI_COLD bool pli_record_may_join(void)
+{
+    for (int i = 0; i < 1000 && PLI_LOAD(pli_threads.lock.state) != 0; i++)
+        pli_os_yield();
+    return PLI_LOAD(pli_threads.lock.state) == 0;
+}
+
+/* Writes a note of the calling thread, whatever that is. */
 static PLI_COLD void pli_note_record(pli_note *n)
 {
     int saved_errno = errno;
     pli_thread *t = pli_self;
-    if (t == &pli_unborn && PLI_LOAD(pli_threads.lock.state) == 0)
+    if (t == &pli_unborn && pli_record_may_join())
         t = pli_thread_join();
     if (PLI_LOAD(t->state) == PLI_THREAD_USED)
         pli_note_write_sig(pli_record_target_sig(t), n);
