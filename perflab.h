@@ -1570,7 +1570,10 @@ __extension__ typedef unsigned __int128 pli_wide;
 #define PLI_HOOK __attribute__((weak, visibility("default"), noinline)) /* an interposed function */
 #if PLI_GLIBC
 #define PLI_NOT_LAST() ((void)0)
-#else /* musl has no unwind tables: who calls it must stay on the stack, and not jump there */
+#elif defined(__x86_64__) /* musl has no unwind tables: who calls it must stay on the stack, and not
+   jump there; afterwards the return address is wiped out, or a later guess might take it for one */
+#define PLI_NOT_LAST() __asm__ volatile("movq $0, -8(%%rsp)" : : : "memory")
+#else
 #define PLI_NOT_LAST() __asm__ volatile("")
 #endif
 #define PLI_CALLER __builtin_return_address(0) /* only in the hook itself */
@@ -6266,7 +6269,7 @@ static inline uint64_t pli_name_start_sig(const pli_names *n, uint64_t key)
 }
 
 /* The number of a literal that is where it is looked for first; 0: ask pli_name_find_sig. */
-static inline uint32_t pli_name_known_sig(const pli_names *n, const char *literal)
+PLI_SOMETIMES static inline uint32_t pli_name_known_sig(const pli_names *n, const char *literal)
 {
     uint64_t key = pli_name_key_sig(literal), slot = pli_name_start_sig(n, key);
     return n->slots && PLI_LOAD(n->slots[slot].key) == key ? (uint32_t)slot : 0;
