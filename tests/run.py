@@ -88,7 +88,7 @@ FOLDERS: Dict[str, Folder] = {
     "lint": Folder(needs=("cc", "objdump", "git"), fast=True, alone=False),
     "profiles": Folder(needs=("cc", "clang", "go", "llvm", "objdump"), alone=False),
     "runner": Folder(needs=("cc",), fast=True, alone=False),
-    "trace": Folder(needs=("cc",), alone=False),
+    "trace": Folder(needs=("cc",)),
     "trace_page": Folder(needs=("chromium",), alone=False),
     "slides": Folder(needs=("cc", "clang", "npm", "chromium", "git", "make"), alone=False),
     "unwind": Folder(needs=("cc", "clang", "clang-rt", "musl-gcc", "aarch64-gcc", "aarch64-libc",

@@ -140,9 +140,10 @@ def kill_one(program: Path, folder: Path, size: int, wait: float) -> Tuple[bytes
 def test_killed_at_any_moment(endless: Path, tmp_path: Path, size: int) -> None:
     """Nothing is torn, nothing in between is missing, and the last rounds are there."""
     chance = random.Random(size)
+    longest = 0.03 if size < 1 << 24 else 0.004     # s; the large one takes long to read
     wrapped = 0
     for _ in range(KILLS // 3):
-        data, done = kill_one(endless, tmp_path, size, chance.random() * 0.03)
+        data, done = kill_one(endless, tmp_path, size, chance.random() * longest)
         ring = Ring(data)
         last, fresh = [], 0     # threads of which only a chunk is left that they have just begun
         for records in ring.threads().values():
