@@ -4088,12 +4088,14 @@ static void pli_modules_meet_at(uintptr_t pc)
 
 #endif
 
-/* The module that had this address in that epoch, or NULL. */
+/* The module that had this address in that epoch, or NULL. Once there are no more epochs several may
+   have had it in the last one: then it is the one that is loaded. */
 static const pli_module *pli_module_at(uintptr_t pc, uint32_t epoch)
 {
     const pli_module *found = NULL;
     for (pli_module *m = PLI_LOAD_ACQUIRE(pli_modules.all); m; m = PLI_LOAD_ACQUIRE(m->next))
-        if (pc >= m->start && pc < m->end && epoch >= m->first_epoch && epoch <= m->last_epoch)
+        if (pc >= m->start && pc < m->end && epoch >= m->first_epoch && epoch <= m->last_epoch &&
+            !(found && found->last_epoch == PLI_EPOCH_NOW))
             found = m;
     return found;
 }
