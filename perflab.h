@@ -4088,8 +4088,8 @@ static void pli_modules_meet_at(uintptr_t pc)
 
 #endif
 
-/* The module that had this address in that epoch, or NULL. Once there are no more epochs several may
-   have had it in the last one: then it is the one that is loaded. */
+/* The module that had this address in that epoch, or NULL. Once there are no more epochs several
+   may have had it in the last one: then it is the one that is loaded. */
 static const pli_module *pli_module_at(uintptr_t pc, uint32_t epoch)
 {
     const pli_module *found = NULL;

@@ -20,7 +20,8 @@ BUILDS = {
 @pytest.mark.parametrize("command", BUILDS.values(), ids=list(BUILDS))
 def test_stacks_of_all_threads(command: List[str], tmp_path: Path) -> None:
     program = str(tmp_path / "stacks")
-    subprocess.run([*command, "-std=gnu11", "-g", "-w", f"-I{ROOT}", f"-I{ROOT / 'tests'}",
+    subprocess.run([*command, "-std=gnu11", "-g", "-w", "-DSTACKS_FEW", f"-I{ROOT}",
+                    f"-I{ROOT / 'tests'}",
                     str(ROOT / "tests/unit/test_stacks.c"), "-o", program, "-pthread", "-ldl"],
                    check=True)
     done = subprocess.run([program], stdout=subprocess.PIPE, text=True, timeout=120)
