@@ -77,7 +77,8 @@ FOLDERS: Dict[str, Folder] = {
     "http": Folder(needs=("cc", "musl-gcc", "go"), alone=False),
     "graders": Folder(needs=("cc", "clang", "g++", "objdump"), fast=True,
                       slow=("test_end_to_end.py", "test_check.py", "test_newlab.py",
-                            "test_record.py", "test_watch.py")),
+                            "test_record.py", "test_watch.py", "test_kinds.py", "test_board.py",
+                            "test_build.py", "test_bench_error.py")),
     "labs": Folder(needs=("cc", "clang")),
     "lines": Folder(needs=("cc", "g++", "clang", "llvm", "objdump", "go", "musl-gcc", "aarch64-gcc",
                            "aarch64-libc", "qemu-aarch64"), alone=False),
@@ -254,7 +255,7 @@ def unit_suites() -> Iterator[Suite]:
             if variant not in options["without"]:
                 yield Suite(f"unit/{source.stem[5:]} {variant}", needs,
                             partial(run_unit, source, variant, options),
-                            fast=variant == "gcc-O2", alone=bool(options["alone"]))
+                            fast=variant == "gcc-O0", alone=bool(options["alone"]))
 
 
 # pytest -------------------------------------------------------------------------------------------
