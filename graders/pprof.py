@@ -14,10 +14,11 @@ import zlib
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple, TypeVar
 
+from . import wire as wire_format
 from .model import GraderError
 from .plain import short
 from .profile import (Function, Label, Line, Location, Mapping, Profile, Sample, ValueType)
-from .wire import BYTES, VARINT, WIDTHS, WRAP, signed, varint
+from .wire import BYTES, VARINT, WIDTHS, number_at, signed, varint
 
 MAX_BYTES = 64 << 20        # of an unpacked file; the largest real ones have a fifth of it
 MAX_MEMBERS = 16            # of gzip, one behind the other
@@ -151,16 +152,10 @@ def _bounded(data: bytes) -> bytes:
 
 def _varint(data: bytes, at: int, where: str) -> Tuple[int, int]:
     """The number at ``at``, and where the next thing begins."""
-    value = shift = 0
-    while at < len(data) and shift < 70:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & (WRAP - 1), at
-        shift += 7
-    raise Malformed(f"{where}is damaged: {'a number is too long' if shift >= 70 else 'cut off'} "
-                    f"at byte {at}")
+    try:
+        return number_at(data, at, len(data))
+    except wire_format.Malformed as error:
+        raise Malformed(f"{where}is damaged: {error}") from None
 
 
 def _fields(data: bytes, where: str) -> Iterator[Tuple[int, int, Any]]:
