@@ -1567,7 +1567,13 @@ __extension__ typedef unsigned __int128 pli_wide;
 #endif
 #define PLI_SOMETIMES __attribute__((unused)) /* some configurations have no caller */
 #define PLI_PUBLIC __attribute__((visibility("default")))
-#define PLI_HOOK __attribute__((weak, visibility("default"), noinline)) /* an interposed function */
+/* An interposed function. They stand together, in a section whose ends the linker names, so that a
+   walk of the stack can tell them: one may jump on to the function that it stands for. */
+#define PLI_HOOK __attribute__((weak, visibility("default"), noinline, section("pli_hooks")))
+extern const char __start_pli_hooks[] __attribute__((weak, visibility("hidden")));
+extern const char __stop_pli_hooks[] __attribute__((weak, visibility("hidden")));
+#define PLI_IS_HOOK(pc) \
+    ((pc) >= (uintptr_t)__start_pli_hooks && (pc) < (uintptr_t)__stop_pli_hooks)
 #if PLI_GLIBC
 #define PLI_NOT_LAST() ((void)0)
 #elif defined(__x86_64__) /* musl has no unwind tables: who calls it must stay on the stack, and not
@@ -5066,7 +5072,7 @@ static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
     if (target && target < w->last_text_end)
         target = pli_guess_callee_sig(w, target);
     return !pc || !target || ra - PLI_LOAD(pli_entry) < PLI_ENTRY_SIZE ||
-           pc - target < PLI_GUESS_FAR ||
+           pc - target < PLI_GUESS_FAR || PLI_IS_HOOK(target) ||
            (target - pc < PLI_GUESS_FAR && /* by way of another function, which jumped on */
             (target < w->last_text_start || target >= w->last_text_end));
 }

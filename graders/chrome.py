@@ -105,11 +105,12 @@ def _args(detail: Detail) -> str:
         return ""
     values = {key: value if isinstance(value, str) or abs(value) < 2 ** 53 else str(value)
               for key, value in detail.items()}
-    return ',"args":' + json.dumps(values, separators=(",", ":"))
+    return ',"args":' + json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
 def _text(text: str) -> str:
-    return json.dumps(text)
+    """As UTF-8: Perfetto shows a \\u escape as it stands."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _us(ns: int) -> str:

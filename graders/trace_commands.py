@@ -36,7 +36,8 @@ def trace(options: argparse.Namespace) -> int:
     timeline = _part(assemble.timeline(found), options.from_, options.to_)
     if options.chrome:
         _keep(options.chrome, lambda stream: stream.writelines(
-            line.encode("ascii") for line in chrome.lines(timeline)))
+            line.encode("utf-8", "backslashreplace")
+            for line in chrome.lines(timeline)))
         written.append(options.chrome)
     if options.html or options.json or not written:
         report = trace_views.report(timeline, files, options.longest)

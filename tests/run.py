@@ -90,6 +90,7 @@ FOLDERS: Dict[str, Folder] = {
     "profiles": Folder(needs=("cc", "clang", "go", "llvm", "objdump"), alone=False),
     "runner": Folder(needs=("cc",), fast=True, alone=False),
     "trace": Folder(needs=("cc",)),
+    "perfetto_ui": Folder(needs=("cc", "chromium"), alone=False),
     "trace_page": Folder(needs=("chromium",), alone=False),
     "slides": Folder(needs=("cc", "clang", "npm", "chromium", "git", "make"), alone=False),
     "unwind": Folder(needs=("cc", "clang", "clang-rt", "musl-gcc", "aarch64-gcc", "aarch64-libc",
