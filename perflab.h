@@ -1674,12 +1674,24 @@ static int pli_os_ticks_usable(void)
 #endif
 }
 
+/* How often there was no memory; atomic. What was found out while that changed may be incomplete,
+   and is not kept. */
+PLI_SOMETIMES static uint32_t pli_os_refused;
+
+static void *pli_os_given(void *p)
+{
+    if (p != MAP_FAILED)
+        return p;
+    __atomic_add_fetch(&pli_os_refused, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
 /* Fresh zeroed memory from the system, in whole pages; NULL when there is none. The only source of
    memory that perflab may use inside malloc. */
 PLI_SOMETIMES static void *pli_os_map(size_t size)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    return pli_os_given(mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0));
 }
 
 /* The same, for memory that is written at once: all pages now cost less than one after another when
@@ -1691,8 +1703,7 @@ PLI_SOMETIMES static void *pli_os_map_now(size_t size)
 #else
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 #endif
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    return pli_os_given(mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0));
 }
 
 /* Address space whose pages the system gives when they are first touched, zeroed; NULL when there
@@ -1705,8 +1716,7 @@ PLI_SOMETIMES static void *pli_os_reserve(size_t size)
 #else
     int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 #endif
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    return pli_os_given(mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0));
 }
 
 /* Lets another thread have this processor: for waits that are short but not certain to be. */
@@ -3943,7 +3953,7 @@ static int pli_module_meet(struct dl_phdr_info *info, size_t size, void *failed)
         met->last_epoch = PLI_EPOCH_NOW;
     else if (!pli_module_add(info))
         *(bool *)failed = true;
-    return 0;
+    return *(bool *)failed; /* the program is the first of the list: no other may come before it */
 }
 
 /* Some C libraries do not list the kernel's object. */
@@ -4049,10 +4059,13 @@ static pl_result pli_modules_refresh(void)
     if (changed) {
         pli_modules_retire(); /* first, since others may have taken their place */
         dl_iterate_phdr(pli_module_meet, &failed);
-        pli_module_meet_vdso(&failed);
+        if (!failed)
+            pli_module_meet_vdso(&failed);
         PLI_STORE(pli_modules.unlisted, 0);
         PLI_ADD(pli_modules.generation, 1);
         failed |= !pli_code_map_replace();
+        if (failed)
+            pli_modules.loads = 0; /* to be tried again */
     }
     pli_lock_give(&pli_modules.lock);
     return failed ? PL_NOMEM : PL_OK;
@@ -7233,7 +7246,9 @@ PLI_SOMETIMES static void pli_blocking_end(pli_blocking *b, bool waited, const v
     if (b->cause == 0)
         return;
     if (b->chunk && pli_recorder_enter_sig(at.pool, at.writer)) {
-        if (at.writer->life == b->life && at.writer->chunk == b->chunk)
+        /* In the next session, whose memory is elsewhere, the writer may still be as it was. */
+        if (PLI_LOAD(at.pool->life) == b->life && at.writer->life == b->life &&
+            at.writer->chunk == b->chunk)
             PLI_STORE(b->chunk->wait_cause, 0);
         pli_recorder_leave_sig(at);
     }
@@ -12117,12 +12132,14 @@ static pli_symbols *pli_symbols_read(const pli_module *m, bool emergency)
 {
     pli_table table;
     pli_elf elf;
+    uint32_t refused = PLI_LOAD(pli_os_refused);
     int kind = pli_table_find(&table, &elf, m);
     pli_symbols *symbols = kind == PLI_NAMES_NONE ? pli_symbols_make(0)
                                                   : pli_symbols_sort(m, &table, emergency);
     pli_elf_close(&elf);
     if (symbols)
-        symbols->kind = kind, symbols->complete = !emergency;
+        symbols->kind = kind,
+        symbols->complete = !emergency && PLI_LOAD(pli_os_refused) == refused;
     return symbols;
 }
 
@@ -13693,6 +13710,19 @@ static void *pli_dw_settle(pli_bytes *b)
     return memory;
 }
 
+/* Gives all back that was read of a module: it has no units then. */
+static void pli_debug_drop(pli_debug *d)
+{
+    pli_debug_close();
+    for (int k = 0; k < PLI_DW_SECTIONS; k++)
+        pli_image_give(d->section[k].inflated, d->section[k].size);
+    if (d->unit)
+        munmap(d->unit, d->units * sizeof *d->unit);
+    if (d->range)
+        munmap(d->range, d->ranges * sizeof *d->range);
+    memset(d, 0, sizeof *d);
+}
+
 /* Goes over all units: a header, the first entry, its form and its list of ranges. There is a
    section that lists the same (.debug_aranges), but not of all compilers. When there are too many,
    or memory is short, the module has no lines. */
@@ -13708,23 +13738,23 @@ static void pli_debug_index(pli_debug *d)
         pli_bytes_add(&units, &u, sizeof u);
     }
     size_t unit_count = units.size / sizeof u, range_count = ranges.size / sizeof(pli_dw_range);
-    d->unit = pli_dw_settle(&units);
-    d->range = pli_dw_settle(&ranges);
-    if (d->unit && d->range && pli_dw_ranges_sort(d->range, range_count))
-        d->units = unit_count, d->ranges = range_count;
+    d->unit = pli_dw_settle(&units), d->units = unit_count;
+    d->range = pli_dw_settle(&ranges), d->ranges = range_count;
+    if (!d->unit || !d->range || !pli_dw_ranges_sort(d->range, range_count))
+        pli_debug_drop(d);
 }
 
 /* The debug information of a module, found now if need be. NULL when there is no memory. A module
-   without any has one with no units, so that its files are not looked for at each of its addresses.
-   */
+   without any has one with no units, so that its files are not looked for at each of its addresses;
+   one that there was no memory for has none yet. */
 static pli_debug *pli_debug_of(const pli_module *m)
 {
-    pli_debug **place = (pli_debug **)(uintptr_t)&m->debug;
+    pli_debug **place = (pli_debug **)(uintptr_t)&m->debug, *d = *place;
+    uint32_t refused = PLI_LOAD(pli_os_refused);
     pli_elf elf;
-    if (*place)
-        return *place;
-    pli_debug *d = pli_keep(sizeof *d);
-    if (!d)
+    if (d && d->module)
+        return d;
+    if (!d && !(d = pli_keep(sizeof *d)))
         return NULL;
     d->module = m, d->image.fd = -1;
     if (pli_debug_file(&elf, d->section, m)) {
@@ -13732,25 +13762,11 @@ static pli_debug *pli_debug_of(const pli_module *m)
         pli_debug_unpack_all(d, &elf);
         pli_debug_keep_open(d, &elf);
         pli_debug_index(d);
+        d->module = m;
     }
+    if (PLI_LOAD(pli_os_refused) != refused)
+        pli_debug_drop(d);
     return *place = d;
-}
-
-/* The unit that an entry is in, or NULL. Functions that were inlined may stand in another one than
-   their caller: when the whole program is optimised at link time, and in files that dwz has made
-   smaller. */
-static const pli_dw_unit *pli_debug_unit_of(const pli_debug *d, uint64_t entry)
-{
-    size_t low = 0, high = d->units;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (d->unit[middle].end <= entry)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < d->units && d->unit[low].version && d->unit[low].start <= entry ? &d->unit[low]
-                                                                                 : NULL;
 }
 
 #endif /* PLI_LINUX */
@@ -13909,6 +13925,23 @@ static const char *pli_string_shown(pli_string *name, bool emergency)
         PLI_STORE_RELEASE(name->shown, shown);
     }
     return shown ? shown : name->text;
+}
+
+/* The unit that an entry is in, or NULL. Functions that were inlined may stand in another one than
+   their caller: when the whole program is optimised at link time, and in files that dwz has made
+   smaller. */
+static const pli_dw_unit *pli_debug_unit_of(const pli_debug *d, uint64_t entry)
+{
+    size_t low = 0, high = d->units;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (d->unit[middle].end <= entry)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < d->units && d->unit[low].version && d->unit[low].start <= entry ? &d->unit[low]
+                                                                                 : NULL;
 }
 
 /* The name of the function whose entry, or that of a call of it, begins at `at`. A copy refers to
@@ -14506,18 +14539,19 @@ static void pli_sources_forget(void)
     pli_lines.source_bytes = 0;
 }
 
-/* The source of a unit, made now if need be. One that could not be made is not tried again: what
-   was wrong in the file still is, and a question that costs milliseconds each time would be felt.
-   */
+/* The source of a unit, made now if need be. One that could not be made is not tried again, unless
+   there was no memory: what was wrong in the file still is, and a question that costs milliseconds
+   each time would be felt. */
 static pli_source *pli_source_of(pli_debug *d, pli_dw_unit *u)
 {
     pli_source **bucket = &pli_lines.source[(u - d->unit) % PLI_SOURCE_BUCKETS];
     for (pli_source *s = *bucket; s; s = s->next)
         if (s->unit == u)
             return s;
+    uint32_t refused = PLI_LOAD(pli_os_refused);
     pli_source *made = u->lines != PLI_DW_NONE ? pli_source_read(d, u) : NULL;
     if (!made) {
-        u->lines = PLI_DW_NONE;
+        u->lines = PLI_LOAD(pli_os_refused) == refused ? PLI_DW_NONE : u->lines;
         return NULL;
     }
     if (pli_lines.source_bytes + made->bytes > PLI_SOURCES_MOST)
@@ -14655,8 +14689,9 @@ static const pli_answer *pli_lines_answer(const pli_module *m, uintptr_t pc)
         memset(all->answer, 0, sizeof all->answer);
         all->used = 0;
     }
+    uint32_t refused = PLI_LOAD(pli_os_refused);
     uint32_t count = (uint32_t)pli_lines_read(m, pc, &all->line[all->used]);
-    *a = (pli_answer){m, pc, all->used, count};
+    *a = (pli_answer){PLI_LOAD(pli_os_refused) == refused ? m : NULL, pc, all->used, count};
     all->used += count;
     return a;
 }
@@ -14689,6 +14724,7 @@ static bool pli_debug_is_own(const pli_module *m)
     pli_dw_section section[PLI_DW_SECTIONS];
     pli_elf elf;
     if (PLI_LOAD(*known) == 0) {
+        uint32_t refused = PLI_LOAD(pli_os_refused);
         memset(section, 0, sizeof section);
         bool own = pli_elf_of_module(&elf, m);
         if (own) {
@@ -14696,6 +14732,8 @@ static bool pli_debug_is_own(const pli_module *m)
             pli_elf_close(&elf);
         }
         own = own && section[PLI_DW_INFO].size && section[PLI_DW_LINE].size;
+        if (PLI_LOAD(pli_os_refused) != refused)
+            return own;
         PLI_STORE(*known, own ? 1 : 2);
     }
     return PLI_LOAD(*known) == 1;

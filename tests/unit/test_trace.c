@@ -348,6 +348,36 @@ static void test_unseen(void)
     pl_trace_stop();
 }
 
+static void *sleep_over_it(void *unused)
+{
+    PL_REGION("before") { }
+    pthread_barrier_wait(&gate);
+    usleep(100000);
+    return unused;
+}
+
+/* A call that outlasts its trace, and ends in the next one: the first one's memory is gone. */
+static void test_outlasted(void)
+{
+    const pl_trace_desc waits = {.path = path, .buffer_bytes = PLI_TRACE_LEAST};
+    pthread_t thread;
+    pthread_barrier_init(&gate, NULL, 2);
+    pl_trace_start(&waits);
+    char *ring = (char *)pli_trace.ring;
+    size_t bytes = pli_trace.bytes;
+    pthread_create(&thread, NULL, sleep_over_it, NULL);
+    pthread_barrier_wait(&gate);
+    usleep(20000);
+    pl_trace_stop();
+    void *taken = mmap(ring, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    pl_trace_start(&waits);
+    pthread_join(thread, NULL);
+    is_int(count(0).misnested, 0, "a call that outlasts its trace leaves the next one alone");
+    pl_trace_stop();
+    munmap(taken, bytes);
+    pthread_barrier_destroy(&gate);
+}
+
 /* -- Handlers -- */
 
 static long long handled;
@@ -512,7 +542,8 @@ static uint32_t done_storming;
 static void *storm(void *unused)
 {
     for (int i = 0; i < 60; i++) {
-        if (start(PLI_TRACE_LEAST) == PL_OK)
+        const pl_trace_desc all = {.path = path, .buffer_bytes = PLI_TRACE_LEAST};
+        if ((i % 2 ? start(PLI_TRACE_LEAST) : pl_trace_start(&all)) == PL_OK)
             PL_REGION("mine") { }
         pl_trace_stop();
     }
@@ -525,6 +556,7 @@ static void *record_in_storm(void *unused)
         PL_REGION("storm") {
             pl_trace_log("log", "%s", "text");
             pl_task_end(pl_task_begin("task", PL_NO_TASK));
+            usleep(20);
         }
     }
     return unused;
@@ -641,6 +673,7 @@ int main(void)
     test_many_threads();
     test_destructors();
     test_unseen();
+    test_outlasted();
     test_handlers(record_in_handler, "handlers that record");
     test_handlers(much_in_handler, "handlers that record more than there is room aside");
     test_longjmp();
