@@ -898,8 +898,8 @@ int pl_symbolize_inlined(const void *pc, pl_frame *out, int max);
    skip_blanks was inlined into parse. main was compiled without -g: its file is not known. */
 
 /* pl_stack_write writes the stack of the calling thread, a line a function, beginning with the one
-   that calls it. Errors: PL_INVALID when out is NULL, PL_IO, PL_UNSUPPORTED outside Linux.
-   Threads: any. Signal-safe: no. */
+   that calls it. Errors: PL_INVALID when out is NULL, PL_IO, PL_NOMEM, PL_UNSUPPORTED outside
+   Linux. Threads: any. Signal-safe: no. */
 pl_result pl_stack_write(FILE *out);
 
 /* All threads as pl_stacks_write prints them, with the modules that they run in:
@@ -18409,7 +18409,7 @@ PL_NOINLINE pl_result pl_stack_write(FILE *out)
     if (depth == PLI_STACK_WRITE_MAX)
         fprintf(out, "... and more\n");
     if (depth == 0)
-        return PL_UNSUPPORTED;
+        return PLI_LINUX ? PL_NOMEM : PL_UNSUPPORTED;
     return ferror(out) ? PL_IO : PL_OK;
 }
 
@@ -23848,15 +23848,18 @@ static void pli_http_complete(pli_http_job *job)
 
 /* Go's programs have all their profiles from the start on. So what would register itself when it is
    first switched on does so now, and the heap's is switched on, as Go's is; once, so that a program
-   can switch it off again. */
+   can switch it off again. Where there is no memory, the next request tries again. */
 static void pli_http_prepare(void)
 {
     static uint32_t prepared;
+    uint32_t refused = PLI_LOAD(pli_os_refused);
     if (__atomic_exchange_n(&prepared, 1, __ATOMIC_ACQ_REL))
         return;
     pli_sync_offer();
     if (PLI_LOAD(pli_heap.rate) == 0)
         pl_heap_rate_set(PLI_HTTP_HEAP_RATE);
+    if (PLI_LOAD(pli_os_refused) != refused)
+        PLI_STORE(prepared, 0);
 }
 
 /* Has the job finished when it is due, or abandoned when the client has gone: for servers that have
