@@ -403,8 +403,8 @@ static void test_trial(const trial *t)
         if (tried++ % 3 == 0)
             good &= try(t, n, INT_MAX - 1);
     }
-    ok(good && (tried > 0 || PLI_SANITIZER), "%s: without each of %d mappings, and without all from some on", t->name,
-       tried);
+    ok(good && (tried > 0 || PLI_SANITIZER),
+       "%s: without each of %d mappings, and without all from some on", t->name, tried);
 }
 
 int main(void)
