@@ -1567,13 +1567,7 @@ __extension__ typedef unsigned __int128 pli_wide;
 #endif
 #define PLI_SOMETIMES __attribute__((unused)) /* some configurations have no caller */
 #define PLI_PUBLIC __attribute__((visibility("default")))
-/* An interposed function. They stand together, in a section whose ends the linker names, so that a
-   walk of the stack can tell them: one may jump on to the function that it stands for. */
-#define PLI_HOOK __attribute__((weak, visibility("default"), noinline, section("pli_hooks")))
-extern const char __start_pli_hooks[] __attribute__((weak, visibility("hidden")));
-extern const char __stop_pli_hooks[] __attribute__((weak, visibility("hidden")));
-#define PLI_IS_HOOK(pc) \
-    ((pc) >= (uintptr_t)__start_pli_hooks && (pc) < (uintptr_t)__stop_pli_hooks)
+#define PLI_HOOK __attribute__((weak, visibility("default"), noinline)) /* an interposed function */
 #if PLI_GLIBC
 #define PLI_NOT_LAST() ((void)0)
 #elif defined(__x86_64__) /* musl has no unwind tables: who calls it must stay on the stack, and not
@@ -5085,7 +5079,7 @@ static bool pli_guess_fits_sig(pli_walk *w, uintptr_t pc, uintptr_t ra)
     if (target && target < w->last_text_end)
         target = pli_guess_callee_sig(w, target);
     return !pc || !target || ra - PLI_LOAD(pli_entry) < PLI_ENTRY_SIZE ||
-           pc - target < PLI_GUESS_FAR || PLI_IS_HOOK(target) ||
+           pc - target < PLI_GUESS_FAR ||
            (target - pc < PLI_GUESS_FAR && /* by way of another function, which jumped on */
             (target < w->last_text_start || target >= w->last_text_end));
 }
@@ -8592,7 +8586,7 @@ static PLI_COLD void pli_heap_prepare(void)
     pli_collector_add(&pli_heap_hooks);
     pli_lock_take(&pli_threads.lock);
     for (pli_thread *t = pli_threads.all; t; t = t->next)
-        if (t->state == PLI_THREAD_USED && t->heap.start == 0)
+        if (t->state == PLI_THREAD_USED && PLI_LOAD(t->heap.start) == 0)
             pli_heap_birth(t);
     pli_lock_give(&pli_threads.lock);
     PLI_STORE_RELEASE(pli_heap.ready, 1);
@@ -9650,6 +9644,7 @@ static PLI_COLD void pli_free_slow(void *p)
     if (pli_next_mode() != PLI_NEXT_UNKNOWN)
         pli_block_died(pli_block_bytes(p));
     pli_next.free(p);
+    PLI_NOT_LAST();
 }
 
 /* While blocks are recorded: the hot path, with a look at the filter. */
@@ -9660,6 +9655,7 @@ static PL_NOINLINE void pli_free_watched(void *p)
         pli_free_slow(p);
     else
         pli_next.free(p);
+    PLI_NOT_LAST();
 }
 
 /* The hot path is two comparisons and one addition, then the real free. Everything that is not an
@@ -9674,6 +9670,7 @@ PLI_HOOK void free(void *p)
         pli_free_slow(p);
     else
         pli_next.free(p);
+    PLI_NOT_LAST();
 }
 
 /* The zeroing is left to the next calloc, which knows which pages are fresh. */
@@ -9872,6 +9869,7 @@ static PLI_COLD void *pli_new_without_runtime(size_t size, size_t alignment, int
         } else {                                                                                   \
             pli_next.name arguments;                                                               \
         }                                                                                          \
+        PLI_NOT_LAST();                                                                            \
     }
 
 PLI_CPP_NEW(PLI_DEFINE_NEW)
