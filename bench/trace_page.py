@@ -1,6 +1,6 @@
 """How fast the page of `graders trace --html` is with a million events: for bench/run.py.
 
-The timeline and the browser are those of tests/trace_page. Drawn: from the moment when the browser
+The timeline and the browser are those of the tests. Drawn: from the moment when the browser
 is told to open the file until the first frame with its events. A frame: one step to the side, all
 of it drawn anew, with the whole trace in view or a hundredth of it.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import List, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "trace_page")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "trace_page")]
 import browser as browsers  # noqa: E402
 import made  # noqa: E402
 from graders import trace_page  # noqa: E402

@@ -61,6 +61,7 @@ class Folder:
     needs: Tuple[str, ...] = ()
     fast: bool = False
     alone: bool = True
+    alone_files: Tuple[str, ...] = ()   # those of its files that do measure: a suite of their own
     slow: Tuple[str, ...] = ()      # its files that `make check-fast` leaves out
 
 
@@ -75,7 +76,10 @@ FOLDERS: Dict[str, Folder] = {
     "docs": Folder(needs=("cc", "g++", "clang", "cmake"), fast=True),
     "fuzz": Folder(needs=("cc",), alone=False),
     "http": Folder(needs=("cc", "musl-gcc", "go"), alone=False),
-    "graders": Folder(needs=("cc", "clang", "g++", "objdump"), fast=True,
+    "graders": Folder(needs=("cc", "clang", "g++", "objdump"), fast=True, alone=False,
+                      alone_files=("test_end_to_end.py", "test_check.py", "test_kinds.py",
+                                   "test_newlab.py", "test_record.py", "test_watch.py",
+                                   "test_bench_error.py", "test_worker.py"),
                       slow=("test_end_to_end.py", "test_check.py", "test_newlab.py",
                             "test_record.py", "test_watch.py", "test_kinds.py", "test_board.py",
                             "test_build.py", "test_bench_error.py")),
@@ -83,13 +87,15 @@ FOLDERS: Dict[str, Folder] = {
     "lines": Folder(needs=("cc", "g++", "clang", "llvm", "objdump", "go", "musl-gcc", "aarch64-gcc",
                            "aarch64-libc", "qemu-aarch64"), alone=False),
     "make": Folder(needs=("cc", "make", "pkg-config"), fast=True, alone=False),
-    "environment": Folder(needs=("cc", "g++", "jemalloc", "tcmalloc", "mimalloc")),
+    "environment": Folder(needs=("cc", "g++", "jemalloc", "tcmalloc", "mimalloc"), alone=False,
+                          alone_files=("test_environment.py", "test_keys.py")),
     "preload": Folder(needs=("cc", "git", "go", "perl", "xz")),
     "pprof": Folder(needs=("cc", "g++", "clang", "go", "objdump"), alone=False),
     "lint": Folder(needs=("cc", "objdump", "git"), fast=True, alone=False),
     "profiles": Folder(needs=("cc", "clang", "go", "llvm", "objdump"), alone=False),
     "runner": Folder(needs=("cc",), fast=True, alone=False),
-    "trace": Folder(needs=("cc",)),
+    "trace": Folder(needs=("cc",), alone=False,
+                    alone_files=("test_programs.py", "test_causes.py", "test_flight.py")),
     "perfetto_ui": Folder(needs=("cc", "chromium"), alone=False),
     "trace_page": Folder(needs=("chromium",), alone=False),
     "slides": Folder(needs=("cc", "clang", "npm", "chromium", "git", "make"), alone=False),
@@ -276,15 +282,20 @@ def parse_junit(path: Path) -> Tuple[int, int, int, List[str]]:
     return passed, counts["failed"], counts["skipped"], reasons
 
 
-def run_pytest(folder: Path, left_out: Sequence[str] = (), cached: bool = False) -> Outcome:
-    """Runs the tests of one folder in the test venv and counts them from the JUnit report."""
-    report = OUTPUT / f"{folder.name}.xml"
+def run_pytest(folder: Path, name: str = "", chosen: Sequence[str] = (),
+               left_out: Sequence[str] = (), cached: bool = False) -> Outcome:
+    """Runs tests of one folder in the test venv and counts them from the JUnit report.
+
+    chosen: these files only; left_out: all but these."""
+    report = OUTPUT / f"{name or folder.name}.xml"
     OUTPUT.mkdir(parents=True, exist_ok=True)
     if report.exists():
         report.unlink()
+    place = folder.relative_to(ROOT)
     command = [str(deps.venv_python()), "-m", "pytest", "-q", "--tb=short",
                "-p", "no:cacheprovider", f"--junitxml={report}", "-o", "junit_family=xunit1",
-               str(folder.relative_to(ROOT)), *(f"--ignore={folder / name}" for name in left_out)]
+               *(str(place / file) for file in chosen or [""]),
+               *(f"--ignore={folder / file}" for file in left_out)]
     status, output, errors = execute(command, cached)
     if not report.exists():
         return failure(command, status, output + errors)
@@ -297,14 +308,20 @@ def run_pytest(folder: Path, left_out: Sequence[str] = (), cached: bool = False)
 
 
 def pytest_suites(fast: bool) -> Iterator[Suite]:
-    """Every folder of tests/ that has Python tests."""
+    """Every folder of tests/ that has Python tests; two suites where only a part measures."""
     folders = {path.parent for path in (ROOT / "tests").glob("*/test_*.py")}
     for folder in sorted(folders):
         wishes = FOLDERS.get(folder.name, Folder())
+        tools, slow = ("pytest", *wishes.needs), wishes.slow if fast else ()
         # What measures may measure a compiler, too: it gets the real ones.
-        yield Suite(folder.name, ("pytest", *wishes.needs),
-                    partial(run_pytest, folder, wishes.slow if fast else (), not wishes.alone),
-                    wishes.fast, wishes.alone)
+        yield Suite(folder.name, tools,
+                    partial(run_pytest, folder, left_out=(*wishes.alone_files, *slow),
+                            cached=not wishes.alone), wishes.fast, wishes.alone)
+        measuring = [file for file in wishes.alone_files if file not in slow]
+        if measuring:
+            name = f"{folder.name}-alone"
+            yield Suite(name, tools, partial(run_pytest, folder, name, measuring),
+                        wishes.fast, alone=True)
 
 
 # the run ------------------------------------------------------------------------------------------

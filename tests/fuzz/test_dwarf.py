@@ -2,12 +2,16 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import List, Sequence
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+import cut  # noqa: E402  (the path has to be set first)
+
 HERE = Path(__file__).resolve().parent
 WHOLE = ["gcc2", "gcc4", "gcc5", "gcc64", "gxx5", "clang4", "clang5", "clangxx5", "gz"]
 
@@ -26,7 +30,7 @@ def fixture_reader(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The fuzz target as a program that reads the files it is given."""
     path = tmp_path_factory.mktemp("fuzz") / "dwarf"
     subprocess.run(["gcc", "-g", "-O1", "-DREPLAY", "-fsanitize=address,undefined",
-                    "-fno-sanitize-recover=all", f"-I{ROOT}", str(HERE / "dwarf.c"), "-o",
+                    "-fno-sanitize-recover=all", *cut.flags("frame"), str(HERE / "dwarf.c"), "-o",
                     str(path), "-pthread", "-ldl"], check=True)
     return str(path)
 

@@ -3,12 +3,16 @@ from __future__ import annotations
 
 import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import List
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+import cut  # noqa: E402  (the path has to be set first)
+
 HERE = Path(__file__).resolve().parent
 NATIVE = ["gcc", "clang"] if platform.machine() == "x86_64" else ["a64"]
 INPUTS = sorted(str(path) for path in (HERE / "frame").iterdir())
@@ -19,7 +23,7 @@ def fixture_reader(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The fuzz target as a program that reads the files it is given."""
     path = tmp_path_factory.mktemp("fuzz") / "frame"
     subprocess.run(["gcc", "-g", "-O1", "-DREPLAY", "-fsanitize=address,undefined",
-                    "-fno-sanitize-recover=all", f"-I{ROOT}", str(HERE / "frame.c"), "-o",
+                    "-fno-sanitize-recover=all", *cut.flags("frame"), str(HERE / "frame.c"), "-o",
                     str(path), "-pthread", "-ldl"], check=True)
     return str(path)
 

@@ -123,7 +123,8 @@ def test_a_fast_run_leaves_slow_files_out(runner: ModuleType, tmp_path: Path) ->
     folder = python_test(tmp_path, THREE)
     (folder / "test_long.py").write_text("def test_long(): pass\n")
     assert runner.run_pytest(folder).passed == 2
-    assert runner.run_pytest(folder, ["test_long.py"]).passed == 1
+    assert runner.run_pytest(folder, left_out=["test_long.py"]).passed == 1
+    assert runner.run_pytest(folder, "long", ["test_long.py"]).passed == 1
 
 
 def test_a_skipped_test_fails_on_ci(runner: ModuleType, tmp_path: Path,

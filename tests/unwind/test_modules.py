@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import List
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+import cut  # noqa: E402  (the path has to be set first)
+
 HERE = Path(__file__).resolve().parent
 HOLES = ["-Wl,-z,max-page-size=0x200000,-z,separate-code"]  # of 2 MiB, between the segments
 BUILDS = {
@@ -24,7 +28,8 @@ BUILDS = {
 
 def compile_c(*args: str) -> None:
     """Runs a compiler."""
-    subprocess.run([*args, "-g", "-std=gnu11", f"-I{ROOT}", f"-I{ROOT / 'tests'}"], check=True)
+    subprocess.run([*args, "-g", "-std=gnu11", *cut.flags("frame"), f"-I{ROOT / 'tests'}"],
+                   check=True)
 
 
 @pytest.fixture(scope="module", name="libraries")
