@@ -200,8 +200,7 @@ def http() -> Iterator[Row]:
     """A program's own latency while 50 profiles a second are fetched; what is left of a minute."""
     program = compile_to("http_load", "bench/http_load.c", perflab_object())
     yield Row("p99 of a program, 50 scrapes a second", "another is scraped", "ns",
-              in_turn(lambda: scrapes.p99(program, 10, True),
-                      lambda: scrapes.p99(program, 10, False), rounds=9), limit=1.1)
+              [scrapes.p99(program, 20) for _ in range(ROUNDS)], limit=1.1)
     left = scrapes.growth(program, 60)
     yield Row("memory after a minute of 50 scrapes a second", "", "KiB", values=[left.kib],
               limit=256)
