@@ -75,7 +75,7 @@ FOLDERS: Dict[str, Folder] = {
     "compile": Folder(needs=("cc", "g++", "clang", "musl-gcc"), alone=False),
     "docs": Folder(needs=("cc", "g++", "clang", "cmake"), fast=True),
     "fuzz": Folder(needs=("cc",), alone=False),
-    "http": Folder(needs=("cc", "musl-gcc", "go"), alone=False),
+    "http": Folder(needs=("cc", "musl-gcc", "go", "chromium"), alone=False),
     "graders": Folder(needs=("cc", "clang", "g++", "objdump"), fast=True, alone=False,
                       alone_files=("test_end_to_end.py", "test_check.py", "test_kinds.py",
                                    "test_newlab.py", "test_record.py", "test_watch.py",
