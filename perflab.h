@@ -14871,8 +14871,9 @@ int pl_symbolize_inlined(const void *pc, pl_frame *out, int max)
    pprof replaces names by what it finds in the files, unless the mapping says has_functions. For
    code without debug symbols it would find the exported function nearest below, often a wrong one:
    so has_functions is set where there was nothing better than exported names, and for the vdso,
-   which is no file. Where every address of a mapping had lines, all that there is to know is in the
-   profile, and has_filenames, has_line_numbers and has_inline_frames are set, too.
+   which is no file. Where every address of a mapping had lines, or those of the module's own file
+   were read, all that there is to know is in the profile: has_filenames, has_line_numbers and
+   has_inline_frames are set, too.
 
    Memory comes from the system, not from malloc, so that all of this can run in the handler of a
    deadly signal. */
@@ -15378,7 +15379,8 @@ static bool pli_mapping_is_named(const pli_writer *w, const pli_mapping *mapping
 }
 
 /* As late as this, since only now it is known which have functions without names, or addresses
-   without lines. Where all have lines, nobody need look for more. */
+   without lines. Where all have lines, or the module's own file has told some, nobody need look for
+   more: go tool pprof has no names for functions that are inlined in other places as well. */
 static void pli_writer_mappings(pli_writer *w)
 {
     const pli_mapping *mapping = (const pli_mapping *)(const void *)w->mappings.data;
@@ -15393,7 +15395,7 @@ static void pli_writer_mappings(pli_writer *w)
         pli_put_number(&w->message, 4, text->offset);
         pli_put_number(&w->message, 5, pli_writer_string(w, m->path));
         pli_put_number(&w->message, 6, pli_writer_string(w, id));
-        bool lined = mapping[i].lined && !mapping[i].unlined;
+        bool lined = mapping[i].lined && (!mapping[i].unlined || pli_debug_is_own(m));
         pli_put_number(&w->message, 7, lined || pli_mapping_is_named(w, &mapping[i]));
         for (unsigned field = 8; field <= 10; field++) /* files, lines, inlined calls */
             pli_put_number(&w->message, field, lined);

@@ -1,6 +1,7 @@
 """A program with a server, and ways to ask it: politely, and byte by byte."""
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import select
@@ -74,7 +75,8 @@ class Host:
         """What comes back for some bytes, up to the end of the connection."""
         with self.connect() as connection:
             connection.sendall(text)
-            connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):      # it may have answered and hung up
+                connection.shutdown(socket.SHUT_WR)
             return read_all(connection)
 
     def alive(self) -> bool:
@@ -93,11 +95,13 @@ class Host:
 def read_all(connection: socket.socket) -> bytes:
     """Up to the end."""
     parts: List[bytes] = []
-    while True:
-        part = connection.recv(65536)
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
+    with contextlib.suppress(ConnectionResetError):     # what was not read of a request
+        while True:
+            part = connection.recv(65536)
+            if not part:
+                break
+            parts.append(part)
+    return b"".join(parts)
 
 
 def quiet(connection: socket.socket, seconds: float) -> bool:

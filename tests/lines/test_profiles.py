@@ -47,11 +47,16 @@ def frames(profile: Profile) -> Set[Tuple[Tuple[str, str, int], ...]]:
                   for line in location.lines) for location in profile.locations}
 
 
+def go() -> str:
+    """The program."""
+    found = shutil.which("go", path=os.environ["PATH"] + ":/usr/local/go/bin")
+    assert found, "go is missing; `make test-deps INSTALL=1` installs it"
+    return found
+
+
 def go_pprof(*arguments: str) -> str:
     """What stock pprof prints."""
-    go = shutil.which("go", path=os.environ["PATH"] + ":/usr/local/go/bin")
-    assert go, "go is missing; `make test-deps INSTALL=1` installs it"
-    return run([go, "tool", "pprof", "-symbolize=none", *arguments])
+    return run([go(), "tool", "pprof", "-symbolize=none", *arguments])
 
 
 def test_inlined_calls(program: Path, tmp_path: Path) -> None:
@@ -70,13 +75,31 @@ def test_complete_mappings_say_so(program: Path, tmp_path: Path) -> None:
             main.has_inline_frames)
 
 
-def test_incomplete_mappings_do_not(program: Path, tmp_path: Path) -> None:
-    """The program's first function, _start, comes without debug information."""
+def test_so_do_those_whose_own_file_was_read(program: Path, tmp_path: Path) -> None:
+    """The program's first function, _start, has no debug information: nobody would find more."""
     profile = pprof.read(taken(program, tmp_path, "main")[0], strict=True)
     assert any("_start" in location[-1][0] and not location[-1][1] for location in frames(profile))
     main = profile.mappings[0]
+    assert (main.has_functions and main.has_filenames and main.has_line_numbers and
+            main.has_inline_frames)
+
+
+def test_mappings_without_lines_do_not(workshop: Workshop, tmp_path: Path) -> None:
+    """A program without debug information may have it in a file that pprof finds."""
+    bare = tmp_path / "bare"
+    build(bare, SOURCE, workshop.perflab("gcc"))
+    run(["strip", "--strip-debug", str(bare)])
+    main = pprof.read(taken(bare, tmp_path, "main")[0], strict=True).mappings[0]
     assert not (main.has_functions or main.has_filenames or main.has_line_numbers or
                 main.has_inline_frames)
+
+
+def test_stock_pprof_has_all_names(program: Path, tmp_path: Path) -> None:
+    """go tool pprof's own reader of DWARF knows no name for a function with an abstract origin,
+    as those have that are inlined somewhere, too; it has to be kept from overwriting ours."""
+    out, _ = taken(program, tmp_path, "main")
+    shown = run([go(), "tool", "pprof", "-top", str(program), str(out)])
+    assert re.search(r"\bwork\b", shown) and f"[{program.name}]" not in shown
 
 
 def test_pprof_reads_them(program: Path, tmp_path: Path) -> None:
