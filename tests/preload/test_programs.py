@@ -15,9 +15,9 @@ PYTHON = """
 import hashlib, threading
 def spin(n):
     return sum(i * i % 7 for i in range(n))
-threads = [threading.Thread(target=spin, args=(4000000,)) for _ in range(2)]
+threads = [threading.Thread(target=spin, args=(10000000,)) for _ in range(2)]
 [thread.start() for thread in threads]
-print(spin(12000000), hashlib.sha256(b'x' * 100000000).hexdigest())
+print(spin(30000000), hashlib.sha256(b'x' * 100000000).hexdigest())
 [thread.join() for thread in threads]
 raise SystemExit(5)
 """
