@@ -3947,7 +3947,7 @@ static int pli_module_meet(struct dl_phdr_info *info, size_t size, void *failed)
         met->last_epoch = PLI_EPOCH_NOW;
     else if (!pli_module_add(info))
         *(bool *)failed = true;
-    return *(bool *)failed; /* the program is the first of the list: no other may come before it */
+    return !pli_modules.all; /* the program is the first of the list: no other before it */
 }
 
 /* Some C libraries do not list the kernel's object. */
@@ -4053,12 +4053,12 @@ static pl_result pli_modules_refresh(void)
     if (changed) {
         pli_modules_retire(); /* first, since others may have taken their place */
         dl_iterate_phdr(pli_module_meet, &failed);
-        if (!failed)
+        if (pli_modules.all)
             pli_module_meet_vdso(&failed);
         PLI_STORE(pli_modules.unlisted, 0);
         PLI_ADD(pli_modules.generation, 1);
         failed |= !pli_code_map_replace();
-        if (failed)
+        if (failed && pli_modules.count < PLI_MODULES_MAX)
             pli_modules.loads = 0; /* to be tried again */
     }
     pli_lock_give(&pli_modules.lock);
@@ -13719,6 +13719,7 @@ static void pli_debug_drop(pli_debug *d)
     if (d->range)
         munmap(d->range, d->ranges * sizeof *d->range);
     memset(d, 0, sizeof *d);
+    d->image.fd = -1;
 }
 
 /* Goes over all units: a header, the first entry, its form and its list of ranges. There is a
